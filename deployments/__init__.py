@@ -1,0 +1,1 @@
+"""The two rooms behind the ingress: `diffusion` (device) and `postprocess` (CPU)."""

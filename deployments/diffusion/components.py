@@ -1,0 +1,155 @@
+"""One set of weights for every kind of request: loaded once, all or nothing, counted by storage."""
+
+import gc
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from transformers import PreTrainedTokenizerBase
+
+from deployments.diffusion.profile import ModelSource
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class ModelUnavailable(Exception):
+    """The weights cannot be loaded; the message says what is missing and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedComponents:
+    """The modules of one model, shared by every request that the engine steps.
+
+    modules: by their names in the checkpoint (transformer, text_encoder, vae), in eval mode, on
+    `device`, in `dtype`. scheduler_config: the checkpoint's own; no scheduler object is kept.
+    """
+
+    modules: Mapping[str, torch.nn.Module]
+    tokenizer: PreTrainedTokenizerBase
+    scheduler_config: Mapping[str, Any]
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def load(cls, source: ModelSource) -> "SharedComponents":
+        """Load every component or none.
+
+        Raises ModelUnavailable when the folder, a file of it, or the device is missing.
+        """
+        if source.is_local:
+            _require_checkpoint(Path(source.location))
+        device = pick_device(source.device)
+        dtype = DTYPES[source.dtype]
+        location = {"pretrained_model_name_or_path": source.location, "revision": source.revision}
+        try:
+            index = DiffusionPipeline.load_config(**location)
+            loaded: dict[str, Any] = {}
+            for name, entry in index.items():
+                if name.startswith("_") or not isinstance(entry, list):
+                    continue
+                library, class_name = entry
+                loaded[name] = _load(name, library, class_name, location, device, dtype)
+        except (OSError, ValueError) as error:
+            raise ModelUnavailable(f"{source.source}: {error}") from error
+        return cls(
+            modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
+            tokenizer=loaded["tokenizer"],
+            scheduler_config=loaded["scheduler"],
+            device=device,
+            dtype=dtype,
+        )
+
+    def tensors(self) -> Iterable[torch.Tensor]:
+        """Every parameter and buffer of every module."""
+        for module in self.modules.values():
+            yield from module.parameters()
+            yield from module.buffers()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the weights, each storage counted once."""
+        return sum(s.nbytes() for s in unique_storages(self.tensors()).values())
+
+    def held_twice_bytes(self) -> int:
+        """Bytes of live tensors in this process that repeat one of the weights, value by value.
+
+        Walks every live object: for audits, not for the loop.
+        """
+        own = unique_storages(self.tensors())
+        by_size: dict[int, list[torch.Tensor]] = {}
+        for tensor in self.tensors():
+            by_size.setdefault(tensor.untyped_storage().nbytes(), []).append(tensor)
+        twice = 0
+        for key, other in _live_tensors().items():
+            if key in own:
+                continue
+            twins = by_size.get(other.untyped_storage().nbytes(), [])
+            if any(_same_values(other, twin) for twin in twins):
+                twice += other.untyped_storage().nbytes()
+        return twice
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device of a profile: "auto" is CUDA where there is one, else the CPU."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelUnavailable("model.device: this machine has no CUDA device; use auto or cpu")
+    return torch.device(wanted)
+
+
+def unique_storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedStorage]:
+    """Storages by address, each once however many tensors view it."""
+    storages = (tensor.untyped_storage() for tensor in tensors)
+    return {storage.data_ptr(): storage for storage in storages}
+
+
+def live_storage_bytes() -> int:
+    """Bytes of every tensor storage alive in this process."""
+    return sum(t.untyped_storage().nbytes() for t in _live_tensors().values())
+
+
+def _live_tensors() -> dict[int, torch.Tensor]:
+    gc.collect()
+    tensors = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+    return {t.untyped_storage().data_ptr(): t for t in tensors if t.untyped_storage().nbytes()}
+
+
+def _same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.dtype == b.dtype and a.numel() == b.numel() and torch.equal(a.flatten(), b.flatten())
+
+
+def _require_checkpoint(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelUnavailable(f"model.source: there is no model folder {folder.name!r}")
+    if not (folder / "model_index.json").is_file():
+        raise ModelUnavailable(
+            f"model.source: the folder {folder.name!r} holds no model_index.json; give the folder "
+            "of a diffusers checkpoint"
+        )
+
+
+def _load(
+    name: str,
+    library: str,
+    class_name: str,
+    location: dict[str, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Any:
+    kind = getattr(importlib.import_module(library), class_name)
+    where = {**location, "subfolder": name}
+    if name == "scheduler":
+        return kind.load_config(**where)
+    if name.startswith("tokenizer"):
+        return kind.from_pretrained(**where)
+    # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
+    dtype_name = "dtype" if library == "transformers" else "torch_dtype"
+    module = kind.from_pretrained(
+        **where, **{dtype_name: dtype}, low_cpu_mem_usage=True, device_map={"": device}
+    )
+    return module.eval().requires_grad_(False)

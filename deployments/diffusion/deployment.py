@@ -1,0 +1,75 @@
+"""The diffusion room as a Ray Serve deployment: an async face for the engine, nothing more."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from ray import serve
+
+from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.engine import Engine
+from deployments.diffusion.families import Family
+from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.profile import DiffusionProfile, EngineLimits
+from deployments.diffusion.request import GenerationParams
+from deployments.handover import Drawn, Fitted
+
+STALL_S = 120.0  # a device thread that was between two steps longer ago than this is stuck
+
+
+@serve.deployment
+class DiffusionDeployment:
+    """One engine on one device. Loading goes on beside the replica's life: `state` tells."""
+
+    def __init__(self, profile: DiffusionProfile) -> None:
+        self._profile = profile
+        self._engine = Engine(profile, lambda: load_family(profile))
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Change the engine's limits in place; keys are EngineLimits' own, others are refused."""
+        limits = {**self._profile.engine.model_dump(), **user_config}
+        self._engine.retune(EngineLimits.model_validate(limits))
+
+    async def generate(
+        self, request_id: str, params: GenerationParams, given: Fitted | None = None
+    ) -> Drawn:
+        """Draw the pictures of one request; cancelling the call stops them within a step.
+
+        Raises what `Engine.submit` raises and what its future fails with: RequestErrors.
+        """
+        drawn = asyncio.wrap_future(self._engine.submit(request_id, params, given))
+        try:
+            return await asyncio.shield(drawn)
+        except asyncio.CancelledError:
+            self._engine.cancel(request_id)
+            await asyncio.wait([drawn])  # the call keeps its slot until the device has let go
+            raise
+
+    async def state(self) -> dict[str, Any]:
+        """The engine's state, by the names of EngineState's fields."""
+        return asdict(self._engine.state())
+
+    async def held_twice_bytes(self) -> int:
+        """Bytes of weights that this process holds a second time; an audit, slow."""
+        return await asyncio.to_thread(self._engine.held_twice_bytes)
+
+    async def check_health(self) -> None:
+        """Raise when only a new replica can help: the device thread crashed or is stuck.
+
+        A model that cannot be loaded is no reason to restart; `state` names what is missing.
+        """
+        if self._engine.crashed:
+            raise RuntimeError("the device thread has failed")
+        state = self._engine.state()
+        if state.phase == "ready" and state.beat_age_s > STALL_S:
+            raise RuntimeError(f"the device thread has not finished a step for {STALL_S:.0f} s")
+
+    def __del__(self) -> None:
+        self._engine.close()
+
+
+def load_family(profile: DiffusionProfile) -> Family:
+    """The profile's model, ready to step. Raises ModelUnavailable."""
+    components = SharedComponents.load(profile.model)
+    families = {"z-image": ZImage}
+    return families[profile.model.family](components, profile.engine.max_prompt_tokens)

@@ -1,0 +1,67 @@
+"""What one architecture needs to know; everything else in the room serves all families alike."""
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.request import Generation, GenerationParams, Start
+from deployments.handover import Fitted
+
+
+class Encoding(NamedTuple):
+    """A prompt as the model reads it.
+
+    embedding: (L, D). warnings: what of the prompt the model cannot know.
+    """
+
+    embedding: torch.Tensor
+    warnings: tuple[str, ...]
+
+
+class Family(Protocol):
+    """All that one architecture knows. Called by the engine's device thread alone."""
+
+    components: SharedComponents
+
+    def encode(self, prompt: str) -> Encoding:
+        """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
+        ...
+
+    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+        """Sigmas, first latents and source of each of the n pictures.
+
+        Raises InvalidValue("strength") when no step would run.
+        """
+        ...
+
+    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+        """dx/dsigma of each row, float32 (1, C, h, w), from ONE forward over all rows."""
+        ...
+
+    def after_step(self, row: Generation) -> None:
+        """What must happen to the latents once they stand at sigmas[step]."""
+        ...
+
+    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
+        """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w)."""
+        ...
+
+    def batch_key(self, start: Start) -> Hashable:
+        """Rows with equal keys may share a forward."""
+        ...
+
+    def lengths(self, start: Start, embedding: torch.Tensor) -> tuple[int, ...]:
+        """Tokens of a row by kind, padding included; rows of equal lengths need no mask."""
+        ...
+
+    def ignores_picture(self, start: Start) -> bool:
+        """Whether nothing of a given picture is left in the first latents."""
+        ...
+
+    def steps_executed(self, steps: int, strength: float | None) -> int:
+        """Forwards that a picture takes when `steps` are asked for."""
+        ...

@@ -1,0 +1,158 @@
+"""What one model on one kind of hardware can do: the typed, strict form of a profile file."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.errors import InvalidValue
+
+Quality = Literal["low", "medium", "high"]
+Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")]
+
+EMBEDDED_MODEL = Path(__file__).parent / "embedded"
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """ "WxH" as (width, height) in pixels."""
+    width, _, height = size.partition("x")
+    return int(width), int(height)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSource(Strict):
+    """Where the weights come from and how they run.
+
+    source: "embedded", a folder, or a hub id; a hub id needs a pinned `revision`.
+    dtype: what the weights run in, whatever they are stored in.
+    device: "auto" takes a CUDA device where there is one.
+    """
+
+    source: str = Field(min_length=1)
+    revision: str | None = None
+    family: Literal["z-image"] = "z-image"
+    dtype: Literal["float32", "bfloat16"]
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the weights lie in a folder; a hub id is neither a path nor "embedded"."""
+        return self.source == "embedded" or self.source.startswith((".", "/", "~"))
+
+    @property
+    def location(self) -> str:
+        """What the loaders are given: a folder, or a hub id."""
+        if self.source == "embedded":
+            return str(EMBEDDED_MODEL)
+        return str(Path(self.source).expanduser()) if self.is_local else self.source
+
+    @model_validator(mode="after")
+    def _hub_is_pinned(self) -> Self:
+        if not self.is_local and self.revision is None:
+            raise ValueError(f"revision: pin the hub model {self.source!r} to a commit")
+        return self
+
+
+class SizeRange(Strict):
+    """Sizes that may be asked for; both sides are multiples of `multiple` pixels."""
+
+    multiple: int = Field(gt=0)
+    min_side: int = Field(gt=0)
+    max_side: int = Field(gt=0)
+    max_pixels: int = Field(gt=0)
+    default: Size
+    recommended: tuple[Size, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_possible_sizes(self) -> Self:
+        for size in (self.default, *self.recommended):
+            try:
+                self.check(*parse_size(size))
+            except InvalidValue as error:
+                raise ValueError(f"sizes: {error}") from None
+        return self
+
+    @property
+    def recommended_pixels(self) -> tuple[tuple[int, int], ...]:
+        """The recommended sizes as (width, height)."""
+        return tuple(parse_size(size) for size in self.recommended)
+
+    def check(self, width: int, height: int) -> None:
+        """Raise InvalidValue("size") unless width x height pixels can be drawn."""
+        hint = f"for example {', '.join(self.recommended[:3])}"
+        for side in (width, height):
+            if side % self.multiple:
+                raise InvalidValue(
+                    f"size: {width}x{height} is off the grid: both sides must be multiples of "
+                    f"{self.multiple}, {hint}",
+                    "size",
+                    "size_off_grid",
+                )
+            if not self.min_side <= side <= self.max_side:
+                raise InvalidValue(
+                    f"size: the sides of {width}x{height} must lie between {self.min_side} and "
+                    f"{self.max_side}, {hint}",
+                    "size",
+                    "size_out_of_range",
+                )
+        if width * height > self.max_pixels:
+            raise InvalidValue(
+                f"size: {width}x{height} has more than {self.max_pixels} pixels, {hint}",
+                "size",
+                "size_out_of_range",
+            )
+
+
+class StepCounts(Strict):
+    """Denoising steps: what may be asked for, and what `quality` chooses."""
+
+    default: int = Field(gt=0)
+    max: int = Field(gt=0, le=200)
+    quality: dict[Quality, int]
+
+    @model_validator(mode="after")
+    def _within_range(self) -> Self:
+        for name, steps in (("default", self.default), *self.quality.items()):
+            if not 1 <= steps <= self.max:
+                raise ValueError(f"steps.{name}: {steps} is not within 1..{self.max}")
+        if set(self.quality) != {"low", "medium", "high"}:
+            raise ValueError("steps.quality: name low, medium and high")
+        return self
+
+
+class EngineLimits(Strict):
+    """How much the engine takes on at once.
+
+    token_budget: transformer tokens of one forward, padding included.
+    max_running: pictures being stepped. max_waiting: pictures queued behind them.
+    max_prompt_tokens: of a prompt in its chat template.
+    threads: CPU threads of the device thread, when the device is the CPU.
+    """
+
+    token_budget: int = Field(gt=0)
+    max_running: int = Field(gt=0)
+    max_waiting: int = Field(ge=0)
+    max_prompt_tokens: int = Field(default=512, gt=0)
+    threads: int = Field(default=1, gt=0)
+
+
+class DiffusionProfile(Strict):
+    """One model on one kind of hardware."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    model: ModelSource
+    sizes: SizeRange
+    steps: StepCounts
+    default_strength: float = Field(default=0.6, gt=0, le=1)
+    max_n: int = Field(default=8, ge=1, le=8)
+    engine: EngineLimits
+
+    @model_validator(mode="after")
+    def _n_fits_the_engine(self) -> Self:
+        places = self.engine.max_running + self.engine.max_waiting
+        if self.max_n > places:
+            raise ValueError(f"max_n: {self.max_n} pictures need more than the {places} places")
+        return self

@@ -1,0 +1,163 @@
+"""What is asked (GenerationParams) and what becomes of it (Generation, Request)."""
+
+import threading
+import time
+from collections.abc import Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.errors import InvalidValue
+from deployments.handover import Drawn, Fitted
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParams:
+    """One request for `n` pictures of one prompt.
+
+    width, height: pixels. seed: of the first picture; picture i uses seed + i.
+    strength: in (0, 1], how far a given picture is noised; None without a picture.
+    """
+
+    prompt: str
+    width: int
+    height: int
+    num_inference_steps: int
+    seed: int
+    n: int = 1
+    strength: float | None = None
+
+    def check(self, profile: DiffusionProfile) -> None:
+        """Raise InvalidValue naming the first field that the profile cannot serve."""
+        if not self.prompt.strip():
+            raise InvalidValue("prompt: say what to draw", "prompt", "prompt_empty")
+        profile.sizes.check(self.width, self.height)
+        if not 1 <= self.num_inference_steps <= profile.steps.max:
+            raise InvalidValue(
+                f"num_inference_steps: {self.num_inference_steps} is not within "
+                f"1..{profile.steps.max}",
+                "num_inference_steps",
+                "steps_out_of_range",
+            )
+        if not 1 <= self.n <= profile.max_n:
+            raise InvalidValue(
+                f"n: {self.n} is not within 1..{profile.max_n}", "n", "n_out_of_range"
+            )
+        if not 0 <= self.seed <= MAX_SEED - self.n:
+            raise InvalidValue(
+                f"seed: {self.seed} is not within 0..{MAX_SEED - self.n}",
+                "seed",
+                "seed_out_of_range",
+            )
+        if self.strength is not None and not 0 < self.strength <= 1:
+            raise InvalidValue(
+                f"strength: {self.strength} is not within (0, 1]: small values keep the picture, "
+                "1 redraws it",
+                "strength",
+                "strength_out_of_range",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What inpainting blends back after each step.
+
+    latents, noise: (1, C, h, w) in the components' dtype. mask: (1, 1, h, w), 1 where to repaint.
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    mask: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where one picture begins.
+
+    sigmas: float32 (steps + 1,), falling, the last one 0, on the CPU. latents: (1, C, h, w).
+    """
+
+    sigmas: torch.Tensor
+    latents: torch.Tensor
+    source: Source | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request on its way; owned by the engine, which alone resolves `future`.
+
+    Other threads may only set `cancelled` and wait for `future`.
+    """
+
+    id: str
+    params: GenerationParams
+    given: Fitted | None
+    future: Future[Drawn] = field(default_factory=Future)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    generations: list["Generation"] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    lap_started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def rows(self) -> int:
+        """Places it takes in the engine: one a picture."""
+        return self.params.n
+
+    @property
+    def denoised(self) -> bool:
+        """Whether no picture has a step left."""
+        return all(generation.denoised for generation in self.generations)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether every picture is decoded."""
+        return all(generation.picture is not None for generation in self.generations)
+
+    def lap(self, stage: str) -> None:
+        """Book the wall time since the last lap to `stage`."""
+        now = time.perf_counter()
+        self.timings_ms[stage] = (now - self.lap_started) * 1e3
+        self.lap_started = now
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """One picture on its way; owned by the engine's device thread alone.
+
+    latents: (1, C, h, w), standing at sigmas[step]. embedding: (L, D).
+    lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
+    batch_key: rows with equal keys may share a forward.
+    picture: uint8 (H, W, 3) once decoded.
+    """
+
+    request: Request
+    sigmas: torch.Tensor
+    latents: torch.Tensor
+    embedding: torch.Tensor
+    source: Source | None
+    lengths: tuple[int, ...]
+    batch_key: Hashable
+    step: int = 0
+    picture: NDArray[np.uint8] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """What the token budget counts."""
+        return sum(self.lengths)
+
+    @property
+    def steps(self) -> int:
+        """Forwards that this picture takes in all."""
+        return len(self.sigmas) - 1
+
+    @property
+    def denoised(self) -> bool:
+        """Whether no step is left."""
+        return self.step == self.steps

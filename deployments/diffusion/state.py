@@ -1,0 +1,94 @@
+"""What the engine says of itself: its phase, its queue, its counters, its heartbeat."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.request import Generation
+
+Phase = Literal["loading", "warming", "ready", "failed", "draining"]
+SMOOTHING = 0.1  # weight of the newest step in the running mean
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A snapshot.
+
+    forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
+    those with rows of more than one request. step_ms: running mean of a forward. beat_age_s: since
+    the device thread was last between two steps; an idle one wakes every second.
+    """
+
+    phase: Phase
+    reason: str | None
+    running: int
+    waiting: int
+    max_running: int
+    max_waiting: int
+    forwards: int
+    shared_forwards: int
+    rows: int
+    encodes: int
+    held_bytes: int
+    device: str | None
+    dtype: str | None
+    step_ms: float | None
+    beat_age_s: float
+
+
+class Gauges:
+    """Counters that the device thread alone writes; readers may see them one step late."""
+
+    def __init__(self) -> None:
+        self.forwards = 0
+        self.shared_forwards = 0
+        self.rows = 0
+        self.encodes = 0
+        self._held_bytes = 0
+        self._device: str | None = None
+        self._dtype: str | None = None
+        self._row_step_s: float | None = None
+        self._step_s: float | None = None
+        self._beat = time.monotonic()
+
+    def hold(self, components: SharedComponents) -> None:
+        """Note what the loaded components are and weigh."""
+        self._held_bytes = components.held_bytes
+        self._device = str(components.device)
+        self._dtype = str(components.dtype).removeprefix("torch.")
+
+    def stepped(self, rows: Sequence[Generation], seconds: float) -> None:
+        """Count one forward over `rows`."""
+        self.forwards += 1
+        self.rows += len(rows)
+        self.shared_forwards += len({id(row.request) for row in rows}) > 1
+        self._step_s = _smooth(self._step_s, seconds)
+        self._row_step_s = _smooth(self._row_step_s, seconds / len(rows))
+
+    def beat(self) -> None:
+        """Note that a border was passed."""
+        self._beat = time.monotonic()
+
+    def seconds_for(self, rows: int, steps: int) -> float:
+        """Seconds in which about half of `rows` pictures of `steps` steps should be done."""
+        return max(1.0, (self._row_step_s or 0.1) * rows * steps / 2)
+
+    def read(self) -> dict[str, Any]:
+        """The counters by the names of EngineState's fields."""
+        return {
+            "forwards": self.forwards,
+            "shared_forwards": self.shared_forwards,
+            "rows": self.rows,
+            "encodes": self.encodes,
+            "held_bytes": self._held_bytes,
+            "device": self._device,
+            "dtype": self._dtype,
+            "step_ms": None if self._step_s is None else self._step_s * 1e3,
+            "beat_age_s": time.monotonic() - self._beat,
+        }
+
+
+def _smooth(mean: float | None, newest: float) -> float:
+    return newest if mean is None else (1 - SMOOTHING) * mean + SMOOTHING * newest

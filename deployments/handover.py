@@ -1,0 +1,34 @@
+"""What one room hands to the next: plain data, no behaviour, shared by both rooms."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An uploaded picture and mask, upright and fitted to the canvas.
+
+    picture: uint8 (H, W, 3). mask: bool (H, W), True where to repaint, or None.
+    """
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Finished pictures of one request, before any words are set on them.
+
+    pictures: uint8 (n, H, W, 3). seeds: one a picture. timings_ms: wall milliseconds by stage
+    (queue, encode, start, steps, decode). steps_executed: forwards that each picture took.
+    """
+
+    id: str
+    pictures: NDArray[np.uint8]
+    seeds: tuple[int, ...]
+    steps_executed: int
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,39 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.engine import Engine
+from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.profile import DiffusionProfile
+from tests.polling import wait_until
+from tests.tiny_checkpoint import save_tiny_checkpoint
+
+MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def make_engine() -> Iterator[MakeEngine]:
+    """Engines that are ready, and closed when the test ends."""
+    engines: list[Engine] = []
+
+    def make(profile: DiffusionProfile, family: type[ZImage] = ZImage) -> Engine:
+        def load() -> ZImage:
+            components = SharedComponents.load(profile.model)
+            return family(components, profile.engine.max_prompt_tokens)
+
+        engine = Engine(profile, load)
+        engines.append(engine)
+        wait_until(lambda: engine.state().phase in ("ready", "failed"), 60)
+        assert engine.state().phase == "ready", engine.state().reason
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
