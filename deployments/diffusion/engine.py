@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.components import ModelUnavailable
+from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.families import Family
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
 from deployments.diffusion.request import Generation, GenerationParams, Request
@@ -42,6 +43,7 @@ class Engine:
         self._phase: Phase = "loading"
         self._reason: str | None = None
         self._gauges = Gauges()
+        self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
         self._denoised: list[Generation] = []  # device thread only: rows that wait for a decode
         self.crashed = False  # the device thread met an error of its own: only a new engine helps
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -104,6 +106,8 @@ class Engine:
                 waiting=sum(request.rows for request in self._scheduler.waiting),
                 max_running=self._scheduler.limits.max_running,
                 max_waiting=self._scheduler.limits.max_waiting,
+                encodes=self._encodings.misses,
+                encode_hits=self._encodings.hits,
                 **self._gauges.read(),
             )
 
@@ -191,15 +195,19 @@ class Engine:
                 self._scheduler.run(request.generations)
 
     def _rows(self, family: Family, request: Request) -> list[Generation]:
-        embedding, warnings = family.encode(request.params.prompt)
-        request.warnings.extend(warnings)
-        self._gauges.encodes += 1
+        params = request.params
+        embedding = self._encode(family, request, params.prompt)
+        negative = None
+        if params.guidance_scale > 0:
+            negative = self._encode(family, request, params.negative_prompt or "")
         request.lap("encode")
-        starts = family.start(request.params, request.given)
+        starts = family.start(params, request.given)
         if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
-            request.warnings.append(
-                f"strength: {request.params.strength} at {request.params.num_inference_steps} "
-                "steps starts from pure noise: the given picture is ignored"
+            request.warn(
+                [
+                    f"strength: {params.strength} at {params.num_inference_steps} steps starts "
+                    "from pure noise: the given picture is ignored"
+                ]
             )
         request.lap("start")
         return [
@@ -208,12 +216,21 @@ class Engine:
                 sigmas=start.sigmas,
                 latents=start.latents,
                 embedding=embedding,
+                negative=negative,
                 source=start.source,
-                lengths=family.lengths(start, embedding),
+                lengths=family.lengths(start, embedding, negative),
                 batch_key=family.batch_key(start),
             )
             for start in starts
         ]
+
+    def _encode(self, family: Family, request: Request, prompt: str) -> torch.Tensor:
+        encoding = self._encodings.get(prompt)
+        if encoding is None:
+            encoding = family.encode(prompt)
+            self._encodings.put(prompt, encoding)
+        request.warn(encoding.warnings)
+        return encoding.embedding
 
     def _step(self) -> None:
         with self._lock:

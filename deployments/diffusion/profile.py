@@ -123,12 +123,20 @@ class StepCounts(Strict):
         return self
 
 
+class Guidance(Strict):
+    """Classifier-free guidance: 0 runs one forward a row, anything above runs two."""
+
+    default: float = Field(default=0.0, ge=0)
+    max: float = Field(default=20.0, ge=0, le=100)
+
+
 class EngineLimits(Strict):
     """How much the engine takes on at once.
 
     token_budget: transformer tokens of one forward, padding included.
     max_running: pictures being stepped. max_waiting: pictures queued behind them.
-    max_prompt_tokens: of a prompt in its chat template.
+    max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
+    embeddings kept for the next request with the same prompt.
     threads: CPU threads of the device thread, when the device is the CPU.
     """
 
@@ -136,6 +144,7 @@ class EngineLimits(Strict):
     max_running: int = Field(gt=0)
     max_waiting: int = Field(ge=0)
     max_prompt_tokens: int = Field(default=512, gt=0)
+    embedding_cache_bytes: int = Field(default=32 * 2**20, ge=0)
     threads: int = Field(default=1, gt=0)
 
 
@@ -146,6 +155,7 @@ class DiffusionProfile(Strict):
     model: ModelSource
     sizes: SizeRange
     steps: StepCounts
+    guidance: Guidance = Guidance()
     default_strength: float = Field(default=0.6, gt=0, le=1)
     max_n: int = Field(default=8, ge=1, le=8)
     engine: EngineLimits

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ class GenerationParams:
 
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
+    guidance_scale: w in v + w * (v - v_negative); 0 leaves the negative prompt unread.
     """
 
     prompt: str
@@ -32,6 +33,8 @@ class GenerationParams:
     seed: int
     n: int = 1
     strength: float | None = None
+    guidance_scale: float = 0.0
+    negative_prompt: str | None = None
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
@@ -61,6 +64,19 @@ class GenerationParams:
                 "1 redraws it",
                 "strength",
                 "strength_out_of_range",
+            )
+        if not 0 <= self.guidance_scale <= profile.guidance.max:
+            raise InvalidValue(
+                f"guidance_scale: {self.guidance_scale} is not within 0..{profile.guidance.max}",
+                "guidance_scale",
+                "guidance_out_of_range",
+            )
+        if self.negative_prompt is not None and self.guidance_scale == 0:
+            raise InvalidValue(
+                "negative_prompt: it is read only with guidance; set guidance_scale above 0 "
+                "or leave it out",
+                "negative_prompt",
+                "negative_prompt_without_guidance",
             )
 
 
@@ -110,6 +126,10 @@ class Request:
         """Places it takes in the engine: one a picture."""
         return self.params.n
 
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Add to what the answer will warn of, each thing once."""
+        self.warnings = list(dict.fromkeys((*self.warnings, *warnings)))
+
     @property
     def denoised(self) -> bool:
         """Whether no picture has a step left."""
@@ -131,7 +151,8 @@ class Request:
 class Generation:
     """One picture on its way; owned by the engine's device thread alone.
 
-    latents: (1, C, h, w), standing at sigmas[step]. embedding: (L, D).
+    latents: (1, C, h, w), standing at sigmas[step]. embedding: (L, D); negative: the same of the
+    negative prompt, None without guidance.
     lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
     batch_key: rows with equal keys may share a forward.
     picture: uint8 (H, W, 3) once decoded.
@@ -141,6 +162,7 @@ class Generation:
     sigmas: torch.Tensor
     latents: torch.Tensor
     embedding: torch.Tensor
+    negative: torch.Tensor | None
     source: Source | None
     lengths: tuple[int, ...]
     batch_key: Hashable

@@ -17,7 +17,8 @@ class EngineState:
     """A snapshot.
 
     forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
-    those with rows of more than one request. step_ms: running mean of a forward. beat_age_s: since
+    those with rows of more than one request. encodes: prompts encoded; encode_hits: those whose
+    embedding was still there. step_ms: running mean of a forward. beat_age_s: since
     the device thread was last between two steps; an idle one wakes every second.
     """
 
@@ -31,6 +32,7 @@ class EngineState:
     shared_forwards: int
     rows: int
     encodes: int
+    encode_hits: int
     held_bytes: int
     device: str | None
     dtype: str | None
@@ -45,7 +47,6 @@ class Gauges:
         self.forwards = 0
         self.shared_forwards = 0
         self.rows = 0
-        self.encodes = 0
         self._held_bytes = 0
         self._device: str | None = None
         self._dtype: str | None = None
@@ -81,7 +82,6 @@ class Gauges:
             "forwards": self.forwards,
             "shared_forwards": self.shared_forwards,
             "rows": self.rows,
-            "encodes": self.encodes,
             "held_bytes": self._held_bytes,
             "device": self._device,
             "dtype": self._dtype,

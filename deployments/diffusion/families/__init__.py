@@ -39,7 +39,10 @@ class Family(Protocol):
         ...
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
-        """dx/dsigma of each row, float32 (1, C, h, w), from ONE forward over all rows."""
+        """dx/dsigma of each row, float32 (1, C, h, w), from ONE forward over all rows.
+
+        A row with a negative embedding takes part twice.
+        """
         ...
 
     def after_step(self, row: Generation) -> None:
@@ -54,7 +57,9 @@ class Family(Protocol):
         """Rows with equal keys may share a forward."""
         ...
 
-    def lengths(self, start: Start, embedding: torch.Tensor) -> tuple[int, ...]:
+    def lengths(
+        self, start: Start, embedding: torch.Tensor, negative: torch.Tensor | None
+    ) -> tuple[int, ...]:
         """Tokens of a row by kind, padding included; rows of equal lengths need no mask."""
         ...
 

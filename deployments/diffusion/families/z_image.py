@@ -102,15 +102,25 @@ class ZImage:
         return [self._noised(moments, sigmas, mask, generator) for generator in generators]
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
-        sigma = torch.stack([row.sigmas[row.step] for row in rows])
+        guided = [row for row in rows if row.negative is not None]
+        captions = [row.embedding for row in rows]
+        captions += [row.negative for row in guided if row.negative is not None]
+        every = [*rows, *guided]
+        sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
         towards_picture = self._transformer(
-            [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in rows],
+            [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
             timestep.to(self.components.device),
-            [row.embedding for row in rows],
+            captions,
             return_dict=False,
         )[0]
-        return [-v.float().transpose(0, 1) for v in towards_picture]
+        velocities = [v.float().transpose(0, 1) for v in towards_picture]
+        negatives = iter(velocities[len(rows) :])
+        for i, row in enumerate(rows):
+            if row.negative is not None:
+                scale = row.request.params.guidance_scale
+                velocities[i] = velocities[i] + scale * (velocities[i] - next(negatives))
+        return [-v for v in velocities[: len(rows)]]
 
     def after_step(self, row: Generation) -> None:
         if row.source is None:
@@ -131,9 +141,13 @@ class ZImage:
     def batch_key(self, start: Start) -> Hashable:
         return "z-image"
 
-    def lengths(self, start: Start, embedding: torch.Tensor) -> tuple[int, ...]:
+    def lengths(
+        self, start: Start, embedding: torch.Tensor, negative: torch.Tensor | None
+    ) -> tuple[int, ...]:
         height, width = start.latents.shape[-2:]
-        return _padded(height // PATCH * (width // PATCH)), _padded(len(embedding))
+        image = _padded(height // PATCH * (width // PATCH))
+        captions = [embedding] if negative is None else [embedding, negative]
+        return tuple(tokens for c in captions for tokens in (image, _padded(len(c))))
 
     def ignores_picture(self, start: Start) -> bool:
         return start.sigmas[0].item() >= 1.0

@@ -142,7 +142,7 @@ def test_a_fault_harms_only_its_own_request(
 ) -> None:
     # pytest would keep the log's tracebacks, whose frames hold the tensors counted below
     caplog.set_level(logging.CRITICAL, "deployments.diffusion")
-    engine = make_engine(tiny_profile(checkpoint), Faulty)
+    engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0), Faulty)
     good = engine.submit("alone", *text_to_image(n=2)).result(DEADLINE_S)
     before = live_storage_bytes()
     futures = {
@@ -170,6 +170,8 @@ def test_refusals_name_the_field(checkpoint: Path, make_engine: MakeEngine) -> N
         "n": {"n": 9},
         "seed": {"seed": -1},
         "strength": {"strength": 0.0},
+        "guidance_scale": {"guidance_scale": 21.0},
+        "negative_prompt": {"negative_prompt": "a dog"},
     }
     for field, values in wrong.items():
         with pytest.raises(InvalidValue) as caught:
@@ -190,6 +192,28 @@ def test_warnings_name_unknown_words_and_ignored_pictures(
     drawn = engine.submit("2", *image_to_image(strength=0.9)).result(DEADLINE_S)
     assert "ignored" in drawn.warnings[0]
     assert not engine.submit("3", *image_to_image(strength=0.7)).result(DEADLINE_S).warnings
+
+
+def test_a_repeated_prompt_encodes_nothing(checkpoint: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(tiny_profile(checkpoint))
+    first = engine.submit("1", *text_to_image(prompt="a zebra")).result(DEADLINE_S)
+    encodes = engine.state().encodes
+    second = engine.submit("2", *text_to_image(prompt="a zebra")).result(DEADLINE_S)
+    assert (engine.state().encodes, engine.state().encode_hits) == (encodes, 1)
+    assert np.array_equal(first.pictures, second.pictures)
+    assert first.warnings == second.warnings != ()
+
+
+def test_guided_rows_share_forwards_with_others(gated: Engine) -> None:
+    asked = {"plain": {}, "guided": {"guidance_scale": 3.0, "negative_prompt": "a blue dog"}}
+    futures = {name: gated.submit(name, *text_to_image(**fields)) for name, fields in asked.items()}
+    Gated.permits.release(100)
+    together = {name: future.result(DEADLINE_S).pictures for name, future in futures.items()}
+    assert 2 in Gated.batches
+    for name, fields in asked.items():
+        alone = gated.submit("alone", *text_to_image(**fields)).result(DEADLINE_S)
+        assert_same_picture(together[name], alone.pictures)
+    assert not np.array_equal(together["plain"], together["guided"])
 
 
 def test_weights_are_held_once(checkpoint: Path, make_engine: MakeEngine) -> None:

@@ -41,7 +41,7 @@ def mixed(count: int) -> list[Asked]:
 
 
 def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -> None:
-    engine = make_engine(tiny_profile(checkpoint))
+    engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0))
     asked = mixed(200)
     alone = [engine.submit(f"alone-{i}", *one).result(60).pictures for i, one in enumerate(asked)]
     before = live_storage_bytes()

@@ -26,6 +26,7 @@ from tests.tiny_checkpoint import WORDS, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 
+GUIDED: dict[str, Any] = {"guidance_scale": 2.5, "negative_prompt": "a big house and the sea"}
 STRENGTHS = (1.0, 0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
 
 
@@ -55,6 +56,7 @@ def random_cases(seed: int, count: int) -> Sequence[tuple[str, GenerationParams,
             num_inference_steps=rng.randint(1, 9),
             seed=rng.randrange(2**31),
             strength=None if kind == "t2i" else STRENGTHS[i // 3 % len(STRENGTHS)],
+            **(GUIDED if i % 4 == 3 else {}),
         )
         given = None
         if kind != "t2i":
@@ -88,7 +90,8 @@ def draw_with_diffusers(
         "width": params.width,
         "height": params.height,
         "num_inference_steps": params.num_inference_steps,
-        "guidance_scale": 0.0,
+        "guidance_scale": params.guidance_scale,
+        "negative_prompt": params.negative_prompt,
         "generator": torch.Generator().manual_seed(params.seed),
     }
     if given is not None:
