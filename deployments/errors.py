@@ -39,6 +39,10 @@ class Overloaded(RequestError):
         self.retry_after_s = retry_after_s
 
 
+class DeadlineMissed(RequestError):
+    """The client's own deadline passed before the answer was there."""
+
+
 class NotReady(RequestError):
     """The model is not ready: loading, failed or draining."""
 

@@ -7,11 +7,11 @@ from typing import Any
 from ray import serve
 
 from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.engine import Engine
+from deployments.diffusion.engine import NO_HURRY, Engine
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
-from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.request import GenerationParams, Terms
 from deployments.handover import Drawn, Fitted
 
 STALL_S = 120.0  # a device thread that was between two steps longer ago than this is stuck
@@ -31,13 +31,17 @@ class DiffusionDeployment:
         self._engine.retune(EngineLimits.model_validate(limits))
 
     async def generate(
-        self, request_id: str, params: GenerationParams, given: Fitted | None = None
+        self,
+        request_id: str,
+        params: GenerationParams,
+        given: Fitted | None = None,
+        terms: Terms = NO_HURRY,
     ) -> Drawn:
         """Draw the pictures of one request; cancelling the call stops them within a step.
 
         Raises what `Engine.submit` raises and what its future fails with: RequestErrors.
         """
-        drawn = asyncio.wrap_future(self._engine.submit(request_id, params, given))
+        drawn = asyncio.wrap_future(self._engine.submit(request_id, params, given, terms))
         try:
             return await asyncio.shield(drawn)
         except asyncio.CancelledError:

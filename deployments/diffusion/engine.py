@@ -1,8 +1,7 @@
 """The loop that owns the device: admit, encode, step, decode, deliver.
 
-One thread (`device`) runs the model and owns every Generation. Callers on other threads submit,
-cancel and read the state; they share only what `_lock` guards: the scheduler, the requests by id
-and the phase. The device thread never holds the lock while the model runs.
+One thread (`device`) runs the model and owns every Generation; what it shares with callers is
+`Admission`'s.
 """
 
 import logging
@@ -10,106 +9,81 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.admission import Admission
 from deployments.diffusion.components import ModelUnavailable
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.families import Family
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
-from deployments.diffusion.request import Generation, GenerationParams, Request
-from deployments.diffusion.scheduler import StepScheduler
-from deployments.diffusion.state import EngineState, Gauges, Phase
-from deployments.errors import GenerationFailed, NotReady, Overloaded, RequestError
+from deployments.diffusion.request import Generation, GenerationParams, Request, Terms
+from deployments.diffusion.state import EngineState, Gauges
+from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 from deployments.handover import Drawn, Fitted
 
 log = logging.getLogger(__name__)
 
-IDLE_BEAT_S = 1.0  # an idle device thread wakes this often, so that its heartbeat is always young
+NO_HURRY = Terms()
 
 
 class Engine:
-    """The only owner of the device."""
+    """The only owner of the device.
+
+    crashed: the device thread met an error of its own, which only a new engine mends.
+    """
 
     def __init__(self, profile: DiffusionProfile, load: Callable[[], Family]) -> None:
         self.profile = profile
+        self.crashed = False
         self._load = load
         self._family: Family | None = None
-        self._lock = threading.Condition()
-        self._scheduler: StepScheduler[Request, Generation] = StepScheduler(profile.engine)
-        self._requests: dict[str, Request] = {}
-        self._phase: Phase = "loading"
-        self._reason: str | None = None
-        self._gauges = Gauges()
+        self._admission = Admission(profile)
         self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
-        self._denoised: list[Generation] = []  # device thread only: rows that wait for a decode
-        self.crashed = False  # the device thread met an error of its own: only a new engine helps
+        self._gauges = Gauges()
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._thread.start()
 
     # Any thread ------------------------------------------------------------------------------
 
     def submit(
-        self, request_id: str, params: GenerationParams, given: Fitted | None = None
+        self,
+        request_id: str,
+        params: GenerationParams,
+        given: Fitted | None = None,
+        terms: Terms = NO_HURRY,
     ) -> Future[Drawn]:
         """Queue a request.
 
         Raises InvalidValue for what the profile cannot serve, NotReady outside the ready phase,
-        Overloaded when the queue is full. The future fails with a RequestError, or is cancelled.
+        Overloaded when the queue is full or the deadline cannot be met. The future fails with a
+        RequestError, or with CancelledError.
         """
         params.check(self.profile)
-        request = Request(request_id, params, given)
-        request.future.set_running_or_notify_cancel()  # from here on only the engine ends it
-        with self._lock:
-            if self._phase != "ready":
-                raise NotReady(
-                    f"The model is {self._phase}{': ' + self._reason if self._reason else ''}.",
-                    None,
-                    f"model_{self._phase}",
-                )
-            if request_id in self._requests:
-                raise ValueError(f"request {request_id} is already on its way")
-            if not self._scheduler.submit(request):
-                raise Overloaded(
-                    f"The queue is full ({self._scheduler.capacity} pictures); try again later.",
-                    None,
-                    "queue_full",
-                    self._gauges.seconds_for(self._scheduler.held, params.num_inference_steps),
-                )
-            self._requests[request_id] = request
-            self._lock.notify()
-        return request.future
+        terms.check()
+        self._admission.require_ready()
+        work = self._loaded.work(params)
+        return self._admission.submit(Request(request_id, params, given, terms, work))
 
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
-        with self._lock:
-            request = self._requests.get(request_id)
-            if request is not None:
-                request.cancelled.set()
-                self._lock.notify()
+        self._admission.cancel(request_id)
 
     def retune(self, limits: EngineLimits) -> None:
         """Change the queue's bounds and the token budget; what is admitted already stays."""
-        with self._lock:
-            self._scheduler.limits = limits
-            self._lock.notify()
+        self._admission.retune(limits)
 
     def state(self) -> EngineState:
         """What is held, what runs, what waits."""
-        with self._lock:
-            return EngineState(
-                phase=self._phase,
-                reason=self._reason,
-                running=len(self._scheduler.running),
-                waiting=sum(request.rows for request in self._scheduler.waiting),
-                max_running=self._scheduler.limits.max_running,
-                max_waiting=self._scheduler.limits.max_waiting,
-                encodes=self._encodings.misses,
-                encode_hits=self._encodings.hits,
-                **self._gauges.read(),
-            )
+        return EngineState(
+            **asdict(self._admission.queue()),
+            encodes=self._encodings.misses,
+            encode_hits=self._encodings.hits,
+            **self._gauges.read(),
+        )
 
     def held_twice_bytes(self) -> int:
         """Bytes of live tensors that repeat a weight; an audit, slow."""
@@ -117,9 +91,7 @@ class Engine:
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Refuse newcomers, fail what is on its way, end the device thread."""
-        with self._lock:
-            self._phase = "draining"
-            self._lock.notify()
+        self._admission.enter("draining")
         self._thread.join(timeout_s)
 
     # The device thread -----------------------------------------------------------------------
@@ -129,85 +101,80 @@ class Engine:
         with torch.inference_mode():
             try:
                 self._start()
-                while self._serving():
+                while self._admission.serving():
                     self._border()
             except ModelUnavailable as error:
-                self._enter("failed", str(error))
+                self._admission.enter("failed", str(error))
             except Exception:
                 log.exception("the device thread failed")
                 self.crashed = True
-                self._enter("failed", "internal error of the engine; see its log")
+                self._admission.enter("failed", "internal error of the engine; see its log")
             finally:
-                self._fail_everyone()
+                for request in self._admission.requests():
+                    self._fail(request, NotReady("The engine has stopped.", None, "stopped"))
 
     def _start(self) -> None:
-        family = self._load()
-        self._gauges.hold(family.components)
-        self._enter("warming")
-        self._family = family
-        self._warm_up(family)
-        self._enter("ready")
+        self._family = self._load()
+        self._gauges.hold(self._family.components)
+        self._admission.enter("warming")
+        self._warm_up()
+        self._admission.enter("ready")
 
-    def _warm_up(self, family: Family) -> None:
-        """Run every stage once at the default size, so that the first client pays for none."""
+    def _warm_up(self) -> None:
+        """Run every stage at the default size, so that the first client does not pay for it."""
         width, height = parse_size(self.profile.sizes.default)
         params = GenerationParams("warm up", width, height, 1, seed=0)
-        request = Request("warm-up", params, None)
-        (row,) = self._rows(family, request)
-        (velocity,) = family.velocity([row])
-        family.decode(row.latents + velocity)
-
-    def _serving(self) -> bool:
-        """Wait for work, a while at most; False once the engine is to end."""
-        with self._lock:
-            if not self._requests and self._phase == "ready":
-                self._lock.wait(IDLE_BEAT_S)
-            return self._phase == "ready"
+        request = Request("warm-up", params, None, NO_HURRY, self._loaded.work(params))
+        for calibrating in (False, True):  # the first pass pays for kernels and allocations
+            (row,) = self._rows(request)
+            began = time.perf_counter()
+            (velocity,) = self._loaded.velocity([row])
+            stepped = time.perf_counter()
+            self._loaded.decode(row.latents + velocity)
+            if calibrating:
+                self._admission.cost.observe_step(row.tokens, stepped - began)
+                self._admission.cost.observe_decode(width * height, time.perf_counter() - stepped)
 
     def _border(self) -> None:
         """Between two steps: everything that may change does so here."""
-        self._drop_cancelled()
+        self._drop_unwanted()
         self._admit()
         self._step()
         self._decode()
         self._gauges.beat()
 
-    def _drop_cancelled(self) -> None:
-        with self._lock:
-            cancelled = [r for r in self._requests.values() if r.cancelled.is_set()]
-        for request in cancelled:
-            self._leave(request)
-            request.future.set_exception(CancelledError())
+    def _drop_unwanted(self) -> None:
+        """Drop what nobody waits for any more: the cancelled and the overdue."""
+        for request in self._admission.requests():
+            if request.cancelled.is_set():
+                self._admission.leave(request)
+                request.future.set_exception(CancelledError())
+            elif request.overdue:
+                deadline = f"{request.terms.deadline_s:g} s"
+                message = f"deadline_s: the answer was not there within {deadline}"
+                self._fail(request, DeadlineMissed(message, "deadline_s", "deadline_missed"))
 
     def _admit(self) -> None:
-        while True:
-            with self._lock:
-                request = self._scheduler.admit()
-            if request is None:
-                return
+        while request := self._admission.admit():
             request.lap("queue")
             try:
-                request.generations = self._rows(self._loaded, request)
+                request.generations = self._rows(request)
             except Exception as error:
                 self._fail(request, error)
-                continue
-            with self._lock:
-                self._scheduler.run(request.generations)
+            else:
+                self._admission.run(request.generations)
 
-    def _rows(self, family: Family, request: Request) -> list[Generation]:
-        params = request.params
-        embedding = self._encode(family, request, params.prompt)
-        negative = None
-        if params.guidance_scale > 0:
-            negative = self._encode(family, request, params.negative_prompt or "")
+    def _rows(self, request: Request) -> list[Generation]:
+        params, family = request.params, self._loaded
+        embedding = self._encode(request, params.prompt)
+        guided = params.guidance_scale > 0
+        negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
         starts = family.start(params, request.given)
         if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
             request.warn(
-                [
-                    f"strength: {params.strength} at {params.num_inference_steps} steps starts "
-                    "from pure noise: the given picture is ignored"
-                ]
+                f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
+                "pure noise: the given picture is ignored"
             )
         request.lap("start")
         return [
@@ -224,17 +191,16 @@ class Engine:
             for start in starts
         ]
 
-    def _encode(self, family: Family, request: Request, prompt: str) -> torch.Tensor:
+    def _encode(self, request: Request, prompt: str) -> torch.Tensor:
         encoding = self._encodings.get(prompt)
         if encoding is None:
-            encoding = family.encode(prompt)
+            encoding = self._loaded.encode(prompt)
             self._encodings.put(prompt, encoding)
-        request.warn(encoding.warnings)
+        request.warn(*encoding.warnings)
         return encoding.embedding
 
     def _step(self) -> None:
-        with self._lock:
-            rows = self._scheduler.next_batch()
+        rows = self._admission.next_batch()
         if not rows:
             return
         error = self._euler(rows)
@@ -247,7 +213,9 @@ class Engine:
             self._fail(rows[0].request, error)
         for row in rows:
             if row.denoised and not row.request.future.done():
-                self._hand_to_decoder(row)
+                self._admission.to_decoder(row)
+                if row.request.denoised:
+                    row.request.lap("steps")
 
     def _euler(self, rows: list[Generation]) -> Exception | None:
         """One forward and one Euler step of every row; if the forward raises, no row has moved."""
@@ -262,7 +230,9 @@ class Engine:
                 self._advance(row, velocity)
             except Exception as error:
                 self._fail(row.request, error)
-        self._gauges.stepped(rows, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._gauges.stepped(rows, seconds)
+        self._admission.cost.observe_step(max(r.tokens for r in rows) * len(rows), seconds)
         return None
 
     def _advance(self, row: Generation, velocity: torch.Tensor) -> None:
@@ -271,28 +241,19 @@ class Engine:
         row.step += 1
         self._loaded.after_step(row)
 
-    def _hand_to_decoder(self, row: Generation) -> None:
-        with self._lock:
-            self._scheduler.stop(row)
-        self._denoised.append(row)
-        if row.request.denoised:
-            row.request.lap("steps")
-
     def _decode(self) -> None:
-        """Decode half of what waits: a burst of finished pictures must not stall the others."""
-        with self._lock:
-            stepping = bool(self._scheduler.running)
-        count = max(1, len(self._denoised) // 2) if stepping else len(self._denoised)
-        batch, self._denoised = self._denoised[:count], self._denoised[count:]
-        for row in batch:
+        for row in self._admission.next_decodes():
             request = row.request
             if request.future.done():
                 continue
+            began = time.perf_counter()
             try:
                 row.picture = paste_back(self._loaded.decode(row.latents), request.given)
             except Exception as error:
                 self._fail(request, error)
                 continue
+            pixels = request.params.width * request.params.height
+            self._admission.cost.observe_decode(pixels, time.perf_counter() - began)
             if request.drawn:
                 request.lap("decode")
                 self._deliver(request)
@@ -307,14 +268,14 @@ class Engine:
             timings_ms=request.timings_ms,
             warnings=tuple(request.warnings),
         )
-        self._leave(request)
+        self._admission.leave(request)
         request.future.set_result(drawn)
 
     def _fail(self, request: Request, error: Exception) -> None:
         """Fail one request; its tensors go with its rows, and no traceback keeps them."""
         if request.future.done():
             return
-        self._leave(request)
+        self._admission.leave(request)
         if not isinstance(error, RequestError):
             log.error("request %s failed", request.id, exc_info=error)
             error = GenerationFailed(
@@ -324,33 +285,10 @@ class Engine:
             )
         request.future.set_exception(_without_frames(error))
 
-    def _leave(self, request: Request) -> None:
-        """Take the request out of every list; from here on nothing refers to its tensors."""
-        with self._lock:
-            for row in request.generations:
-                if row in self._scheduler.running:
-                    self._scheduler.stop(row)
-            self._scheduler.release(request)
-            del self._requests[request.id]
-        request.generations.clear()  # request and rows refer to each other: free the tensors now
-        self._denoised = [row for row in self._denoised if row.request is not request]
-
-    def _enter(self, phase: Phase, reason: str | None = None) -> None:
-        with self._lock:
-            if self._phase != "draining":
-                self._phase, self._reason = phase, reason
-        log.info("engine %s%s", phase, f": {reason}" if reason else "")
-
-    def _fail_everyone(self) -> None:
-        with self._lock:
-            requests = list(self._requests.values())
-        for request in requests:
-            self._fail(request, NotReady("The engine has stopped.", None, "engine_stopped"))
-
     @property
     def _loaded(self) -> Family:
         if self._family is None:
-            raise AssertionError("no request is admitted before the family is loaded")
+            raise AssertionError("nothing is asked of the family before it is loaded")
         return self._family
 
 

@@ -134,7 +134,8 @@ class EngineLimits(Strict):
     """How much the engine takes on at once.
 
     token_budget: transformer tokens of one forward, padding included.
-    max_running: pictures being stepped. max_waiting: pictures queued behind them.
+    max_running: pictures of one priority being stepped. max_waiting: pictures queued behind them.
+    ageing_borders: steps that bulk work waits for interactive work at a time.
     max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
     embeddings kept for the next request with the same prompt.
     threads: CPU threads of the device thread, when the device is the CPU.
@@ -143,6 +144,7 @@ class EngineLimits(Strict):
     token_budget: int = Field(gt=0)
     max_running: int = Field(gt=0)
     max_waiting: int = Field(ge=0)
+    ageing_borders: int = Field(default=16, gt=0)
     max_prompt_tokens: int = Field(default=512, gt=0)
     embedding_cache_bytes: int = Field(default=32 * 2**20, ge=0)
     threads: int = Field(default=1, gt=0)

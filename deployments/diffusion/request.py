@@ -2,19 +2,23 @@
 
 import threading
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.cost import Work
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn, Fitted
 
 MAX_SEED = 2**63 - 1
+
+Priority = Literal["interactive", "bulk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,25 @@ class GenerationParams:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How urgent a request is; has no say in the picture.
+
+    priority: bulk work steps only while no interactive work does, or when it has waited too long.
+    deadline_s: seconds from its arrival, above 0, after which nobody wants the answer any more.
+    """
+
+    priority: Priority = "interactive"
+    deadline_s: float | None = None
+
+    def check(self) -> None:
+        """Raise InvalidValue for a deadline that is over before it begins."""
+        if self.deadline_s is not None and self.deadline_s <= 0:
+            raise InvalidValue(
+                f"deadline_s: {self.deadline_s} is not above 0", "deadline_s", "deadline_over"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What inpainting blends back after each step.
 
@@ -108,12 +131,16 @@ class Start:
 class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
-    Other threads may only set `cancelled` and wait for `future`.
+    Other threads may only set `cancelled` and wait for `future`. work: of one of its pictures,
+    predicted.
     """
 
     id: str
     params: GenerationParams
     given: Fitted | None
+    terms: Terms
+    work: Work
+    arrived: float = field(default_factory=time.monotonic)
     future: Future[Drawn] = field(default_factory=Future)
     cancelled: threading.Event = field(default_factory=threading.Event)
     generations: list["Generation"] = field(default_factory=list)
@@ -126,7 +153,18 @@ class Request:
         """Places it takes in the engine: one a picture."""
         return self.params.n
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    @property
+    def priority(self) -> Priority:
+        """Of its terms."""
+        return self.terms.priority
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its deadline has passed."""
+        deadline_s = self.terms.deadline_s
+        return deadline_s is not None and time.monotonic() > self.arrived + deadline_s
+
+    def warn(self, *warnings: str) -> None:
         """Add to what the answer will warn of, each thing once."""
         self.warnings = list(dict.fromkeys((*self.warnings, *warnings)))
 
@@ -173,6 +211,17 @@ class Generation:
     def tokens(self) -> int:
         """What the token budget counts."""
         return sum(self.lengths)
+
+    @property
+    def priority(self) -> Priority:
+        """Of its request."""
+        return self.request.priority
+
+    @property
+    def work(self) -> Work:
+        """What is left to do for this picture."""
+        token_steps = self.tokens * (self.steps - self.step)
+        return Work(token_steps, self.request.work.pixels)
 
     @property
     def steps(self) -> int:

@@ -1,14 +1,20 @@
-"""Which requests wait, which rows step next. Pure: no tensors, no threads, only numbers."""
+"""Which requests wait, which rows step next, which are decoded. Pure: only numbers.
+
+Interactive requests go before bulk ones: they are admitted first, and while any of their rows
+runs, bulk rows pause between two steps, keeping latents and place. Ageing bounds the pause: a bulk
+row steps at least once in `ageing_borders` + `max_running` borders.
+"""
 
 from collections import deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from deployments.diffusion.profile import EngineLimits
+from deployments.diffusion.request import Priority
 
 
 class Row(Protocol):
-    """What the scheduler sees of one picture being stepped."""
+    """What the scheduler sees of one picture on its way."""
 
     @property
     def lengths(self) -> tuple[int, ...]: ...
@@ -16,13 +22,17 @@ class Row(Protocol):
     def tokens(self) -> int: ...
     @property
     def batch_key(self) -> Hashable: ...
+    @property
+    def priority(self) -> Priority: ...
 
 
 class Entry(Protocol):
-    """What the scheduler sees of one request: how many rows it will be."""
+    """What the scheduler sees of one request: how many rows it will be, and how urgent."""
 
     @property
     def rows(self) -> int: ...
+    @property
+    def priority(self) -> Priority: ...
 
 
 RowT = TypeVar("RowT", bound=Row)
@@ -30,17 +40,20 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class StepScheduler(Generic[EntryT, RowT]):
-    """First come, first served into a bounded set of running rows; each border steps the rows
-    that have waited longest, with others that fit beside them under the token budget.
+    """First come, first served within a priority, into a bounded set of running rows.
 
-    Not thread-safe: the engine calls it under its own lock.
+    running and decoding are in the order in which their rows last had a turn. Not thread-safe: the
+    engine calls it under its own lock.
     """
 
     def __init__(self, limits: EngineLimits) -> None:
         self.limits = limits
         self.waiting: deque[EntryT] = deque()
         self.running: deque[RowT] = deque()
+        self.decoding: deque[RowT] = deque()
         self._held = 0
+        self._border = 0
+        self._since: dict[int, int] = {}  # by id: the border of a row's last turn, an entry's entry
 
     @property
     def capacity(self) -> int:
@@ -58,35 +71,47 @@ class StepScheduler(Generic[EntryT, RowT]):
             return False
         self._held += entry.rows
         self.waiting.append(entry)
+        self._since[id(entry)] = self._border
         return True
 
     def admit(self) -> EntryT | None:
-        """Take the oldest waiting request if its rows may run now.
+        """Take the next waiting request whose rows may run now.
 
-        A request with more rows than may run at once is admitted alone.
+        An aged bulk request goes first, then interactive ones, then bulk ones. Bulk rows take no
+        running place away from interactive ones. What has more rows than may run at once is
+        admitted when no row stands in its way.
         """
-        if not self.waiting:
-            return None
-        rows = self.waiting[0].rows
-        if self.running and len(self.running) + rows > self.limits.max_running:
-            return None
-        return self.waiting.popleft()
+        for entry in sorted(self.waiting, key=self._admission_order):
+            bulk = entry.priority == "bulk"
+            rivals = sum(bulk or row.priority == "interactive" for row in self.running)
+            if rivals == 0 or rivals + entry.rows <= self.limits.max_running:
+                self.waiting.remove(entry)
+                del self._since[id(entry)]
+                return entry
+        return None
 
     def run(self, rows: list[RowT]) -> None:
         """Let the rows of an admitted request take part in the next batches."""
         self.running.extend(rows)
+        self._since.update((id(row), self._border) for row in rows)
 
     def next_batch(self) -> list[RowT]:
-        """Rows for the next forward; they move to the back of the queue of running rows.
+        """Rows for the next forward, the one that has waited longest leading.
 
-        The row that has waited longest leads. Rows of its batch key join it, those of equal
-        lengths first (no attention mask), as long as rows x longest row stays in the budget. A
+        While interactive rows run they share the forward among themselves, with at most one aged
+        bulk row, which then leads. Rows of the leader's batch key join it, those of equal lengths
+        first (no attention mask), as long as rows x longest row stays in the token budget. A
         leader beyond the budget steps alone.
         """
-        if not self.running:
+        self._border += 1
+        urgent = [row for row in self.running if row.priority == "interactive"]
+        if urgent:
+            urgent = self._aged(self.running) + urgent
+        order = urgent or list(self.running)
+        if not order:
             return []
-        leader = self.running[0]
-        others = [row for row in list(self.running)[1:] if row.batch_key == leader.batch_key]
+        leader = order[0]
+        others = [row for row in order[1:] if row.batch_key == leader.batch_key]
         others.sort(key=lambda row: row.lengths != leader.lengths)  # stable: oldest first within
         batch, longest = [leader], leader.tokens
         for row in others:
@@ -96,14 +121,52 @@ class StepScheduler(Generic[EntryT, RowT]):
                 longest = width
         chosen = {id(row) for row in batch}
         self.running = deque([row for row in self.running if id(row) not in chosen] + batch)
+        self._since.update((row, self._border) for row in chosen)
         return batch
 
-    def stop(self, row: RowT) -> None:
-        """Take a row out of the running ones; its place stays held until `release`."""
+    def to_decoder(self, row: RowT) -> None:
+        """Move a row that has no step left from running to decoding."""
         self.running.remove(row)
+        self.decoding.append(row)
+        self._since[id(row)] = self._border
 
-    def release(self, entry: EntryT) -> None:
+    def next_decodes(self) -> list[RowT]:
+        """Rows to decode at this border; they are the caller's from here on.
+
+        Half of those that wait while others step, so that a burst of finished pictures does not
+        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run.
+        """
+        urgent = [row for row in self.decoding if row.priority == "interactive"]
+        interactive_runs = any(row.priority == "interactive" for row in self.running)
+        ready = urgent or (self._aged(self.decoding) if interactive_runs else list(self.decoding))
+        taken = ready[: -(-len(ready) // 2)] if self.running else ready
+        for row in taken:
+            self.decoding.remove(row)
+            del self._since[id(row)]
+        return taken
+
+    def release(self, entry: EntryT, rows: list[RowT]) -> None:
         """Give back the places of a request that is finished, failed or cancelled."""
+        self._held -= entry.rows
         if entry in self.waiting:
             self.waiting.remove(entry)
-        self._held -= entry.rows
+        for row in rows:
+            for queue in (self.running, self.decoding):
+                if row in queue:
+                    queue.remove(row)
+        for gone in (entry, *rows):
+            self._since.pop(id(gone), None)
+
+    def _admission_order(self, entry: EntryT) -> int:
+        if entry.priority == "interactive":
+            return 1
+        return 0 if self._is_aged(entry) else 2
+
+    def _aged(self, rows: deque[RowT]) -> list[RowT]:
+        """The bulk row that has waited longest, if that is too long; one row at most."""
+        bulk = (row for row in rows if row.priority == "bulk")
+        oldest = next(bulk, None)
+        return [oldest] if oldest is not None and self._is_aged(oldest) else []
+
+    def _is_aged(self, waiting: RowT | EntryT) -> bool:
+        return self._border - self._since[id(waiting)] >= self.limits.ageing_borders

@@ -6,15 +6,32 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.cost import smooth
 from deployments.diffusion.request import Generation
 
 Phase = Literal["loading", "warming", "ready", "failed", "draining"]
-SMOOTHING = 0.1  # weight of the newest step in the running mean
 
 
 @dataclass(frozen=True, slots=True)
-class EngineState:
-    """A snapshot.
+class Queue:
+    """The engine's phase and its queue, in pictures.
+
+    reason: of a failed phase. busy_s: seconds of device work on their way, predicted.
+    """
+
+    phase: Phase
+    reason: str | None
+    running: int
+    decoding: int
+    waiting: int
+    max_running: int
+    max_waiting: int
+    busy_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState(Queue):
+    """A snapshot of all that the engine tells.
 
     forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
     those with rows of more than one request. encodes: prompts encoded; encode_hits: those whose
@@ -22,12 +39,6 @@ class EngineState:
     the device thread was last between two steps; an idle one wakes every second.
     """
 
-    phase: Phase
-    reason: str | None
-    running: int
-    waiting: int
-    max_running: int
-    max_waiting: int
     forwards: int
     shared_forwards: int
     rows: int
@@ -50,7 +61,6 @@ class Gauges:
         self._held_bytes = 0
         self._device: str | None = None
         self._dtype: str | None = None
-        self._row_step_s: float | None = None
         self._step_s: float | None = None
         self._beat = time.monotonic()
 
@@ -65,16 +75,11 @@ class Gauges:
         self.forwards += 1
         self.rows += len(rows)
         self.shared_forwards += len({id(row.request) for row in rows}) > 1
-        self._step_s = _smooth(self._step_s, seconds)
-        self._row_step_s = _smooth(self._row_step_s, seconds / len(rows))
+        self._step_s = smooth(self._step_s, seconds)
 
     def beat(self) -> None:
         """Note that a border was passed."""
         self._beat = time.monotonic()
-
-    def seconds_for(self, rows: int, steps: int) -> float:
-        """Seconds in which about half of `rows` pictures of `steps` steps should be done."""
-        return max(1.0, (self._row_step_s or 0.1) * rows * steps / 2)
 
     def read(self) -> dict[str, Any]:
         """The counters by the names of EngineState's fields."""
@@ -88,7 +93,3 @@ class Gauges:
             "step_ms": None if self._step_s is None else self._step_s * 1e3,
             "beat_age_s": time.monotonic() - self._beat,
         }
-
-
-def _smooth(mean: float | None, newest: float) -> float:
-    return newest if mean is None else (1 - SMOOTHING) * mean + SMOOTHING * newest

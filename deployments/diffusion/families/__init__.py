@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.cost import Work
 from deployments.diffusion.request import Generation, GenerationParams, Start
 from deployments.handover import Fitted
 
@@ -65,6 +66,10 @@ class Family(Protocol):
 
     def ignores_picture(self, start: Start) -> bool:
         """Whether nothing of a given picture is left in the first latents."""
+        ...
+
+    def work(self, params: GenerationParams) -> Work:
+        """What one picture will take, predicted before anything is encoded. Any thread."""
         ...
 
     def steps_executed(self, steps: int, strength: float | None) -> int:

@@ -14,6 +14,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
 from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding
 from deployments.diffusion.request import Generation, GenerationParams, Source, Start
 from deployments.errors import InvalidValue
@@ -151,6 +152,13 @@ class ZImage:
 
     def ignores_picture(self, start: Start) -> bool:
         return start.sigmas[0].item() >= 1.0
+
+    def work(self, params: GenerationParams) -> Work:
+        pixels = params.width * params.height
+        patches = pixels // (self._pixels_per_latent * PATCH) ** 2
+        captioned = _padded(patches) + SEQUENCE_MULTIPLE
+        forwards = self.steps_executed(params.num_inference_steps, params.strength)
+        return Work(captioned * forwards * (2 if params.guidance_scale > 0 else 1), pixels)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         """n - int(n - n * s), as diffusers' `get_timesteps`."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deployments.diffusion.profile import EngineLimits
+from deployments.diffusion.request import Priority
 from deployments.diffusion.scheduler import StepScheduler
 
 
@@ -15,6 +16,7 @@ from deployments.diffusion.scheduler import StepScheduler
 class Row:
     lengths: tuple[int, ...]
     batch_key: str = "one"
+    priority: Priority = "interactive"
 
     @property
     def tokens(self) -> int:
@@ -24,11 +26,14 @@ class Row:
 @dataclass(eq=False)
 class Entry:
     rows: int
+    priority: Priority = "interactive"
     running: list[Row] = field(default_factory=list)
 
 
 LENGTHS = st.tuples(st.sampled_from([64, 96, 256]), st.sampled_from([32, 64]))
+PRIORITIES = st.sampled_from(["interactive", "bulk"])
 ROWS = st.lists(st.builds(Row, LENGTHS, st.sampled_from(["one", "two"])), min_size=1, max_size=20)
+MIXED = st.lists(st.builds(Row, LENGTHS, priority=PRIORITIES), min_size=1, max_size=12)
 
 
 def padded_tokens(batch: list[Row]) -> int:
@@ -63,6 +68,69 @@ def test_nobody_waits_longer_than_everyone_else_once(rows: list[Row], budget: in
         assert max(waited.values()) < len(rows)
 
 
+@given(MIXED, st.integers(100, 2000), st.integers(1, 8))
+def test_bulk_rows_pause_but_not_for_ever(rows: list[Row], budget: int, ageing: int) -> None:
+    """A bulk row steps once in `ageing` borders and one for each bulk row; nobody else shares
+    a forward with interactive rows than one aged bulk row."""
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=budget, max_running=100, max_waiting=0, ageing_borders=ageing)
+    )
+    scheduler.run(rows)
+    bulk = [row for row in rows if row.priority == "bulk"]
+    since = Counter({id(row): 0 for row in bulk})
+    for _ in range(3 * (ageing + len(rows))):
+        batch = scheduler.next_batch()
+        stepped = {id(row) for row in batch}
+        if len(bulk) < len(rows):
+            assert sum(row.priority == "bulk" for row in batch) <= 1
+            aged = [n for n in since.values() if n + 1 >= ageing]
+            assert aged or all(row.priority == "interactive" for row in batch)
+        for key in since:
+            since[key] = 0 if key in stepped else since[key] + 1
+        assert max(since.values(), default=0) <= ageing + len(bulk)
+
+
+def test_finished_interactive_pictures_are_decoded_before_bulk_ones() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=8, max_waiting=0, ageing_borders=2)
+    )
+    bulk, bulk_too = Row((64, 32), priority="bulk"), Row((64, 32), priority="bulk")
+    first, second, still = Row((64, 32)), Row((64, 32)), Row((64, 32))
+    scheduler.run([bulk, bulk_too, first, second, still])
+    for row in (bulk, bulk_too, first, second):
+        scheduler.to_decoder(row)
+    assert scheduler.next_decodes() == [first]  # half of what waits, since one still steps
+    assert scheduler.next_decodes() == [second]
+    assert scheduler.next_decodes() == []  # bulk pictures wait for the one that steps
+    scheduler.next_batch()
+    scheduler.next_batch()
+    assert scheduler.next_decodes() == [bulk]  # but not for ever
+    scheduler.to_decoder(still)
+    assert scheduler.next_decodes() == [still]
+    assert scheduler.next_decodes() == [bulk_too]
+
+
+def test_interactive_requests_overtake_bulk_ones_until_those_are_aged() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=2, max_waiting=8, ageing_borders=3)
+    )
+    bulk, later, urgent = Entry(2, "bulk"), Entry(1, "bulk"), Entry(2)
+    for entry in (bulk, later, urgent):
+        assert scheduler.submit(entry)
+    assert scheduler.admit() is urgent
+    scheduler.run(urgent_rows := [Row((64, 32)), Row((64, 32))])
+    assert scheduler.admit() is None
+    for _ in range(3):
+        scheduler.next_batch()
+    newcomer = Entry(1)
+    assert scheduler.submit(newcomer)
+    scheduler.release(urgent, urgent_rows)
+    assert scheduler.admit() is bulk  # aged by now
+    scheduler.run([Row((64, 32), priority="bulk"), Row((64, 32), priority="bulk")])
+    assert scheduler.admit() is newcomer  # bulk rows take no place away from interactive ones
+    assert scheduler.admit() is None
+
+
 def test_rows_of_equal_lengths_join_before_older_ones_of_others() -> None:
     scheduler: StepScheduler[Entry, Row] = StepScheduler(
         EngineLimits(token_budget=3 * 96, max_running=8, max_waiting=0)
@@ -87,9 +155,9 @@ class Queue(RuleBasedStateMachine):
     def held(self) -> int:
         return sum(entry.rows for entry in self.waiting + self.running)
 
-    @rule(rows=st.integers(1, 8))
-    def submit(self, rows: int) -> None:
-        entry = Entry(rows)
+    @rule(rows=st.integers(1, 8), priority=PRIORITIES)
+    def submit(self, rows: int, priority: Priority) -> None:
+        entry = Entry(rows, priority)
         fits = self.held + rows <= 10
         assert self.scheduler.submit(entry) == fits
         if fits:
@@ -98,14 +166,21 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule()
     def admit(self) -> None:
-        occupied = len(self.scheduler.running)
+        occupied = {
+            "interactive": sum(r.priority == "interactive" for r in self.scheduler.running),
+            "bulk": len(self.scheduler.running),
+        }
         entry = self.scheduler.admit()
         if entry is None:
-            assert occupied
-            assert occupied + self.waiting[0].rows > self.limits.max_running
+            for waiting in self.waiting:
+                assert occupied[waiting.priority]
+                assert occupied[waiting.priority] + waiting.rows > self.limits.max_running
             return
-        assert entry is self.waiting.pop(0)
-        entry.running = [Row((64, 32)) for _ in range(entry.rows)]
+        assert occupied[entry.priority] == 0 or (
+            occupied[entry.priority] + entry.rows <= self.limits.max_running
+        )
+        self.waiting.remove(entry)
+        entry.running = [Row((64, 32), priority=entry.priority) for _ in range(entry.rows)]
         self.scheduler.run(entry.running)
         self.running.append(entry)
 
@@ -113,20 +188,22 @@ class Queue(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         entry = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        for row in entry.running:
-            self.scheduler.stop(row)
-        self.scheduler.release(entry)
+        for row in entry.running[: len(entry.running) // 2]:
+            self.scheduler.to_decoder(row)
+        self.scheduler.release(entry, entry.running)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def leave_while_waiting(self, data: st.DataObject) -> None:
         entry = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
-        self.scheduler.release(entry)
+        self.scheduler.release(entry, [])
 
     @invariant()
     def places_are_exact(self) -> None:
         assert self.scheduler.held == self.held
         assert list(self.scheduler.waiting) == self.waiting
+        assert not self.scheduler.decoding
+        assert len(self.scheduler.running) == sum(entry.rows for entry in self.running)
 
 
 TestQueue = Queue.TestCase

@@ -16,8 +16,8 @@ from deployments.diffusion.components import ModelUnavailable, SharedComponents,
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EngineLimits, ModelSource
-from deployments.diffusion.request import Generation
-from deployments.errors import GenerationFailed, InvalidValue, NotReady, Overloaded
+from deployments.diffusion.request import Generation, Terms
+from deployments.errors import DeadlineMissed, GenerationFailed, InvalidValue, NotReady, Overloaded
 from deployments.handover import Drawn
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -115,14 +115,45 @@ def test_exactly_the_places_are_given_out(gated: Engine) -> None:
     assert (len(accepted), refused) == (8, 12)
     with pytest.raises(Overloaded) as full:
         gated.submit("two", *text_to_image(n=2))
-    assert full.value.retry_after_s >= 1
+    assert full.value.retry_after_s > 0
     Gated.permits.release(100)
     for future in accepted:
         future.result(DEADLINE_S)
     gated.retune(EngineLimits(token_budget=4096, max_running=1, max_waiting=0))
     gated.submit("fits", *text_to_image()).result(DEADLINE_S)
-    with pytest.raises(Overloaded):
+    with pytest.raises(InvalidValue, match="more than the queue's 1 places"):
         gated.submit("two", *text_to_image(n=2))
+
+
+def test_interactive_rows_step_while_bulk_rows_keep_their_place(gated: Engine) -> None:
+    asked = text_to_image(num_inference_steps=12)
+    bulk = [gated.submit(f"bulk-{i}", *asked, Terms("bulk")) for i in range(4)]
+    Gated.permits.release()
+    wait_until(lambda: gated.state().forwards == 1, DEADLINE_S)
+    urgent = gated.submit("urgent", *text_to_image(num_inference_steps=6, seed=9))
+    Gated.permits.release(9)  # the bulk forward already chosen, then six of the urgent one
+    urgent.result(DEADLINE_S)
+    assert Gated.batches[0] == 4
+    assert Gated.batches[1:].count(1) == 6
+    assert not any(future.done() for future in bulk)
+    Gated.permits.release(100)
+    for future in bulk:
+        assert np.array_equal(future.result(DEADLINE_S).pictures, bulk[0].result().pictures)
+
+
+def test_deadlines_are_predicted_and_kept(gated: Engine) -> None:
+    with pytest.raises(InvalidValue, match="deadline_s"):
+        gated.submit("over", *text_to_image(), Terms(deadline_s=0.0))
+    with pytest.raises(Overloaded, match="predicted in") as refused:
+        gated.submit("hopeless", *text_to_image(num_inference_steps=20), Terms(deadline_s=1e-4))
+    assert refused.value.param == "deadline_s"
+    late = gated.submit("late", *text_to_image(), Terms(deadline_s=2.0))
+    with pytest.raises(TimeoutError):
+        late.result(2.1)  # nothing is permitted to step
+    Gated.permits.release(1)
+    with pytest.raises(DeadlineMissed):
+        late.result(DEADLINE_S)
+    assert gated.state().busy_s == 0
 
 
 def test_n_pictures_are_rows_of_one_request(checkpoint: Path, make_engine: MakeEngine) -> None:
@@ -197,15 +228,19 @@ def test_warnings_name_unknown_words_and_ignored_pictures(
 def test_a_repeated_prompt_encodes_nothing(checkpoint: Path, make_engine: MakeEngine) -> None:
     engine = make_engine(tiny_profile(checkpoint))
     first = engine.submit("1", *text_to_image(prompt="a zebra")).result(DEADLINE_S)
-    encodes = engine.state().encodes
+    before = engine.state()
     second = engine.submit("2", *text_to_image(prompt="a zebra")).result(DEADLINE_S)
-    assert (engine.state().encodes, engine.state().encode_hits) == (encodes, 1)
+    assert engine.state().encodes == before.encodes
+    assert engine.state().encode_hits == before.encode_hits + 1
     assert np.array_equal(first.pictures, second.pictures)
     assert first.warnings == second.warnings != ()
 
 
 def test_guided_rows_share_forwards_with_others(gated: Engine) -> None:
-    asked = {"plain": {}, "guided": {"guidance_scale": 3.0, "negative_prompt": "a blue dog"}}
+    asked: dict[str, dict[str, object]] = {
+        "plain": {},
+        "guided": {"guidance_scale": 3.0, "negative_prompt": "a blue dog"},
+    }
     futures = {name: gated.submit(name, *text_to_image(**fields)) for name, fields in asked.items()}
     Gated.permits.release(100)
     together = {name: future.result(DEADLINE_S).pictures for name, future in futures.items()}

@@ -1,0 +1,181 @@
+"""What the callers' threads and the device thread share: the queue, the requests, the phase.
+
+One lock guards it all and is never held while the model runs. Only the device thread takes requests
+out of the queue and resolves their futures; callers submit, cancel and read.
+"""
+
+import logging
+import threading
+from concurrent.futures import Future
+
+from deployments.diffusion.cost import CostModel, Work
+from deployments.diffusion.profile import DiffusionProfile, EngineLimits
+from deployments.diffusion.request import Generation, Priority, Request
+from deployments.diffusion.scheduler import StepScheduler
+from deployments.diffusion.state import Phase, Queue
+from deployments.errors import InvalidValue, NotReady, Overloaded
+from deployments.handover import Drawn
+
+log = logging.getLogger(__name__)
+
+IDLE_BEAT_S = 1.0  # an idle device thread wakes this often, so that its heartbeat is always young
+
+
+class Admission:
+    """Who is let in, who waits, who is on the device."""
+
+    def __init__(self, profile: DiffusionProfile) -> None:
+        self.cost = CostModel()
+        self._lock = threading.Condition()
+        self._scheduler: StepScheduler[Request, Generation] = StepScheduler(profile.engine)
+        self._requests: dict[str, Request] = {}
+        self._phase: Phase = "loading"
+        self._reason: str | None = None
+
+    # Any thread ------------------------------------------------------------------------------
+
+    def require_ready(self) -> None:
+        """Raise NotReady, saying what is missing, outside the ready phase."""
+        with self._lock:
+            if self._phase != "ready":
+                reason = f": {self._reason}" if self._reason else ""
+                raise NotReady(f"The model is {self._phase}{reason}.", None, f"model_{self._phase}")
+
+    def submit(self, request: Request) -> Future[Drawn]:
+        """Queue the request.
+
+        Raises Overloaded when it finds no place now or would be late, InvalidValue when it could
+        never find one.
+        """
+        with self._lock:
+            if request.id in self._requests:
+                raise ValueError(f"request {request.id} is already on its way")
+            if request.rows > self._scheduler.capacity:
+                raise InvalidValue(
+                    f"n: {request.rows} pictures are more than the queue's "
+                    f"{self._scheduler.capacity} places",
+                    "n",
+                    "n_out_of_range",
+                )
+            self._require_in_time(request)
+            if not self._scheduler.submit(request):
+                share = request.rows / self._scheduler.held
+                raise Overloaded(
+                    f"The queue is full ({self._scheduler.capacity} pictures); try again later.",
+                    None,
+                    "queue_full",
+                    self._busy_s("bulk") * share,
+                )
+            request.future.set_running_or_notify_cancel()  # from here on only the engine ends it
+            self._requests[request.id] = request
+            self._lock.notify()
+        return request.future
+
+    def cancel(self, request_id: str) -> None:
+        """Flag a request; an id that is not known is done already."""
+        with self._lock:
+            request = self._requests.get(request_id)
+            if request is not None:
+                request.cancelled.set()
+                self._lock.notify()
+
+    def retune(self, limits: EngineLimits) -> None:
+        """Change the bounds and the budget; what is let in already stays."""
+        with self._lock:
+            self._scheduler.limits = limits
+            self._lock.notify()
+
+    def enter(self, phase: Phase, reason: str | None = None) -> None:
+        """Begin a phase of the engine's life; draining is the last."""
+        with self._lock:
+            if self._phase != "draining":
+                self._phase, self._reason = phase, reason
+            self._lock.notify()
+        log.info("engine %s%s", phase, f": {reason}" if reason else "")
+
+    def queue(self) -> Queue:
+        """A snapshot of the phase and the queue."""
+        with self._lock:
+            scheduler = self._scheduler
+            return Queue(
+                phase=self._phase,
+                reason=self._reason,
+                running=len(scheduler.running),
+                decoding=len(scheduler.decoding),
+                waiting=sum(request.rows for request in scheduler.waiting),
+                max_running=scheduler.limits.max_running,
+                max_waiting=scheduler.limits.max_waiting,
+                busy_s=self._busy_s("bulk"),
+            )
+
+    # The device thread -----------------------------------------------------------------------
+
+    def serving(self) -> bool:
+        """Wait for work, a while at most; False once the engine is to end."""
+        with self._lock:
+            if not self._requests and self._phase == "ready":
+                self._lock.wait(IDLE_BEAT_S)
+            return self._phase == "ready"
+
+    def requests(self) -> list[Request]:
+        """Everything on its way."""
+        with self._lock:
+            return list(self._requests.values())
+
+    def admit(self) -> Request | None:
+        """The next request that may run now."""
+        with self._lock:
+            return self._scheduler.admit()
+
+    def run(self, rows: list[Generation]) -> None:
+        """Let the rows of an admitted request be stepped."""
+        with self._lock:
+            self._scheduler.run(rows)
+
+    def next_batch(self) -> list[Generation]:
+        """The rows of the next forward."""
+        with self._lock:
+            return self._scheduler.next_batch()
+
+    def to_decoder(self, row: Generation) -> None:
+        """A row has no step left."""
+        with self._lock:
+            self._scheduler.to_decoder(row)
+
+    def next_decodes(self) -> list[Generation]:
+        """The rows to decode before the next forward."""
+        with self._lock:
+            return self._scheduler.next_decodes()
+
+    def leave(self, request: Request) -> None:
+        """Take the request out of every list; from here on nothing refers to its tensors."""
+        with self._lock:
+            self._scheduler.release(request, request.generations)
+            del self._requests[request.id]
+        request.generations.clear()  # request and rows refer to each other: free the tensors now
+
+    # Under the lock --------------------------------------------------------------------------
+
+    def _require_in_time(self, request: Request) -> None:
+        deadline_s = request.terms.deadline_s
+        if deadline_s is None:
+            return
+        own_s = self.cost.seconds(request.work.times(request.rows))
+        total_s = self._busy_s(request.priority) + own_s
+        if total_s > deadline_s:
+            raise Overloaded(
+                f"deadline_s: the answer is predicted in {total_s:.1f} s, {own_s:.1f} s for this "
+                f"request alone; allow more than {deadline_s:g} s, or try again later",
+                "deadline_s",
+                "deadline_unreachable",
+                total_s - deadline_s,
+            )
+
+    def _busy_s(self, priority: Priority) -> float:
+        """Seconds of device work that a newcomer of `priority` finds before it."""
+        scheduler = self._scheduler
+        ahead = ("interactive",) if priority == "interactive" else ("interactive", "bulk")
+        on_device = (*scheduler.running, *scheduler.decoding)
+        work = [row.work for row in on_device if row.priority in ahead]
+        work += [r.work.times(r.rows) for r in scheduler.waiting if r.priority in ahead]
+        return self.cost.seconds(sum(work, Work()))
