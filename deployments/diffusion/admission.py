@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import Future
 
 from deployments.diffusion.cost import CostModel, Work
+from deployments.diffusion.events import Progress
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import Generation, Priority, Request
 from deployments.diffusion.scheduler import StepScheduler
@@ -127,6 +128,26 @@ class Admission:
         with self._lock:
             return self._scheduler.admit()
 
+    def progress(self, request: Request) -> Progress:
+        """How far the request is, and when it should be done.
+
+        Running rows take turns: each of the others delays this one by what is left of the shorter
+        of the two. A waiting request is delayed by all that is before it.
+        """
+        own_s = self.cost.seconds(request.remaining)
+        with self._lock:
+            queue = self._scheduler
+            if request in queue.waiting:
+                rivals = _not_after(request.priority)
+                before = list(queue.waiting)[: queue.waiting.index(request)]
+                position = sum(r.rows for r in before if r.priority in rivals)
+                return Progress(0, None, position, own_s + self._busy_s(request.priority))
+            rows = (*queue.running, *queue.decoding)
+            others = (self.cost.seconds(row.work) for row in rows if row.request is not request)
+            eta_s = own_s + sum(min(own_s, other_s) for other_s in others)
+        slowest = min(request.generations, key=lambda row: row.step)
+        return Progress(slowest.step, slowest.steps, 0, eta_s)
+
     def run(self, rows: list[Generation]) -> None:
         """Let the rows of an admitted request be stepped."""
         with self._lock:
@@ -174,8 +195,13 @@ class Admission:
     def _busy_s(self, priority: Priority) -> float:
         """Seconds of device work that a newcomer of `priority` finds before it."""
         scheduler = self._scheduler
-        ahead = ("interactive",) if priority == "interactive" else ("interactive", "bulk")
+        ahead = _not_after(priority)
         on_device = (*scheduler.running, *scheduler.decoding)
         work = [row.work for row in on_device if row.priority in ahead]
         work += [r.work.times(r.rows) for r in scheduler.waiting if r.priority in ahead]
         return self.cost.seconds(sum(work, Work()))
+
+
+def _not_after(priority: Priority) -> tuple[Priority, ...]:
+    """The priorities that go before or beside `priority`."""
+    return ("interactive",) if priority == "interactive" else ("interactive", "bulk")

@@ -1,15 +1,15 @@
 """The diffusion room as a Ray Serve deployment: an async face for the engine, nothing more."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
 from ray import serve
 
-from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import NO_HURRY, Engine
-from deployments.diffusion.families import Family
-from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.events import Event
+from deployments.diffusion.families.load import load_family
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import GenerationParams, Terms
 from deployments.handover import Drawn, Fitted
@@ -49,6 +49,32 @@ class DiffusionDeployment:
             await asyncio.wait([drawn])  # the call keeps its slot until the device has let go
             raise
 
+    async def generate_stream(
+        self,
+        request_id: str,
+        params: GenerationParams,
+        given: Fitted | None = None,
+        terms: Terms = NO_HURRY,
+    ) -> AsyncIterator[Event | Drawn]:
+        """As `generate`, telling of the way: events as they happen, the pictures last."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by one request's steps
+
+        def tell(event: Event) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, event)
+
+        future = self._engine.submit(request_id, params, given, terms, tell)
+        drawn = asyncio.wrap_future(future)
+        drawn.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while event := await told.get():
+                yield event
+            yield drawn.result()
+        finally:
+            if not drawn.done():  # the listener has left
+                self._engine.cancel(request_id)
+                await asyncio.wait([drawn])
+
     async def state(self) -> dict[str, Any]:
         """The engine's state, by the names of EngineState's fields."""
         return asdict(self._engine.state())
@@ -70,10 +96,3 @@ class DiffusionDeployment:
 
     def __del__(self) -> None:
         self._engine.close()
-
-
-def load_family(profile: DiffusionProfile) -> Family:
-    """The profile's model, ready to step. Raises ModelUnavailable."""
-    components = SharedComponents.load(profile.model)
-    families = {"z-image": ZImage}
-    return families[profile.model.family](components, profile.engine.max_prompt_tokens)

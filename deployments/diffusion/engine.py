@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from deployments.diffusion.admission import Admission
 from deployments.diffusion.components import ModelUnavailable
 from deployments.diffusion.embeddings import EncodingCache
+from deployments.diffusion.events import Preview, Sink
 from deployments.diffusion.families import Family
+from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
 from deployments.diffusion.request import Generation, GenerationParams, Request, Terms
 from deployments.diffusion.state import EngineState, Gauges
@@ -55,8 +57,9 @@ class Engine:
         params: GenerationParams,
         given: Fitted | None = None,
         terms: Terms = NO_HURRY,
+        sink: Sink | None = None,
     ) -> Future[Drawn]:
-        """Queue a request.
+        """Queue a request; `sink` is told of its events, on the device thread.
 
         Raises InvalidValue for what the profile cannot serve, NotReady outside the ready phase,
         Overloaded when the queue is full or the deadline cannot be met. The future fails with a
@@ -66,7 +69,7 @@ class Engine:
         terms.check()
         self._admission.require_ready()
         work = self._loaded.work(params)
-        return self._admission.submit(Request(request_id, params, given, terms, work))
+        return self._admission.submit(Request(request_id, params, given, terms, work, sink))
 
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
@@ -118,6 +121,7 @@ class Engine:
         self._gauges.hold(self._family.components)
         self._admission.enter("warming")
         self._warm_up()
+        self._projection = LatentProjection(self._family.latents_of)
         self._admission.enter("ready")
 
     def _warm_up(self) -> None:
@@ -140,6 +144,7 @@ class Engine:
         self._drop_unwanted()
         self._admit()
         self._step()
+        self._tell()
         self._decode()
         self._gauges.beat()
 
@@ -240,6 +245,28 @@ class Engine:
         row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
         row.step += 1
         self._loaded.after_step(row)
+        self._preview(row, velocity)
+
+    def _tell(self) -> None:
+        """Tell the listeners what is new since the last border."""
+        for request in self._admission.requests():
+            if request.sink is None:
+                continue
+            progress = self._admission.progress(request)
+            last = request.told
+            if last is None or (progress.step, progress.position) != (last.step, last.position):
+                request.told = progress
+                request.sink(progress)
+
+    def _preview(self, row: Generation, velocity: torch.Tensor) -> None:
+        """Show where the step leads: x - sigma * dx/dsigma, the picture without its noise."""
+        request = row.request
+        wanted = preview_steps(row.steps, request.terms.previews)
+        if request.sink is None or row.step not in wanted:
+            return
+        pixels = self._projection(row.latents - row.sigmas[row.step] * velocity)
+        number = request.generations.index(row)
+        request.sink(Preview(number, wanted.index(row.step), row.step, pixels))
 
     def _decode(self) -> None:
         for row in self._admission.next_decodes():

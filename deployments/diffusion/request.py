@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.cost import Work
+from deployments.diffusion.events import Progress, Sink
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn, Fitted
 
 MAX_SEED = 2**63 - 1
+MAX_PREVIEWS = 3
 
 Priority = Literal["interactive", "bulk"]
 
@@ -90,13 +92,21 @@ class Terms:
 
     priority: bulk work steps only while no interactive work does, or when it has waited too long.
     deadline_s: seconds from its arrival, above 0, after which nobody wants the answer any more.
+    previews: of each picture, 0 to 3, for a request whose events are listened to.
     """
 
     priority: Priority = "interactive"
     deadline_s: float | None = None
+    previews: int = 0
 
     def check(self) -> None:
-        """Raise InvalidValue for a deadline that is over before it begins."""
+        """Raise InvalidValue for a deadline that is over already, and for too many previews."""
+        if not 0 <= self.previews <= MAX_PREVIEWS:
+            raise InvalidValue(
+                f"partial_images: {self.previews} is not within 0..{MAX_PREVIEWS}",
+                "partial_images",
+                "partial_images_out_of_range",
+            )
         if self.deadline_s is not None and self.deadline_s <= 0:
             raise InvalidValue(
                 f"deadline_s: {self.deadline_s} is not above 0", "deadline_s", "deadline_over"
@@ -132,7 +142,7 @@ class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
     Other threads may only set `cancelled` and wait for `future`. work: of one of its pictures,
-    predicted.
+    predicted. sink: who is told of its events; told: the last of its progress.
     """
 
     id: str
@@ -140,6 +150,8 @@ class Request:
     given: Fitted | None
     terms: Terms
     work: Work
+    sink: Sink | None = None
+    told: Progress | None = None
     arrived: float = field(default_factory=time.monotonic)
     future: Future[Drawn] = field(default_factory=Future)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -157,6 +169,13 @@ class Request:
     def priority(self) -> Priority:
         """Of its terms."""
         return self.terms.priority
+
+    @property
+    def remaining(self) -> Work:
+        """What is left to do for all its pictures."""
+        if not self.generations:
+            return self.work.times(self.rows)
+        return sum((row.work for row in self.generations), Work())
 
     @property
     def overdue(self) -> bool:

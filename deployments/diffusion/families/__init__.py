@@ -50,6 +50,10 @@ class Family(Protocol):
         """What must happen to the latents once they stand at sigmas[step]."""
         ...
 
+    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
+        """The most likely latents (1, C, h, w) of uint8 (H, W, 3), scaled as the loop's are."""
+        ...
+
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w)."""
         ...

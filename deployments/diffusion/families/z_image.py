@@ -131,6 +131,9 @@ class ZImage:
             kept = _mix(kept, row.source.noise, row.sigmas[row.step])
         row.latents = (1 - row.source.mask) * kept + row.source.mask * row.latents
 
+    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
+        return self._scaled(self._vae.encode(self._pixels(picture)).latent_dist.mode())
+
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         config = self._config
         scaled = latents.to(self.components.dtype) / config.scaling_factor + config.shift_factor
@@ -191,13 +194,15 @@ class ZImage:
         mask: torch.Tensor | None,
         generator: torch.Generator,
     ) -> Start:
-        config = self._config
         # diffusers samples the VAE before it draws the noise: the order decides the picture
-        latents = moments.sample(generator)
-        latents = (latents - config.shift_factor) * config.scaling_factor
+        latents = self._scaled(moments.sample(generator))
         noise = self._noise(tuple(latents.shape), generator, self.components.dtype)
         source = None if mask is None else Source(latents, noise, mask)
         return Start(sigmas, _mix(latents, noise, sigmas[0]), source)
+
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = (latents - self._config.shift_factor) * self._config.scaling_factor
+        return scaled
 
     def _pixels(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         """uint8 (H, W, 3) to (1, 3, H, W) in -1..1."""
