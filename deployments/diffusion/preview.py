@@ -1,7 +1,7 @@
 """Previews without a decode: a linear map from latents to RGB, fitted to the VAE at load.
 
 The VAE's latents are close to linear in the mean colour of the pixels beneath them, so that a
-least-squares fit on coloured noise shows layout and colours at a thousandth of a decode's cost.
+least-squares fit on coloured rectangles shows layout and colours for nearly nothing.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-FIT_SIDES = (4, 8, 16)  # cells a side of the colour fields that the fit is made on
-FIT_SIZE = 256  # pixels
+FIT_PICTURES = 12
+FIT_SIZE = 128  # pixels
+FIT_RECTANGLES = 3  # a picture, on a plain ground: large flat parts with edges, as in pictures
 
 
 class LatentProjection:
@@ -21,14 +22,13 @@ class LatentProjection:
         """Fit to a VAE. `encode`: uint8 (H, W, 3) to latents (1, C, h, w)."""
         rng = np.random.default_rng(0)
         inputs, targets = [], []
-        for side in FIT_SIDES:
-            cells = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            field = np.kron(cells, np.ones((FIT_SIZE // side, FIT_SIZE // side, 1), np.uint8))
-            latents = encode(field)[0].float()
-            pixels = torch.from_numpy(field.astype(np.float32) / 255).permute(2, 0, 1)
+        for _ in range(FIT_PICTURES):
+            picture = random_rectangles(rng)
+            latents = encode(picture)[0].float().cpu()
             height, width = latents.shape[-2:]
+            pixels = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)
             mean = torch.nn.functional.adaptive_avg_pool2d(pixels, (height, width))
-            inputs.append(latents.flatten(1).T.cpu())
+            inputs.append(latents.flatten(1).T)
             targets.append(mean.flatten(1).T)
         known = torch.cat(inputs)
         ones = torch.ones(len(known), 1)
@@ -41,6 +41,17 @@ class LatentProjection:
         rgb = channels_last @ self._weights + self._bias
         picture: NDArray[np.uint8] = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         return picture
+
+
+def random_rectangles(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """uint8 (FIT_SIZE, FIT_SIZE, 3): a plain ground with rectangles of random colours on it."""
+    picture = np.empty((FIT_SIZE, FIT_SIZE, 3), np.uint8)
+    picture[:] = rng.integers(0, 256, 3)
+    for _ in range(FIT_RECTANGLES):
+        left, top = rng.integers(0, 3 * FIT_SIZE // 4, 2)
+        width, height = rng.integers(FIT_SIZE // 4, 3 * FIT_SIZE // 4, 2)
+        picture[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+    return picture
 
 
 def preview_steps(steps: int, previews: int) -> tuple[int, ...]:

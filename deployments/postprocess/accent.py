@@ -1,0 +1,59 @@
+"""The colours of a button: taken from the picture's subject, so that they belong together."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.postprocess import contrast
+from deployments.postprocess.contrast import Colour
+from deployments.postprocess.position import subject
+
+
+def pill_colours(
+    picture: NDArray[np.uint8], ground: NDArray[np.uint8], target: float, ink: Colour
+) -> tuple[Colour, Colour]:
+    """(pill, its ink) for a button: the subject's liveliest colour, or else the words' own ink.
+
+    The accent is taken only where it stands out from `ground` (n, 3) by 3:1, which WCAG 2.x asks
+    of controls (1.4.11), and carries black or white words at `target`.
+    """
+    accent = accent_colour(picture)
+    for pill in ([accent] if accent else []) + [ink]:
+        words = ink_on(pill)
+        if contrast.p10(ground, pill) >= 3.0 and contrast.between(pill, words) >= target:
+            return pill, words
+    return ink, ink_on(ink)
+
+
+def ink_on(pill: Colour) -> Colour:
+    """White or black, whichever reads better; white up to 4.5:1, since it looks livelier."""
+    if contrast.between(pill, contrast.WHITE) >= 4.5:
+        return contrast.WHITE
+    dark = contrast.between(pill, contrast.BLACK) > contrast.between(pill, contrast.WHITE)
+    return contrast.BLACK if dark else contrast.WHITE
+
+
+def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:
+    """A lively colour of the picture's subject; None in a picture without one.
+
+    The hue (36 bins) that holds most of saturation squared times distance from the border's
+    colours, made saturated and as bright as white or black words on it allow.
+    """
+    small = cv2.resize(picture, (96, 96), interpolation=cv2.INTER_AREA)
+    hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV).astype(np.float32)
+    hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
+    weight = (saturation / 255) ** 2 * (value / 255) * subject(np.asarray(small, np.uint8))
+    if float(weight.mean()) < 0.004:
+        return None
+    bins = np.bincount((hue / 5).astype(int).ravel(), weights=weight.ravel(), minlength=36)
+    best = int(np.argmax(bins))
+    inside = (hue / 5).astype(int) == best
+    tone = float(np.average(hue[inside], weights=weight[inside]))
+    depth = max(165.0, float(np.average(saturation[inside], weights=weight[inside])))
+    for brightness in range(235, 90, -6):
+        patch = np.array([[[tone, depth, brightness]]], np.uint8)
+        red, green, blue = (int(c) for c in cv2.cvtColor(patch, cv2.COLOR_HSV2RGB)[0, 0])
+        colour = (red, green, blue)
+        if contrast.between(colour, ink_on(colour)) >= 4.6:
+            return colour
+    return None

@@ -1,0 +1,136 @@
+"""Pixels onto pixels: cut or extend a picture to a placement, and lay paint on a canvas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deployments.postprocess import contrast
+from deployments.postprocess.framing import frame, is_plain
+from deployments.postprocess.geometry import Rect
+from deployments.postprocess.render import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """A colour laid through a mask with an alpha from 0 to 1."""
+
+    tile: Tile
+    colour: contrast.Colour
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A picture brought to its placement: uint8 (H, W, 3), and where the picture lies on it."""
+
+    pixels: NDArray[np.uint8]
+    picture: Rect
+
+    def from_picture(self, x: float, y: float, width: float, height: float) -> Rect:
+        """A box in fractions of the picture, in pixels of the canvas, cut at its borders."""
+        box = Rect(
+            self.picture.x + x * self.picture.width,
+            self.picture.y + y * self.picture.height,
+            width * self.picture.width,
+            height * self.picture.height,
+        )
+        rows, columns = self.pixels.shape[:2]
+        return box.clip(Rect(0, 0, columns, rows))
+
+
+def paint(pixels: NDArray[np.uint8], layer: Paint) -> None:
+    """Lay `layer` on `pixels`, uint8 (H, W, 3), in place; what lies outside is dropped."""
+    height, width = pixels.shape[:2]
+    rows, columns = layer.tile.mask.shape
+    top, left = max(0, layer.tile.y), max(0, layer.tile.x)
+    bottom, right = min(height, layer.tile.y + rows), min(width, layer.tile.x + columns)
+    if top >= bottom or left >= right:
+        return
+    mask = layer.tile.mask[
+        top - layer.tile.y : bottom - layer.tile.y, left - layer.tile.x : right - layer.tile.x
+    ]
+    region = pixels[top:bottom, left:right]
+    pixels[top:bottom, left:right] = contrast.blend(region, mask, layer.colour, layer.alpha)
+
+
+def to_placement(
+    picture: NDArray[np.uint8],
+    width: int,
+    height: int,
+    protect: Sequence[Rect] = (),
+    words: bool = False,
+) -> Canvas:
+    """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
+
+    Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
+    that very size stays as it is. `words`: leave room for them.
+    """
+    rows, columns = picture.shape[:2]
+    if (columns, rows) == (width, height):
+        return Canvas(picture.copy(), Rect(0, 0, columns, rows))
+    placed = frame(picture, width, height, protect, words)
+    return Canvas(_resample(picture, placed, width, height), placed)
+
+
+def _resample(
+    picture: NDArray[np.uint8], placed: Rect, width: int, height: int
+) -> NDArray[np.uint8]:
+    """Draw `picture` at `placed` on a canvas of width x height, extended where it ends."""
+    rows, columns = picture.shape[:2]
+    left, top = max(0, round(placed.x)), max(0, round(placed.y))
+    right, bottom = min(width, round(placed.right)), min(height, round(placed.bottom))
+    scale_x, scale_y = columns / placed.width, rows / placed.height
+    box = (
+        max(0.0, (left - placed.x) * scale_x),
+        max(0.0, (top - placed.y) * scale_y),
+        min(float(columns), (right - placed.x) * scale_x),
+        min(float(rows), (bottom - placed.y) * scale_y),
+    )
+    inside = np.asarray(
+        Image.fromarray(picture).resize(
+            (right - left, bottom - top), Image.Resampling.LANCZOS, box=box
+        )
+    )
+    margins = (top, height - bottom, left, width - right)
+    return inside.copy() if not any(margins) else extend(inside, *margins)
+
+
+def extend(
+    picture: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
+) -> NDArray[np.uint8]:
+    """Continue `picture` by so many pixels: plain edges as they are, others as a soft blur."""
+    rows, columns = picture.shape[:2]
+    sides = {"top": top, "bottom": bottom, "left": left, "right": right}
+    canvas = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    plain = is_plain(picture, [side for side, pixels in sides.items() if pixels])
+    # Blurred at an eighth of the size, since nothing fine is left in it.
+    border = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT
+    small = cv2.resize(
+        picture, (max(8, columns // 8), max(8, rows // 8)), interpolation=cv2.INTER_AREA
+    )
+    padded = cv2.copyMakeBorder(
+        small, -(-top // 8), -(-bottom // 8), -(-left // 8), -(-right // 8), border
+    )
+    soft = cv2.GaussianBlur(padded, (0, 0), max(padded.shape[:2]) / (80 if plain else 40))
+    ground = cv2.resize(soft, canvas.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    weight = np.outer(
+        _fade(rows, top, bottom, min(rows, columns) // 30),
+        _fade(columns, left, right, min(rows, columns) // 30),
+    )[..., None]
+    mixed = ground + (canvas.astype(np.float32) - ground) * weight
+    return np.asarray(mixed + 0.5, np.float32).astype(np.uint8)
+
+
+def _fade(length: int, before: int, after: int, pixels: int) -> NDArray[np.float32]:
+    """1 inside the picture, 0 beyond it, rising over `pixels` at each end that is continued."""
+    inside = np.arange(length, dtype=np.float32) + 0.5
+    profile = np.ones(length, np.float32)
+    for margin, distance in ((before, inside), (after, inside[::-1])):
+        if margin:
+            ramp = np.clip(distance / max(1, pixels), 0.0, 1.0)
+            profile = (profile * ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return np.pad(profile, (before, after))

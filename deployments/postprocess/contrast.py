@@ -1,0 +1,123 @@
+"""How legible words are: the WCAG 2.x contrast ratio a pixel, its 10th percentile, and its cure.
+
+Mean contrast misleads (a mean of 4.5 can hide letters on 3.1), so the percentile decides.
+"""
+
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.uint8, np.intp)
+Colour = tuple[int, int, int]
+WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (17, 17, 17)
+_PERCENTILE = 10
+_MAX_SAMPLES = 16_000
+
+_LEVELS = np.arange(256) / 255.0
+# WCAG 2.x, "relative luminance": sRGB's transfer function, exact for 8-bit values.
+_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Relative luminance 0 to 1 of sRGB pixels, uint8 (..., 3)."""
+    red, green, blue = (_LINEAR[pixels[..., i]] for i in range(3))
+    return np.asarray(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+
+
+def ratio(one: NDArray[np.float64], other: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """WCAG contrast ratio, 1 to 21, of two luminances."""
+    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
+
+
+def p10(ground: NDArray[np.uint8], ink: Colour) -> float:
+    """10th percentile of the ratio between `ink` and ground pixels, uint8 (n, 3) with n > 0."""
+    ratios = ratio(luminance(ground), float(luminance(np.array(ink, np.uint8))))
+    return float(np.percentile(ratios, _PERCENTILE))
+
+
+def between(one: Colour, other: Colour) -> float:
+    """The ratio of two plain colours."""
+    return p10(np.array([one], np.uint8), other)
+
+
+def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
+    """Where a reader needs contrast: under the glyphs and `radius` pixels around them.
+
+    coverage: uint8 (h, w), 255 where a glyph covers the pixel wholly.
+    """
+    return distance(coverage) <= radius
+
+
+def distance(coverage: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pixels from each pixel to the nearest one that is at least half covered, nearly Euclidean."""
+    away = cv2.distanceTransform((coverage < 128).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(away, np.float32)
+
+
+def sample(pixels: NDArray[Number]) -> NDArray[Number]:
+    """At most 16,000 of `pixels` (n, ...), evenly spaced: enough for a percentile."""
+    return pixels[:: max(1, -(-len(pixels) // _MAX_SAMPLES))]
+
+
+def choose_ink(ground: NDArray[np.uint8], light: Colour, dark: Colour, target: float) -> Colour:
+    """The light or the dark ink, whichever reads better on `ground` (n, 3).
+
+    Dark ink must be clearly better; where neither reaches `target` and a backing will be needed,
+    twice as good, since light words on a darkened picture look better than the reverse.
+    """
+    light_p10, dark_p10 = p10(ground, light), p10(ground, dark)
+    advantage = 1.15 if dark_p10 >= target else 2.0
+    return dark if dark_p10 > advantage * light_p10 else light
+
+
+def least_alpha(
+    ground: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    colour: Colour,
+    ink: Colour,
+    target: float,
+    limit: float = 1.0,
+) -> float | None:
+    """The least alpha in (0, limit] of `colour` painted through `mask` that gives p10 >= target.
+
+    ground: uint8 (n, 3); mask: uint8 (n,), 255 where the paint is full. Bisection to 1/256; None
+    where even `limit` falls short.
+    """
+    if _painted_p10(ground, mask, colour, ink, limit) < target:
+        return None
+    low, high = 0.0, limit
+    while high - low > 1 / 256:
+        middle = (low + high) / 2
+        if _painted_p10(ground, mask, colour, ink, middle) >= target:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _painted_p10(
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, ink: Colour, alpha: float
+) -> float:
+    return p10(blend(ground, mask, colour, alpha), ink)
+
+
+def blend(
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, alpha: float
+) -> NDArray[np.uint8]:
+    """`colour` over `ground` (..., 3) through `mask` (...) times `alpha`; rounds to nearest."""
+    weight = mask[..., None].astype(np.float32) * (alpha / 255.0)
+    base = ground.astype(np.float32)
+    mixed = base + (np.array(colour, np.float32) - base) * weight
+    return (mixed + 0.5).astype(np.uint8)
+
+
+def parse(colour: str) -> Colour:
+    """(r, g, b) of "#rrggbb"."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def to_hex(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

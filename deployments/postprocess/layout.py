@@ -1,0 +1,180 @@
+"""Fit and place: the spec's layers on a canvas, each in its box, none over another.
+
+Layers without a box form one stack, placed by `position`; legal lines and the AI label stand at
+the foot; a layer with a box stands in it. Nothing leaves the safe area or covers a protected box:
+what has no room is set smaller than its rules say, and in the end left out, and said so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from deployments.postprocess import stack
+from deployments.postprocess.geometry import Rect
+from deployments.postprocess.layers import Item
+from deployments.postprocess.position import CostMap
+from deployments.postprocess.spec import Box, OverlaySpec
+from deployments.postprocess.stack import Placed, SetText, Site
+
+MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
+GAP = 0.05  # of the short side, between stacks
+_ROWS = tuple(row / 20 for row in range(21))
+_ANCHORS = {
+    "top_left": ("start", 0.0), "top": ("center", 0.0), "top_right": ("end", 0.0),
+    "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),
+    "bottom_left": ("start", 1.0), "bottom": ("center", 1.0), "bottom_right": ("end", 1.0),
+}  # fmt: skip
+_FOOT = ("legal", "ai_label")
+_OFFER = ("price", "cta")
+_SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Stacks in the order of their importance, and what bent or broke the spec's rules."""
+
+    stacks: tuple[Placed, ...]
+    problems: tuple[str, ...]
+
+
+def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
+    """The rectangle that no words leave; `clear` pixels are the placement's, at top and bottom."""
+    margin = MARGIN * min(width, height)
+    left = right = top = bottom = margin
+    if spec.safe_area is not None:
+        left, right = spec.safe_area.left * width, spec.safe_area.right * width
+        top, bottom = spec.safe_area.top * height, spec.safe_area.bottom * height
+    top, bottom = max(top, clear), max(bottom, clear)
+    return Rect(left, top, width - left - right, height - top - bottom)
+
+
+def arrange(
+    items: Sequence[Item], spec: OverlaySpec, cost: CostMap, area: Rect, protect: Sequence[Rect]
+) -> Arrangement:
+    """Place all `items` inside `area`; deterministic. `protect` in pixels of the canvas."""
+    canvas = Rect(0, 0, cost.width, cost.height)
+    short = min(canvas.width, canvas.height)
+    gap = GAP * short
+    boxed = [item for item in items if item.layer.box is not None]
+    foot = [item for item in items if item.layer.box is None and item.role in _FOOT]
+    main = [item for item in items if item.layer.box is None and item.role not in _FOOT]
+    taken = [*protect]
+    problems: list[str] = []
+    fixed: list[Placed] = []
+    for item in boxed:
+        own = _in_pixels(item.layer.box, canvas).clip(area)
+        site = Site(own, tuple(taken), ("start",), _ROWS, short)
+        placed, trouble = _place([item], _aligned(site, [item]), cost)
+        problems += trouble
+        if placed is not None:
+            fixed.append(placed)
+            taken.append(placed.box.grow(gap / 2))
+    stacks: list[Placed] = []
+    foot_site = Site(area, tuple(taken), ("start", "center", "end"), (1.0,), short)
+    if main:
+        above = area
+        if foot:
+            kept = stack.needed_height(foot, foot_site) + gap
+            above = Rect(area.x, area.y, area.width, max(1.0, area.height - kept))
+        stacks, trouble = _place_main(main, _main_site(main, spec, above, taken, canvas), cost)
+        problems += trouble
+        taken += [placed.box.grow(gap / 2) for placed in stacks]
+        if stacks:
+            foot_site = Site(area, tuple(taken), (stacks[0].column,), (1.0,), short)
+    if foot:
+        placed, trouble = _place(foot, foot_site, cost)
+        problems += trouble
+        if placed is not None:
+            stacks.append(placed)
+    return Arrangement((*stacks, *fixed), tuple(problems))
+
+
+def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
+    """One stack; or two, the offer (price, cta) at the foot, where that covers clearly less."""
+    whole, problems = _place(items, site, cost)
+    if whole is None:
+        return [], problems
+    first_offer = next((n for n, item in enumerate(items) if item.role in _OFFER), 0)
+    head, offer = items[:first_offer], items[first_offer:]
+    if problems or len(site.rows) == 1 or not head or any(i.role not in _OFFER for i in offer):
+        return [whole], problems
+    top = stack.place(head, replace(site, rows=(0.0,)), cost, stack.RULES)
+    if top is None:
+        return [whole], problems
+    below = (*site.forbidden, top.box.grow(GAP * site.short_side))
+    foot = replace(site, rows=(1.0,), forbidden=below)
+    bottom = stack.place(offer, foot, cost, stack.RULES)
+    if bottom is None:
+        return [whole], problems
+    share = top.area / (top.area + bottom.area)
+    score = share * top.score + (1 - share) * bottom.score
+    return ([top, bottom] if score < whole.score - _SPLIT else [whole]), problems
+
+
+def _main_site(
+    items: Sequence[Item], spec: OverlaySpec, area: Rect, taken: Sequence[Rect], canvas: Rect
+) -> Site:
+    short = min(canvas.width, canvas.height)
+    if isinstance(spec.position, Box):
+        area = _in_pixels(spec.position, canvas).clip(area)
+    elif spec.position != "auto":
+        column, row = _ANCHORS[spec.position]
+        return Site(area, tuple(taken), (column,), (row,), short)
+    return _aligned(Site(area, tuple(taken), ("start", "center", "end"), _ROWS, short), items)
+
+
+def _aligned(site: Site, items: Sequence[Item]) -> Site:
+    """The site with the columns that suit the first alignment asked for."""
+    columns = {
+        "auto": site.columns,
+        "start": ("start", "end"),
+        "center": ("center",),
+        "end": ("end",),
+    }
+    asked = next((item.layer.align for item in items if item.layer.align != "auto"), "auto")
+    chosen = columns[asked]
+    if items[0].rtl and asked in ("auto", "start"):
+        chosen = tuple(reversed(chosen))
+    return Site(site.area, site.forbidden, chosen, site.rows, site.short_side)
+
+
+def _place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
+    """Place `items`, bending the rules no more than needed; and what was bent."""
+    problems: list[str] = []
+    left = list(items)
+    while left:
+        if stack.fits_at_all(left, site):
+            for level in (stack.RULES, stack.BENT, stack.SMALL):
+                placed = stack.place(left, site, cost, level)
+                if placed is not None:
+                    return placed, problems + _bent(placed, site.short_side)
+        out = max(left, key=lambda item: (item.style.rank, item.index))
+        left.remove(out)
+        problems.append(f"{out.name}: there is no room for it; it was left out")
+    return None, problems
+
+
+def _bent(placed: Placed, short: float) -> list[str]:
+    return [problem for text in placed.texts for problem in _rules_bent(text, short)]
+
+
+def _rules_bent(text: SetText, short: float) -> list[str]:
+    item, lines = text.item, len(text.setting.lines)
+    least = (item.size.max if item.layer.fit == "strict" else item.size.min) * short
+    problems = []
+    if text.setting.size < least - 0.5:
+        size = text.setting.size
+        problems.append(f"{item.name}: drawn at {size:.0f} px, below its {least:.0f} px")
+    if lines > item.max_lines:
+        problems.append(f"{item.name}: takes {lines} lines, more than its {item.max_lines}")
+    if text.cut:
+        problems.append(f"{item.name}: cut to {item.max_lines} lines")
+    return problems
+
+
+def _in_pixels(box: Box | None, canvas: Rect) -> Rect:
+    if box is None:
+        return canvas
+    return Rect(
+        box.x * canvas.width, box.y * canvas.height,
+        box.width * canvas.width, box.height * canvas.height,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Breaking words into lines: the fewest lines, evenly filled, no lonely last syllable.
+
+Lengths are in ems, so that one break serves every font size of the same proportion.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph
+
+_CLUSTER = re.compile("(?s).[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\ufe0e\ufe0f]*")
+_PAUSE = tuple(",.!?:;·…、。，！？」』)）")
+_ANOTHER_LINE = 100.0  # in squared widths: more than any raggedness, so lines are few first
+_WIDOW = 0.5  # a last line below a third of the width, or of one or two characters
+_AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최대 50%"
+_AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
+
+Advance = Callable[[str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line to be drawn as it stands; width in ems."""
+
+    text: str
+    width: float
+    rtl: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A piece that is never broken, and whether a space follows it."""
+
+    text: str
+    spaced: bool
+
+
+def break_lines(
+    copy: Copy, advance: Advance, width: float, balance: bool = False, split_words: bool = False
+) -> tuple[Line, ...] | None:
+    """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
+
+    `advance` gives a string's width in ems. `balance` evens all lines out (headlines); otherwise
+    the last line may be short. With `split_words` an over-wide word breaks between characters.
+    """
+    lines: list[Line] = []
+    for paragraph in copy.paragraphs:
+        words = _words(paragraph)
+        if split_words:
+            words = [piece for word in words for piece in _fitting(word, advance, width)]
+        widths = [advance(word.text) for word in words]
+        if max(widths) > width:
+            return None
+        for first, last in _best_breaks(words, widths, advance(" "), width, balance):
+            text = _join(words[first:last])
+            lines.append(Line(text, advance(text), paragraph.rtl))
+    return tuple(lines)
+
+
+def _words(paragraph: Paragraph) -> list[_Word]:
+    pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
+    return [
+        _Word(piece, spaced=index == len(group) - 1)
+        for group in pieces
+        for index, piece in enumerate(group)
+        if piece
+    ]
+
+
+def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
+    """`word` in pieces of at most `width` ems; a single character may still be wider.
+
+    Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
+    """
+    if advance(word.text) <= width:
+        return [word]
+    pieces, current, filled = [], "", 0.0
+    for cluster in _CLUSTER.findall(word.text):
+        length = advance(cluster)
+        if current and filled + length > 0.97 * width:
+            pieces.append(current)
+            current, filled = "", 0.0
+        current += cluster
+        filled += length
+    pieces.append(current)
+    last = len(pieces) - 1
+    return [_Word(piece, word.spaced and i == last) for i, piece in enumerate(pieces)]
+
+
+def _join(words: Sequence[_Word]) -> str:
+    return "".join(word.text + (" " if word.spaced else "") for word in words).rstrip(" ")
+
+
+def _best_breaks(
+    words: Sequence[_Word], widths: Sequence[float], space: float, limit: float, balance: bool
+) -> list[tuple[int, int]]:
+    """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
+    count = len(words)
+    cost = [0.0] * (count + 1)
+    following = [count] * (count + 1)
+    for first in range(count - 1, -1, -1):
+        best, choice, filled = float("inf"), first + 1, 0.0
+        for last in range(first + 1, count + 1):
+            filled += widths[last - 1]
+            if filled > limit and last > first + 1:
+                break
+            here = _ANOTHER_LINE + cost[last]
+            here += _raggedness(words[first:last], filled / limit, last == count, first, balance)
+            if last < count and _is_latin(words[last - 1].text[-1]) != _is_latin(
+                words[last].text[0]
+            ):
+                here += _AT_A_SEAM
+            if here < best - 1e-9:
+                best, choice = here, last
+            filled += space if words[last - 1].spaced else 0.0
+        cost[first], following[first] = best, choice
+    spans, first = [], 0
+    while first < count:
+        spans.append((first, following[first]))
+        first = following[first]
+    return spans
+
+
+def _raggedness(
+    line: Sequence[_Word], share: float, is_last: bool, first: int, balance: bool
+) -> float:
+    """What a line filled to `share` costs: the square of the gap, and its style."""
+    gap = (1.0 - share) ** 2
+    lonely = len(_join(line)) <= 2 or (is_last and share < 0.33)
+    widow = _WIDOW if lonely and not (is_last and first == 0) else 0.0
+    if is_last:
+        return (gap if balance else 0.0) + widow
+    return gap + widow + (_AFTER_PAUSE if line[-1].text.endswith(_PAUSE) else 0.0)
+
+
+def _is_latin(char: str) -> bool:
+    return char.isascii() and char.isalpha()

@@ -1,0 +1,232 @@
+"""Setting and placing one stack of items: the search over width, size and place."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from deployments.postprocess.geometry import Rect, union
+from deployments.postprocess.layers import Item
+from deployments.postprocess.lines import Line, break_lines
+from deployments.postprocess.position import CostMap, Spot
+from deployments.postprocess.render import Align, Setting
+from deployments.postprocess.text import Copy, Paragraph
+
+PILL_PADDING_X, PILL_PADDING_Y = 0.95, 0.5  # ems
+_WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
+_SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
+_SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
+_BIGGER_IS_BETTER = 0.16  # what the step from size.min to size.max is worth, in cost
+_FLOOR, _FLOOR_PX = 0.012, 7.0  # of the short side, and pixels: nothing is drawn smaller
+_MANY_LINES = {"headline": (2, 0.04), "sub": (3, 0.02), "legal": (2, 0.03)}  # beyond, each costs
+_TALL = 0.3  # a stack that fills more than two thirds of its area's height
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+
+    bend: bool
+    scales: tuple[float, ...]
+
+
+RULES = Level(bend=False, scales=_SCALES)
+BENT = Level(bend=True, scales=_SCALES)
+SMALL = Level(bend=True, scales=tuple(factor - 1 for factor in _SMALLER))
+
+
+@dataclass(frozen=True, slots=True)
+class SetText:
+    """One item, set and placed. box: all that it covers, its pill included; x, y: its words."""
+
+    item: Item
+    setting: Setting
+    box: Rect
+    x: float
+    y: float
+    cut: bool = False
+
+    def move(self, dx: float, dy: float) -> "SetText":
+        return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A stack in its place, the column it stands in (start, center or end), and its score: what
+    it covers and how it is set, the lower the better."""
+
+    texts: tuple[SetText, ...]
+    column: str
+    score: float
+
+    @property
+    def box(self) -> Rect:
+        return union([text.box for text in self.texts])
+
+    @property
+    def area(self) -> float:
+        """Square pixels that the layers cover, without the gaps between them."""
+        return sum(text.box.area for text in self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a stack may stand. All in pixels; columns and rows as CostMap.best takes them."""
+
+    area: Rect
+    forbidden: tuple[Rect, ...]
+    columns: tuple[str, ...]
+    rows: tuple[float, ...]
+    short_side: float
+
+
+def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
+    """The best-scored setting and place of `items` as one stack; None where none fits."""
+    best: Placed | None = None
+    seen = set()
+    for scale, width in _candidates(site, level):
+        loose = _set_all(items, site, width, scale, level.bend)
+        key = loose and tuple((text.setting.lines, text.setting.size) for text in loose)
+        if loose is None or key in seen:
+            continue
+        seen.add(key)
+        for column in site.columns:
+            texts = _stack(loose, column)
+            spot = _spot(texts, site, cost, column)
+            if spot is None:
+                continue
+            score = spot.cost - _BIGGER_IS_BETTER * scale + _style_cost(texts, site)
+            if best is None or score < best.score - 1e-9:
+                moved = tuple(text.move(spot.x, spot.y) for text in texts)
+                best = Placed(moved, column, score)
+    return best
+
+
+def fits_at_all(items: Sequence[Item], site: Site) -> bool:
+    """Whether the stack fits at the smallest size, whatever is in its way."""
+    return _set_all(items, site, site.area.width, SMALL.scales[-1], bend=True) is not None
+
+
+def needed_height(items: Sequence[Item], site: Site) -> float:
+    """Pixels that the stack takes at its smallest proper size over the area's whole width."""
+    texts = _set_all(items, site, site.area.width, 0.0, bend=True)
+    return _height(texts) if texts else 0.0
+
+
+def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
+    for scale in level.scales:
+        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+            yield scale, share * site.area.width
+
+
+def _spot(texts: Sequence[SetText], site: Site, cost: CostMap, column: str) -> Spot | None:
+    return cost.best([t.box for t in texts], site.area, site.forbidden, (column,), site.rows)
+
+
+def _height(texts: Sequence[SetText]) -> float:
+    return max(text.box.bottom for text in texts)
+
+
+def _style_cost(texts: Sequence[SetText], site: Site) -> float:
+    """What a typographer would frown at."""
+    cost = _TALL * max(0.0, _height(texts) / site.area.height - 2 / 3)
+    for text in texts:
+        free, dear = _MANY_LINES.get(text.item.role, (2, 0.0))
+        cost += dear * max(0, len(text.setting.lines) - free)
+    return cost
+
+
+def _set_all(
+    items: Sequence[Item], site: Site, width: float, scale: float, bend: bool
+) -> list[SetText] | None:
+    """Items below each other from (0, 0), not aligned yet; None if too wide or too tall."""
+    texts: list[SetText] = []
+    y = 0.0
+    for item in items:
+        text = _set(item, width, scale, site.short_side, bend)
+        if text is None:
+            return None
+        y += item.style.gap * text.setting.size if texts else 0.0
+        texts.append(text.move(0.0, y))
+        y = texts[-1].box.bottom
+        if y > site.area.height:
+            return None
+    return texts
+
+
+def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
+    """Texts aligned in the width of the widest, as suits the column they stand in."""
+    width = max(text.box.width for text in texts)
+    aligned = []
+    for text in texts:
+        align: Align = "center" if text.item.pill else _align(text.item, column)
+        setting = replace(text.setting, align=align)
+        slack = (width - text.box.width) * _side(text.item, column)
+        aligned.append(replace(text, setting=setting).move(slack, 0.0))
+    return aligned
+
+
+def _side(item: Item, column: str) -> float:
+    """0 for the left, 0.5 for the middle, 1 for the right of the stack."""
+    align = _align(item, column)
+    return 0.5 if align == "center" else float((align == "end") != item.rtl)
+
+
+def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
+    size = _font_size(item, scale, short)
+    padding_x = PILL_PADDING_X * size if item.pill else 0.0
+    padding_y = PILL_PADDING_Y * size if item.pill else 0.0
+    ems = (width - 2 * padding_x) / size
+    if ems <= 0:
+        return None
+    balance = item.style.balance
+    lines = break_lines(item.copy, item.face.advance, ems, balance, split_words=bend)
+    if lines is None or max(line.width for line in lines) > ems:
+        return None
+    cut = False
+    if len(lines) > item.max_lines:
+        if item.layer.fit == "clamp" and scale <= 0:
+            lines, cut = _cut(item, ems), True
+            if not lines:
+                return None
+        elif not bend:
+            return None
+    setting = Setting(item.face, lines, size, item.leading, "start")
+    if not item.pill:
+        return SetText(item, setting, Rect(0, 0, setting.width, setting.height), 0, 0, cut)
+    box = Rect(0, 0, setting.width + 2 * padding_x, setting.height + 2 * padding_y)
+    return SetText(item, setting, box, padding_x, padding_y, cut)
+
+
+def _align(item: Item, column: str) -> Align:
+    if item.layer.align != "auto":
+        return item.layer.align
+    return "center" if column == "center" else "start"
+
+
+def _font_size(item: Item, scale: float, short: float) -> float:
+    """Pixels. A strict item keeps size.max until everything has to shrink (scale < 0)."""
+    size = item.size
+    if scale < 0:
+        share = size.min * (1 + scale)
+    elif item.layer.fit == "strict":
+        share = size.max
+    else:
+        share = size.min + (size.max - size.min) * scale
+    return round(max(share * short, _FLOOR * short, _FLOOR_PX), 2)
+
+
+def _cut(item: Item, ems: float) -> tuple[Line, ...]:
+    """The words up to `max_lines`, ended by an ellipsis; empty where not even that fits."""
+    paragraph = item.copy.paragraphs[0]
+    words = item.copy.plain.replace("\n", " ")
+    low, high = 0, len(words)
+    kept: tuple[Line, ...] = ()
+    while low <= high:
+        middle = (low + high) // 2
+        shorter = Paragraph(words[:middle].rstrip() + "…", paragraph.rtl)
+        copy = Copy((shorter,), item.copy.lang, item.copy.tracked)
+        lines = break_lines(copy, item.face.advance, ems, item.style.balance, split_words=True)
+        if lines is not None and len(lines) <= item.max_lines:
+            kept, low = lines, middle + 1
+        else:
+            high = middle - 1
+    return kept

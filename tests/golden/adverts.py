@@ -1,0 +1,48 @@
+"""The adverts held by golden images: pictures made by arithmetic, copy in three languages."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.postprocess.compose import Canvas
+from deployments.postprocess.geometry import Rect
+from deployments.postprocess.overlay import set_words
+from deployments.postprocess.spec import OverlaySpec
+from tests.unit.postprocess.pictures import disc, noise, plain
+
+FOLDER = Path(__file__).parent
+_KOREAN = [
+    {"role": "badge", "text": "오픈 기념"},
+    {"role": "headline", "text": "여름 한정 신메뉴 출시, 지금 바로!"},
+    {"role": "price", "text": "₩8,900"},
+    {"role": "cta", "text": "주문하기 →"},
+    {"role": "legal", "text": "일부 품목 제외, 2026.11.30까지"},
+]
+_ENGLISH = [
+    {"role": "headline", "text": "Fresh from the oven", "backing": "outline"},
+    {"role": "sub", "text": "Hand-rolled croissants, every morning"},
+]
+_MIXED = [
+    {"role": "headline", "text": "SUMMER SALE 최대 50%"},
+    {"role": "sub", "text": "夏の新メニュー、今すぐご予約ください。"},
+    {"role": "cta", "text": "Shop now", "fill": "#0a7d4b"},
+]
+ADVERTS: Mapping[str, tuple[NDArray[np.uint8], dict[str, object]]] = {
+    "korean_on_plain": (disc(320, 400, (0.68, 0.72), 0.24), {"layers": _KOREAN}),
+    "english_on_busy": (noise(400, 240, 3), {"layers": _ENGLISH, "position": "bottom_left"}),
+    "mixed_scrim": (
+        np.ascontiguousarray(noise(320, 320, 7) // 2 + plain(320, 320, (60, 60, 60))),
+        {"layers": _MIXED, "ai_label": "visible"},
+    ),
+}
+
+
+def drawn(name: str) -> NDArray[np.uint8]:
+    """The advert called `name`, uint8 (H, W, 3)."""
+    picture, spec = ADVERTS[name]
+    height, width = picture.shape[:2]
+    canvas = Canvas(picture, Rect(0, 0, width, height))
+    pixels, _, _ = set_words(canvas, OverlaySpec.model_validate(spec))
+    return pixels

@@ -1,0 +1,102 @@
+"""Random specs on random pictures: inside, apart, legible or said so, and repeatable."""
+
+from itertools import combinations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployments.postprocess.finish import finish
+from deployments.postprocess.geometry import Rect
+from deployments.postprocess.spec import Output, OverlaySpec
+from tests.unit.postprocess.pictures import disc, noise, plain
+
+fractions = st.floats(0, 1, allow_nan=False).map(lambda value: round(value, 3))
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> dict[str, float]:
+    x, y = draw(st.floats(0, 0.8)), draw(st.floats(0, 0.8))
+    width, height = draw(st.floats(0.05, 1 - x)), draw(st.floats(0.05, 1 - y))
+    return {"x": x, "y": y, "width": width, "height": height}
+
+
+words = st.one_of(
+    st.sampled_from(
+        [
+            "여름 한정 신메뉴 출시, 지금 바로!",
+            "₩8,900",
+            "Fresh coffee",
+            "오늘만 50% OFF",
+            "夏の新メニュー登場",
+        ]
+    ),
+    st.text("가나다라 마바사 ABC xyz 012 ,.!%", min_size=1, max_size=120),
+    st.text(min_size=1, max_size=30),
+)
+layers = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["headline", "sub", "price", "cta", "legal", "badge", "custom"]),
+        "text": words,
+    },
+    optional={
+        "fit": st.sampled_from(["shrink", "clamp", "strict"]),
+        "align": st.sampled_from(["start", "center", "end"]),
+        "backing": st.sampled_from(["auto", "none", "shadow", "outline", "scrim", "plate"]),
+        "fill": st.sampled_from(["#ffffff", "#000000", "#e03030", "#808080"]),
+        "max_lines": st.integers(1, 4),
+        "box": boxes(),
+    },
+)
+specs = st.fixed_dictionaries(
+    {"layers": st.lists(layers, min_size=1, max_size=6)},
+    optional={
+        "position": st.one_of(st.sampled_from(["top", "left", "bottom_right", "center"]), boxes()),
+        "protect": st.lists(boxes(), max_size=2),
+        "avoid": st.lists(boxes(), max_size=2),
+        "safe_area": st.fixed_dictionaries({"top": st.floats(0, 0.3), "left": st.floats(0, 0.3)}),
+        "min_contrast": st.sampled_from([3.0, 4.5, 7.0]),
+        "ai_label": st.sampled_from(["none", "visible"]),
+    },
+).map(OverlaySpec.model_validate)
+pictures = st.one_of(
+    st.builds(
+        plain, st.integers(64, 300), st.integers(64, 300), st.tuples(*[st.integers(0, 255)] * 3)
+    ),
+    st.builds(noise, st.integers(64, 300), st.integers(64, 300), st.integers(0, 99)),
+    st.builds(disc, centre=st.tuples(st.floats(0.2, 0.8), st.floats(0.2, 0.8))),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(picture=pictures, spec=specs)
+def test_words_stay_inside_apart_and_legible_or_a_warning_stands(
+    picture: np.ndarray, spec: OverlaySpec
+) -> None:
+    done = finish(picture, spec, None, Output("png"), {})
+    assert done.report is not None, done.warnings
+    height, width = picture.shape[:2]
+    safe = Rect(*done.report.safe_area)
+    drawn = [Rect(*layer.box) for layer in done.report.layers]
+    for rect in drawn:
+        assert safe.contains(rect, slack=2)
+    for one, other in combinations(drawn, 2):
+        assert not one.grow(-1).overlaps(other.grow(-1))
+    for box in spec.protect:
+        guarded = Rect(box.x * width, box.y * height, box.width * width, box.height * height)
+        assert not any(rect.grow(-1).overlaps(guarded) for rect in drawn)
+    for layer in done.report.layers:
+        said = any(w.startswith(f"layer {layer.index} ") and "contrast" in w for w in done.warnings)
+        assert layer.contrast_p10 >= spec.min_contrast or said
+    indices = {layer.index for layer in done.report.layers}
+    for index in range(len(spec.layers)):
+        assert index in indices or any(w.startswith(f"layer {index} ") for w in done.warnings)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(picture=pictures, spec=specs)
+def test_the_same_input_gives_the_same_bytes(picture: np.ndarray, spec: OverlaySpec) -> None:
+    first = finish(picture, spec, None, Output("jpeg"), {"seed": "1"})
+    again = finish(picture.copy(), spec, None, Output("jpeg"), {"seed": "1"})
+    assert first.data == again.data
+    assert first.report == again.report

@@ -1,0 +1,69 @@
+"""The whole way: a picture always comes out, and at the size asked for."""
+
+import io
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deployments.errors import InvalidValue
+from deployments.postprocess import finish as finishing
+from deployments.postprocess import metadata
+from deployments.postprocess.finish import finish
+from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
+from tests.unit.postprocess.pictures import disc
+
+SPEC = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
+
+
+def test_no_words_and_no_placement_leave_the_pixels_alone() -> None:
+    picture = disc(96, 64)
+    done = finish(picture, None, None, Output("png"), {"prompt": "a disc"})
+    assert (done.width, done.height, done.media_type) == (96, 64, "image/png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
+    assert metadata.read(done.data) == {"prompt": "a disc"}
+    assert done.report is None
+    assert set(done.timings_ms) == {"place", "encode"}
+
+
+def test_words_are_drawn_at_the_placements_resolution() -> None:
+    done = finish(disc(), SPEC, "story", Output("jpeg"), {})
+    assert (done.width, done.height) == (1080, 1920)
+    assert Image.open(io.BytesIO(done.data)).size == (1080, 1920)
+    assert done.report is not None
+    _, top, _, height = done.report.layers[0].box
+    assert top >= 250
+    assert top + height <= 1920 - 250
+    assert done.report.layers[0].font_size_px >= 0.08 * 1080
+
+
+def test_a_read_only_picture_is_fine_and_stays_untouched() -> None:
+    picture = disc()
+    before = picture.copy()
+    picture.setflags(write=False)
+    finish(picture, SPEC, None, Output("webp"), {})
+    assert np.array_equal(picture, before)
+
+
+def test_an_unknown_placement_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="Unknown placement"):
+        finish(disc(), SPEC, "billboard", Output(), {})
+
+
+def test_a_fault_in_the_words_never_costs_the_picture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(finishing, "set_words", broken)
+    picture = disc()
+    with caplog.at_level(logging.ERROR):
+        done = finish(picture, SPEC, None, Output("png"), {})
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
+    assert "without them" in done.warnings[0]
+    assert "a fault of ours" in caplog.text
+    failing = SPEC.model_copy(update={"on_problem": "fail"})
+    with pytest.raises(ZeroDivisionError):
+        finish(picture, failing, None, Output("png"), {})

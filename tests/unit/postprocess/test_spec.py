@@ -1,0 +1,86 @@
+"""The overlay's shape: strict, and every placement and output as promised."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from deployments.errors import InvalidValue
+from deployments.postprocess.spec import PLACEMENTS, Output, OverlaySpec, find_placement
+
+LAYER = {"role": "headline", "text": "여름"}
+
+
+def test_the_least_spec_has_the_documented_defaults() -> None:
+    spec = OverlaySpec.model_validate({"layers": [LAYER]})
+    assert (spec.version, spec.position, spec.min_contrast) == (1, "auto", 4.5)
+    assert (spec.on_problem, spec.ai_label) == ("warn", "none")
+    layer = spec.layers[0]
+    assert (layer.fit, layer.align, layer.fill, layer.backing) == ("shrink", "auto", "auto", "auto")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"layers": []},
+        {"layers": [LAYER] * 13},
+        {"layers": [LAYER], "version": 2},
+        {"layers": [LAYER], "template": "sale"},
+        {"layers": [LAYER], "position": "middle"},
+        {"layers": [LAYER], "min_contrast": 22},
+        {"layers": [LAYER], "min_contrast": float("nan")},
+        {"layers": [LAYER], "safe_area": {"top": 0.5}},
+        {"layers": [LAYER], "protect": [{"x": 0.6, "y": 0, "width": 0.5, "height": 0.1}]},
+        {"layers": [{**LAYER, "text": ""}]},
+        {"layers": [{**LAYER, "text": "x" * 301}]},
+        {"layers": [{**LAYER, "role": "title"}]},
+        {"layers": [{**LAYER, "fill": "red"}]},
+        {"layers": [{**LAYER, "fill": "#12345"}]},
+        {"layers": [{**LAYER, "font": "Comic Sans"}]},
+        {"layers": [{**LAYER, "weight": "bold"}]},
+        {"layers": [{**LAYER, "size": {"min": 0.2, "max": 0.1}}]},
+        {"layers": [{**LAYER, "lang": "한국어"}]},
+        {"layers": [{**LAYER, "backing": "glass"}]},
+        {"layers": [{**LAYER, "rotate": 10}]},
+        {"layers": [{"type": "qr", "text": "x"}]},
+    ],
+)
+def test_what_is_not_understood_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        OverlaySpec.model_validate(wrong)
+
+
+def test_a_spec_survives_json() -> None:
+    box = {"x": 0.1, "y": 0.1, "width": 0.5, "height": 0.2}
+    spec = OverlaySpec.model_validate(
+        {"layers": [{**LAYER, "box": box}], "position": box, "avoid": [box], "protect": [box]}
+    )
+    assert OverlaySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_placements_have_the_sizes_adverts_are_shown_in() -> None:
+    sizes = {name: (placement.width, placement.height) for name, placement in PLACEMENTS.items()}
+    assert sizes == {
+        "feed_square": (1080, 1080),
+        "feed_portrait": (1080, 1350),
+        "story": (1080, 1920),
+        "market": (1000, 1000),
+        "video": (1920, 1080),
+        "banner": (1200, 628),
+        "a4": (2480, 3508),
+    }
+    assert PLACEMENTS["story"].clear == 250
+
+
+def test_an_unknown_placement_names_those_that_exist() -> None:
+    with pytest.raises(InvalidValue, match="feed_square, feed_portrait, story"):
+        find_placement("poster")
+
+
+def test_png_takes_no_compression_but_the_whole() -> None:
+    assert Output("png", 100).compression == 100
+    with pytest.raises(InvalidValue, match="jpeg, webp and avif") as caught:
+        Output("png", 50)
+    assert caught.value.param == "output_compression"
+    with pytest.raises(InvalidValue, match="0 to 100"):
+        Output("jpeg", 101)
