@@ -99,6 +99,13 @@ def _resample(
     return inside.copy() if not any(margins) else extend(inside, *margins)
 
 
+def enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """`picture`, uint8 (h, w, 3), stretched softly to (height, width, 3)."""
+    return np.asarray(
+        cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+    )
+
+
 def extend(
     picture: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
 ) -> NDArray[np.uint8]:

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from ray import serve
 
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import render
+from deployments.postprocess.compose import enlarge
 from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.encode import encode
 from deployments.postprocess.finish import finish
 from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.spec import Output
 
 
 @serve.deployment
@@ -49,6 +54,14 @@ class PostProcessDeployment:
         """Every drawn picture, finished as `spec` says; raises what `finish` raises."""
         return await asyncio.get_running_loop().run_in_executor(
             self._workers, lambda: deliver(drawn, spec)
+        )
+
+    async def preview(
+        self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
+    ) -> bytes:
+        """A preview, uint8 (h, w, 3), enlarged to (width, height), as a file."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._workers, lambda: encode(enlarge(pixels, *size), output, {})[0]
         )
 
 
