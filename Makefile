@@ -1,0 +1,36 @@
+# Every target is enough by itself on a machine that has Python 3.11 and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo serve test lint lock
+
+demo: $(READY)  ## three pictures and an advert, into out/
+	$(BIN)/signboard demo --out out
+
+serve: $(READY)  ## the application on 127.0.0.1:8000, until Ctrl-C
+	$(BIN)/signboard serve
+
+test: lint  ## everything that CI holds the project to
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# torch comes first and without hashes: its CPU and CUDA wheels differ.
+$(READY): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --progress-bar off "$$(grep -oE 'torch==[0-9.]+' pyproject.toml)"
+	$(BIN)/pip install --progress-bar off --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --unsafe-package torch \
+	--no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock:  ## pin every dependency anew, requirements-dev.lock those of development too
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra dev --output-file requirements-dev.lock pyproject.toml

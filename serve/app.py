@@ -1,0 +1,36 @@
+"""The application that `import_path: serve.app:build` names."""
+
+import ray
+from ray.serve import Application, Deployment
+
+from deployments.diffusion.deployment import DiffusionDeployment
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess.deployment import PostProcessDeployment
+from deployments.postprocess.intake import IntakeLimits
+from serve.http.ingress import Ingress
+from serve.settings import AppArgs, load_profile
+
+DIFFUSION_CPUS = 0.5  # with the others' shares, all of the application schedules on one core
+
+
+def build(args: AppArgs) -> Application:
+    """Bind the three deployments for the profile that `args` names."""
+    profile = load_profile(args.profile)
+    options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
+    diffusion = deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile)
+    limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
+    postprocess = deployment(PostProcessDeployment).bind(profile.sizes.recommended_pixels, limits)
+    return deployment(Ingress).bind(args, profile, diffusion, postprocess)
+
+
+def gpus(profile: DiffusionProfile) -> int:
+    """GPUs that a replica of the diffusion room reserves: one, or none where it runs on the CPU."""
+    if profile.model.device == "auto":
+        return 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    return 1 if profile.model.device == "cuda" else 0
+
+
+def deployment(decorated: object) -> Deployment:
+    """A class under `serve.deployment`, which type checkers take for the class itself."""
+    assert isinstance(decorated, Deployment)
+    return decorated

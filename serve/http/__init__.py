@@ -1,0 +1,1 @@
+"""The HTTP face: one file a resource, and what every route shares."""

@@ -1,0 +1,152 @@
+"""The error envelope, and which error becomes which status.
+
+Every refusal is {"error": {"message", "type", "param", "code"}}. What is not listed here is a fault
+of ours: it is logged in full and answered with a bare 500.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from deployments.errors import (
+    DeadlineMissed,
+    GenerationFailed,
+    InvalidValue,
+    NotReady,
+    OutOfMemory,
+    Overloaded,
+    RequestError,
+    TooLarge,
+    UnsupportedFile,
+)
+
+NOT_READY_RETRY_S = 5
+
+STATUS: dict[type[RequestError], int] = {
+    InvalidValue: 400,
+    DeadlineMissed: 408,
+    TooLarge: 413,
+    UnsupportedFile: 415,
+    Overloaded: 429,
+    GenerationFailed: 500,
+    NotReady: 503,
+    OutOfMemory: 507,
+}
+
+FIXES = {
+    "moderation": "no moderation policy is configured; leave it out",
+    "style": "describe the look in the prompt",
+    "partial_images": "answers come whole; leave it out",
+    "stream": "answers come whole; leave it out or send false",
+    "response_format": "for raw bytes send 'Accept: image/png' instead",
+}
+"""What to do about fields and values that clients of other servers send."""
+
+
+class ModelNotFound(InvalidValue):
+    """The request names a model that is not served here."""
+
+
+STATUS[ModelNotFound] = 404
+
+
+def envelope(
+    status: int,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An error response in OpenAI's shape."""
+    kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(
+        status, "invalid_request_error" if status < 500 else "server_error"
+    )
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return JSONResponse({"error": error}, status, headers=dict(headers or {}))
+
+
+def refusal(error: RequestError) -> JSONResponse:
+    """The response to an error that either room, or a route, raised."""
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    elif isinstance(error, NotReady):
+        headers["Retry-After"] = str(NOT_READY_RETRY_S)
+    return envelope(
+        STATUS[type(error)], error.message, param=error.param, code=error.code, headers=headers
+    )
+
+
+def internal_error() -> JSONResponse:
+    """The response to a fault of ours; says nothing of what went wrong."""
+    return envelope(
+        500, "The server failed on this request; the fault is logged.", code="internal_error"
+    )
+
+
+def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> InvalidValue:
+    """The first of pydantic's errors as one that names the field and the fix.
+
+    `model` is the body's class, for the names of the fields it knows.
+    """
+    first = errors[0]
+    path = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    param = ".".join(path) or None
+    name = path[-1] if path else ""
+    if first["type"] == "extra_forbidden":
+        known = list(model.model_fields) if model and len(path) == 1 else []
+        near = difflib.get_close_matches(name, known, n=1)
+        fix = FIXES.get(param or "") or (
+            f"did you mean {near[0]!r}?" if near else "leave it out; unknown fields are refused"
+        )
+        return InvalidValue(f"{param}: not a field of this request; {fix}", param, "unknown_field")
+    if first["type"] == "missing":
+        return InvalidValue(f"{param or 'body'}: required", param, "missing_field")
+    if first["type"] == "json_invalid":
+        return InvalidValue("The body is not valid JSON.", None, "invalid_json")
+    if not path:
+        return InvalidValue("The body must be a JSON object.", None, "invalid_body")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    hint = f"; {FIXES[param]}" if param in FIXES else ""
+    return InvalidValue(f"{param}: {message}{hint}", param, "invalid_value")
+
+
+def validate(model: type[BaseModel], data: Mapping[str, Any]) -> Any:
+    """`model` of `data`, or the InvalidValue that says what is wrong with it."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid(error.errors(), model) from None
+
+
+async def _on_refusal(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    return refusal(error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    field = request.scope["route"].body_field
+    return refusal(invalid(error.errors(), field.field_info.annotation if field else None))
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return envelope(error.status_code, str(error.detail), code=code, headers=error.headers)
+
+
+def install(api: FastAPI) -> None:
+    """Answer every error of `api` in the envelope."""
+    api.add_exception_handler(RequestError, _on_refusal)
+    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.add_exception_handler(HTTPException, _on_http)

@@ -1,0 +1,158 @@
+"""POST /v1/images/generations and /v1/images/edits."""
+
+import math
+import uuid
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+
+from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
+from deployments.diffusion.request import GenerationParams
+from deployments.errors import InvalidValue
+from deployments.postprocess.delivery import FinishSpec
+from deployments.postprocess.spec import Output, find_placement
+from serve.http.answers import ImagesAnswer, as_bytes, as_json
+from serve.http.bodies import EditBody, GenerationBody
+from serve.http.negotiate import picture_wanted
+from serve.http.rooms import Pending, Rooms
+from serve.http.uploads import read_edit_form
+
+Accept = Annotated[str | None, Header()]
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ImagesAnswer,
+        "content": {kind: {} for kind in ("image/png", "image/jpeg", "image/webp", "image/avif")},
+        "description": "JSON; or one picture's bytes where the Accept header asks for them.",
+    }
+}
+
+
+class Images:
+    """What the two routes share."""
+
+    def __init__(self, rooms: Rooms, profile: DiffusionProfile, max_upload_bytes: int) -> None:
+        self.rooms = rooms
+        self.profile = profile
+        self.max_upload_bytes = max_upload_bytes
+
+    async def generate(self, body: GenerationBody, accept: str | None) -> Response:
+        """A picture from a prompt."""
+        spec = finish_spec(body, accept, self.profile)
+        params = body.params(self.profile, self._canvas(body) or self._default)
+        return await self._deliver(body, params, None, spec, accept)
+
+    async def edit(self, request: Request, accept: str | None) -> Response:
+        """A picture from a prompt and a picture, or of the part that a mask names."""
+        form = await read_edit_form(request, self.max_upload_bytes)
+        body = form.body
+        spec = finish_spec(body, accept, self.profile)
+        canvas = self._canvas(body)
+        strength = self.profile.default_strength if body.strength is None else body.strength
+        params = body.params(self.profile, canvas or self._default, strength)
+        body.terms()  # refused before any work, as all of the above
+        given = self.rooms.intake(form.image, form.mask, canvas, body.fit)
+        fitted = await self.rooms.fitted(given)
+        height, width, _ = fitted.picture.shape
+        params = replace(params, width=width, height=height)
+        return await self._deliver(body, params, given, spec, accept)
+
+    async def _deliver(
+        self,
+        body: GenerationBody,
+        params: GenerationParams,
+        given: Pending | None,
+        spec: FinishSpec,
+        accept: str | None,
+    ) -> Response:
+        delivery = await self.rooms.deliver(params, body.terms(), given, spec)
+        if picture_wanted(accept):
+            return as_bytes(delivery)
+        return as_json(
+            delivery,
+            params,
+            model=self.profile.name,
+            quality=body.quality,
+            output_format=spec.output.format,
+        )
+
+    @property
+    def _default(self) -> tuple[int, int]:
+        return parse_size(self.profile.sizes.default)
+
+    def _canvas(self, body: GenerationBody) -> tuple[int, int] | None:
+        """The size that is drawn, None where only the given picture can tell."""
+        if body.size != "auto":
+            return parse_size(body.size)
+        if body.placement is None:
+            return None
+        placement = find_placement(body.placement)
+        return nearest_size(self.profile.sizes, placement.width / placement.height)
+
+
+def nearest_size(sizes: SizeRange, aspect: float) -> tuple[int, int]:
+    """The recommended size whose width / height is nearest to `aspect`, by ratio."""
+    return min(sizes.recommended_pixels, key=lambda size: abs(math.log(size[0] / size[1] / aspect)))
+
+
+def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:
+    """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
+    raw = picture_wanted(accept)
+    if raw and body.n > 1:
+        raise InvalidValue(
+            "n: raw bytes hold one picture; ask for n=1 or for application/json",
+            "n",
+            "raw_needs_one",
+        )
+    if raw not in (None, "any", body.output_format) and body.output_format is not None:
+        raise InvalidValue(
+            f"output_format: {body.output_format} is not the image/{raw} of the Accept header",
+            "output_format",
+            "contradiction",
+        )
+    kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
+    job = f"img_{uuid.uuid4().hex}"
+    return FinishSpec(
+        id=job,
+        overlay=body.overlay,
+        placement=body.placement,
+        output=Output(format=kind, compression=body.output_compression),
+        metadata={"id": job, "model": profile.name, "prompt": body.prompt},
+    )
+
+
+def routes(images: Images) -> APIRouter:
+    """The images routes."""
+    router = APIRouter(prefix="/v1/images", tags=["images"])
+
+    @router.post("/generations", responses=ANSWERS, response_class=Response)
+    async def generations(body: GenerationBody, accept: Accept = None) -> Response:
+        """Draw pictures from a prompt, and set words on them."""
+        return await images.generate(body, accept)
+
+    @router.post(
+        "/edits", responses=ANSWERS, response_class=Response, openapi_extra=edit_form_schema()
+    )
+    async def edits(request: Request, accept: Accept = None) -> Response:
+        """Redraw a picture, or the part of it that a mask names, and set words on it."""
+        return await images.edit(request, accept)
+
+    return router
+
+
+def edit_form_schema() -> dict[str, Any]:
+    """OpenAPI's description of the form, which is read by hand."""
+    schema = EditBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    del schema["$defs"]  # GenerationBody's own are the same
+    file = {"type": "string", "format": "binary"}
+    schema["properties"] = {"image": file, "mask": file} | schema["properties"]
+    schema["properties"]["overlay"] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/OverlaySpec"},
+    }
+    schema["required"] = ["image", "prompt"]
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }

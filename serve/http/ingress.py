@@ -1,0 +1,77 @@
+"""The Ingress deployment: the FastAPI application behind two plain ASGI layers.
+
+The outermost layer is no FastAPI object, so Ray Serve cannot put its own error handlers over ours.
+"""
+
+import logging
+
+from fastapi import FastAPI
+from ray import serve as ray_serve
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.diffusion.profile import DiffusionProfile
+from serve.http import errors, health, images, models
+from serve.http.limits import BoundedBody
+from serve.http.rooms import Handle, Rooms
+from serve.settings import MIB, AppArgs
+
+log = logging.getLogger("ray.serve")
+
+
+class LastResort:
+    """ASGI middleware: logs what nobody foresaw, and answers it with a bare 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("a request failed")
+            if not started:
+                await errors.internal_error()(scope, receive, send)
+
+
+def create_api(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> FastAPI:
+    """The HTTP API over two rooms."""
+    api = FastAPI(
+        title="Signboard",
+        description="Adverts from one shared diffusion model, with words set exactly.",
+        version="0.1.0",
+        redoc_url=None,
+    )
+    errors.install(api)
+    api.include_router(images.routes(images.Images(rooms, profile, args.max_upload_bytes)))
+    api.include_router(models.routes(rooms, profile, args))
+    api.include_router(health.routes(rooms))
+    return api
+
+
+@ray_serve.deployment(name="Ingress")
+@ray_serve.ingress()
+class Ingress:
+    """Checks requests, passes them from room to room by reference, answers."""
+
+    def __init__(
+        self,
+        args: AppArgs,
+        profile: DiffusionProfile,
+        diffusion: Handle,
+        postprocess: Handle,
+    ) -> None:
+        rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
+        max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
+        self._app: ASGIApp = LastResort(BoundedBody(create_api(rooms, profile, args), max_bytes))
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return self._app

@@ -1,0 +1,68 @@
+"""GET /v1/models and /v1/capabilities."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess.spec import PLACEMENTS
+from serve.http.bodies import MAX_PROMPT_CHARACTERS
+from serve.http.errors import ModelNotFound
+from serve.http.negotiate import FORMATS
+from serve.http.rooms import Rooms
+from serve.settings import AppArgs
+
+
+def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
+    """What is served, and within which bounds."""
+    router = APIRouter(prefix="/v1", tags=["models"])
+
+    def check(name: str) -> None:
+        if name != profile.name:
+            raise ModelNotFound(f"model: {name!r} is not served here", "model", "model_not_found")
+
+    model = {"id": profile.name, "object": "model", "created": 0, "owned_by": "signboard"}
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
+        """The one model that is served, in OpenAI's shape."""
+        return {"object": "list", "data": [model]}
+
+    @router.get("/models/{name}")
+    async def one_model(name: str) -> dict[str, Any]:
+        """The served model by name."""
+        check(name)
+        return model
+
+    @router.get("/models/{name}/weights")
+    async def weights(name: str) -> dict[str, int]:
+        """Bytes of weights in memory, and how many of them are there a second time."""
+        check(name)
+        return await rooms.weights()
+
+    @router.get("/capabilities")
+    async def capabilities() -> dict[str, Any]:
+        """Sizes, limits, defaults, formats, and the engine's queue and counters as they stand."""
+        return {
+            "model": profile.name,
+            "sizes": profile.sizes.model_dump(mode="json"),
+            "steps": profile.steps.model_dump(mode="json"),
+            "guidance": profile.guidance.model_dump(mode="json"),
+            "default_strength": profile.default_strength,
+            "limits": {
+                "n": profile.max_n,
+                "prompt_characters": MAX_PROMPT_CHARACTERS,
+                "prompt_tokens": profile.engine.max_prompt_tokens,
+                "upload_bytes": args.max_upload_bytes,
+                "upload_pixels": args.max_pixels,
+                "request_timeout_s": args.request_timeout_s,
+            },
+            "output_formats": [name for name in FORMATS.values() if name != "any"],
+            "placements": {
+                name: f"{placement.width}x{placement.height}"
+                for name, placement in PLACEMENTS.items()
+            },
+            "engine": await rooms.state(),
+        }
+
+    return router

@@ -1,0 +1,98 @@
+"""The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
+
+import asyncio
+from typing import Any, cast
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    ReplicaUnavailableError,
+)
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from deployments.diffusion.request import GenerationParams, Terms
+from deployments.errors import DeadlineMissed, NotReady, Overloaded, RequestError
+from deployments.handover import Fitted
+from deployments.postprocess.delivery import Delivery, FinishSpec
+
+Handle = DeploymentHandle[Any]
+Pending = DeploymentResponse[Any]
+
+BUSY_RETRY_S = 2.0
+STATE_TIMEOUT_S = 3.0
+
+
+class Rooms:
+    """Calls into the rooms. A client that leaves cancels its calls wherever they are."""
+
+    def __init__(self, diffusion: Handle, postprocess: Handle, timeout_s: float) -> None:
+        self.diffusion = diffusion
+        self.postprocess = postprocess
+        self.timeout_s = timeout_s
+
+    def intake(
+        self, image: bytes, mask: bytes | None, size: tuple[int, int] | None, fit: str
+    ) -> Pending:
+        """Begin to read an upload; await it with `fitted`, hand it on to `deliver` as it is."""
+        return _call(self.postprocess.intake, image, mask, size, fit)
+
+    async def fitted(self, response: Pending) -> Fitted:
+        """The upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
+        return cast(Fitted, await self._answer(response))
+
+    async def deliver(
+        self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec
+    ) -> Delivery:
+        """Draw, then finish; the pictures go from room to room without passing through here."""
+        drawn = _call(self.diffusion.generate, spec.id, params, given, terms)
+        finished = _call(self.postprocess.finish, drawn, spec)
+        return cast(Delivery, await self._answer(drawn, finished))
+
+    async def state(self) -> dict[str, Any]:
+        """The engine's state; {"phase": "starting"} while there is none to ask."""
+        response = _call(self.diffusion.state)
+        try:
+            async with asyncio.timeout(STATE_TIMEOUT_S):
+                return cast(dict[str, Any], await response)
+        except TimeoutError:
+            response.cancel()
+        except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
+            pass  # being started, or started anew
+        return {"phase": "starting", "reason": None}
+
+    async def weights(self) -> dict[str, int]:
+        """`held_bytes` of weights, and `held_twice_bytes` of them."""
+        twice = cast(int, await self._answer(_call(self.diffusion.held_twice_bytes)))
+        return {"held_bytes": (await self.state())["held_bytes"], "held_twice_bytes": twice}
+
+    async def _answer(self, *chain: Pending) -> object:
+        """The last response of a chain of calls; cancels them all if it is not waited for."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await chain[-1]
+        except (asyncio.CancelledError, TimeoutError) as error:
+            for response in chain:
+                response.cancel()
+            if isinstance(error, TimeoutError):
+                raise DeadlineMissed(
+                    f"The request took longer than {self.timeout_s:g} s.", None, "timeout"
+                ) from None
+            raise
+        except BackPressureError:
+            raise Overloaded(
+                "The server is busy; try again later.", None, "queue_full", BUSY_RETRY_S
+            ) from None
+        except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
+            raise NotReady(
+                "The model's process is not available; try again later.", None, "unavailable"
+            ) from None
+        except RayTaskError as error:
+            if isinstance(error.cause, RequestError):
+                raise error.cause from None
+            raise
+
+
+def _call(method: Handle, *arguments: object) -> Pending:
+    """Begin a call that answers once."""
+    return cast(Pending, method.remote(*arguments))

@@ -1,0 +1,91 @@
+"""A full queue, clients that leave, deadlines."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from serve.local import Running
+from tests.polling import wait_until
+
+LONG: dict[str, Any] = {"prompt": "a red circle", "n": 8, "num_inference_steps": 50, "seed": 1}
+
+
+@pytest.fixture
+def engine(client: httpx.Client) -> "Engine":
+    return Engine(client)
+
+
+class Engine:
+    """What the application tells of its engine."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def __getitem__(self, name: str) -> int:
+        value: int = self.client.get("/v1/capabilities").json()["engine"][name]
+        return value
+
+    @property
+    def held(self) -> int:
+        return self["running"] + self["waiting"]
+
+
+def test_exactly_the_places_are_taken_and_leaving_frees_them(
+    service: Running, client: httpx.Client, engine: Engine
+) -> None:
+    places = engine["max_running"] + engine["max_waiting"]
+
+    async def fill_and_leave() -> httpx.Response:
+        async with httpx.AsyncClient(base_url=service.url, timeout=120) as crowd:
+            requests = [
+                asyncio.create_task(crowd.post("/v1/images/generations", json=LONG))
+                for _ in range(places // 8)
+            ]
+            await asyncio.to_thread(wait_until, lambda: engine.held == places, 60, 0.1)
+            one_more = await asyncio.to_thread(
+                client.post, "/v1/images/generations", json={**LONG, "n": 1}
+            )
+            for request in requests:
+                request.cancel()  # closes its connection
+            assert all(
+                isinstance(outcome, asyncio.CancelledError)
+                for outcome in await asyncio.gather(*requests, return_exceptions=True)
+            )
+            return one_more
+
+    refused = asyncio.run(fill_and_leave())
+
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "queue_full"
+    assert int(refused.headers["retry-after"]) >= 1
+    wait_until(lambda: engine.held == 0, 10, 0.05)
+    forwards = engine["forwards"]
+    answer = client.post("/v1/images/generations", json={"prompt": "a red circle"})
+    assert answer.status_code == 200
+    assert engine["forwards"] == forwards + 8
+
+
+def test_a_client_that_leaves_stops_its_work(service: Running, engine: Engine) -> None:
+    before = engine["forwards"]
+
+    async def ask_and_leave() -> None:
+        async with httpx.AsyncClient(base_url=service.url, timeout=120) as crowd:
+            request = asyncio.create_task(crowd.post("/v1/images/generations", json=LONG))
+            await asyncio.to_thread(wait_until, lambda: engine["forwards"] >= before + 2, 60, 0.02)
+            request.cancel()
+            await asyncio.gather(request, return_exceptions=True)
+
+    asyncio.run(ask_and_leave())
+
+    wait_until(lambda: engine.held == 0, 10, 0.02)
+    assert engine["forwards"] - before < LONG["num_inference_steps"]
+
+
+def test_a_deadline_that_cannot_be_met(client: httpx.Client, engine: Engine) -> None:
+    answer = client.post("/v1/images/generations", json={**LONG, "deadline_s": 0.2})
+
+    assert answer.status_code == 429
+    assert answer.json()["error"]["param"] == "deadline_s"
+    assert engine.held == 0

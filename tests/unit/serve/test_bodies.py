@@ -1,0 +1,118 @@
+"""What bodies accept, and what they ask the engine for."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from deployments.errors import InvalidValue
+from serve.http.bodies import EditBody, GenerationBody, form_values
+from serve.http.errors import ModelNotFound
+from serve.http.images import finish_spec, nearest_size
+from serve.settings import load_profile
+
+PROFILE = load_profile("embedded")
+
+
+def body(**fields: Any) -> GenerationBody:
+    return GenerationBody.model_validate({"prompt": "a cat", **fields})
+
+
+def test_defaults_are_the_profiles() -> None:
+    params = body().params(PROFILE, (256, 256))
+
+    assert params.num_inference_steps == PROFILE.steps.default
+    assert params.guidance_scale == PROFILE.guidance.default
+    assert params.n == 1
+    assert params.strength is None
+
+
+def test_seeds_are_random_but_safe_in_every_clients_numbers() -> None:
+    seeds = {body().params(PROFILE, (256, 256)).seed for _ in range(8)}
+
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**53 for seed in seeds)
+
+
+def test_seed_zero_is_a_seed() -> None:
+    assert body(seed=0).params(PROFILE, (256, 256)).seed == 0
+
+
+@pytest.mark.parametrize("fields", [{"n": True}, {"n": 1.0}, {"seed": "1"}, {"prompt": 3}])
+def test_nothing_is_coerced(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        body(**fields)
+
+
+def test_null_is_absent_but_not_for_unknown_fields() -> None:
+    assert body(n=None, overlay=None).n == 1
+    with pytest.raises(ValidationError, match="bogus"):
+        body(bogus=None)
+
+
+def test_quality_and_steps_contradict_each_other() -> None:
+    with pytest.raises(InvalidValue, match="quality"):
+        body(quality="high", num_inference_steps=4).steps(PROFILE)
+
+
+def test_another_model_is_not_found() -> None:
+    body(model="embedded").check_model(PROFILE)
+    with pytest.raises(ModelNotFound, match="'embedded'"):
+        body(model="gpt-image-1").check_model(PROFILE)
+
+
+def test_a_forms_texts_become_the_values_of_a_json_body() -> None:
+    values = form_values(
+        {"prompt": "1", "n": "2", "strength": "0.5", "overlay": '{"layers": []}', "seed": "x"}
+    )
+
+    assert values == {
+        "prompt": "1",
+        "n": 2,
+        "strength": 0.5,
+        "overlay": {"layers": []},
+        "seed": "x",
+    }
+
+
+def test_an_edits_form_knows_strength_and_fit() -> None:
+    edit = EditBody.model_validate({"prompt": "a cat", "strength": 1, "fit": "pad"})
+
+    assert (edit.strength, edit.fit) == (1.0, "pad")
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [
+        (1.0, (256, 256)),
+        (0.8, (256, 320)),
+        (9 / 16, (192, 320)),
+        (16 / 9, (320, 192)),
+        (9, (320, 192)),
+    ],
+)
+def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
+    assert nearest_size(PROFILE.sizes, aspect) == size
+
+
+@pytest.mark.parametrize(
+    ("accept", "output_format", "chosen"),
+    [
+        (None, None, "png"),
+        (None, "webp", "webp"),
+        ("image/jpeg", None, "jpeg"),
+        ("image/*", "avif", "avif"),
+        ("image/*", None, "png"),
+    ],
+)
+def test_the_format_of_the_file(accept: str | None, output_format: str | None, chosen: str) -> None:
+    spec = finish_spec(body(output_format=output_format), accept, PROFILE)
+
+    assert spec.output.format == chosen
+
+
+def test_ids_cannot_be_guessed() -> None:
+    ids = {finish_spec(body(), None, PROFILE).id for _ in range(3)}
+
+    assert len(ids) == 3
+    assert all(len(one) == len("img_") + 32 for one in ids)

@@ -1,0 +1,119 @@
+"""Every packaged profile is sound; every key of the Serve config is one that Ray knows."""
+
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import (
+    DeploymentSchema,
+    LoggingConfig,
+    RayActorOptionsSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+)
+
+from configs import SERVE_CONFIG, profile_names
+from deployments.diffusion.deployment import DiffusionDeployment
+from deployments.postprocess.deployment import PostProcessDeployment
+from serve import app
+from serve.http.ingress import Ingress
+from serve.settings import AppArgs, load_profile
+
+NESTED: dict[str, type[BaseModel]] = {
+    "applications": ServeApplicationSchema,
+    "deployments": DeploymentSchema,
+    "args": AppArgs,
+    "autoscaling_config": AutoscalingConfig,
+    "ray_actor_options": RayActorOptionsSchema,
+    "logging_config": LoggingConfig,
+}
+
+
+def unknown_keys(model: type[BaseModel], data: dict[str, Any], path: str = "") -> list[str]:
+    """Paths of the keys of `data` that `model`, or a model inside it, does not know."""
+    unknown = []
+    for key, value in data.items():
+        where = f"{path}.{key}".lstrip(".")
+        field = model.model_fields.get(key)
+        if field is None:
+            unknown.append(where)
+            continue
+        inner = NESTED.get(key) or next(
+            (
+                kind
+                for kind in (field.annotation, *get_args(field.annotation))
+                if isinstance(kind, type) and issubclass(kind, BaseModel)
+            ),
+            None,
+        )
+        for item in value if isinstance(value, list) else [value]:
+            if inner is not None and isinstance(item, dict):
+                unknown += unknown_keys(inner, item, where)
+    return unknown
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(SERVE_CONFIG.read_text(encoding="utf-8"))
+    return data
+
+
+def test_ray_takes_the_config(config: dict[str, Any]) -> None:
+    ServeDeploySchema.model_validate(config)
+    AppArgs.model_validate(config["applications"][0]["args"])
+
+
+def test_no_key_is_silently_ignored(config: dict[str, Any]) -> None:
+    assert unknown_keys(ServeDeploySchema, config) == []
+
+
+def test_the_check_finds_what_ray_would_ignore(config: dict[str, Any]) -> None:
+    config["http_options"]["prot"] = 1
+    ingress = config["applications"][0]["deployments"][0]
+    ingress |= {"max_ongoing": 3, "autoscaling_config": {"min_replica": 1}}
+    ingress["ray_actor_options"]["num_cpu"] = 1
+
+    assert sorted(unknown_keys(ServeDeploySchema, config)) == [
+        "applications.deployments.autoscaling_config.min_replica",
+        "applications.deployments.max_ongoing",
+        "applications.deployments.ray_actor_options.num_cpu",
+        "http_options.prot",
+    ]
+
+
+def test_the_deployments_are_those_of_the_application(config: dict[str, Any]) -> None:
+    classes = (Ingress, DiffusionDeployment, PostProcessDeployment)
+
+    named = {deployment["name"] for deployment in config["applications"][0]["deployments"]}
+
+    assert named == {app.deployment(one).name for one in classes}
+
+
+def test_the_application_schedules_on_one_core(config: dict[str, Any]) -> None:
+    cpus = app.DIFFUSION_CPUS
+    for deployment in config["applications"][0]["deployments"]:
+        if "ray_actor_options" in deployment:
+            replicas = deployment.get("num_replicas", 1)
+            cpus += replicas * deployment["ray_actor_options"]["num_cpus"]
+
+    assert cpus <= 1
+
+
+def test_it_listens_on_loopback(config: dict[str, Any]) -> None:
+    assert config["http_options"]["host"] == "127.0.0.1"
+    assert config["http_options"]["port"] == 8000
+
+
+def test_the_profiles() -> None:
+    assert profile_names() == ("embedded", "z-image-turbo-24gb")
+    assert all(load_profile(name).name == name for name in profile_names())
+
+
+def test_the_hub_model_is_pinned_to_a_commit() -> None:
+    profile = load_profile("z-image-turbo-24gb")
+
+    assert len(bytes.fromhex(profile.model.revision or "")) == 20
+    assert profile.model.dtype == "bfloat16"
+    assert (profile.steps.default, profile.guidance.default) == (8, 0)

@@ -1,0 +1,65 @@
+"""The application's arguments and the profiles that they name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from configs import profile_path
+from serve.settings import AppArgs, load_profile
+
+
+@pytest.fixture
+def data() -> dict[str, Any]:
+    profile: dict[str, Any] = yaml.safe_load(profile_path("embedded").read_text(encoding="utf-8"))
+    return profile
+
+
+def write(folder: Path, data: dict[str, Any]) -> str:
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return str(path)
+
+
+def test_unknown_arguments_are_refused() -> None:
+    with pytest.raises(ValidationError, match="profil\n"):
+        AppArgs.model_validate({"profil": "embedded"})
+
+
+def test_a_profile_by_path(tmp_path: Path, data: dict[str, Any]) -> None:
+    assert load_profile(write(tmp_path, {**data, "name": "own"})).name == "own"
+
+
+def test_a_relative_model_folder_lies_beside_the_profile(
+    tmp_path: Path, data: dict[str, Any]
+) -> None:
+    data["model"]["source"] = "./weights"
+
+    profile = load_profile(write(tmp_path, data))
+
+    assert profile.model.source == str(tmp_path.resolve() / "weights")
+
+
+def test_a_profile_that_is_not_there_is_refused_by_naming_those_that_are() -> None:
+    with pytest.raises(ValueError, match="'tiny' is neither a file nor one of embedded"):
+        load_profile("tiny")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("sizes", "default", "250x250"),
+        ("steps", "default", 99),
+        ("engine", "max_runing", 4),
+        ("model", "source", "someone/some-model"),
+    ],
+)
+def test_an_unsound_profile_is_refused(
+    tmp_path: Path, data: dict[str, Any], section: str, key: str, value: object
+) -> None:
+    data[section][key] = value
+
+    with pytest.raises(ValidationError):
+        load_profile(write(tmp_path, data))
