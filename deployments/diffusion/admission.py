@@ -10,8 +10,9 @@ from concurrent.futures import Future
 
 from deployments.diffusion.cost import CostModel, Work
 from deployments.diffusion.events import Progress
+from deployments.diffusion.params import Priority
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
-from deployments.diffusion.request import Generation, Priority, Request
+from deployments.diffusion.request import Generation, Request
 from deployments.diffusion.scheduler import StepScheduler
 from deployments.diffusion.state import Phase, Queue
 from deployments.errors import InvalidValue, NotReady, Overloaded

@@ -10,8 +10,8 @@ from ray import serve
 from deployments.diffusion.engine import NO_HURRY, Engine
 from deployments.diffusion.events import Event
 from deployments.diffusion.families.load import load_family
+from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
-from deployments.diffusion.request import GenerationParams, Terms
 from deployments.handover import Drawn, Fitted
 
 STALL_S = 120.0  # a device thread that was between two steps longer ago than this is stuck

@@ -20,9 +20,10 @@ from deployments.diffusion.components import ModelUnavailable
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.events import Preview, Sink
 from deployments.diffusion.families import Family
+from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
-from deployments.diffusion.request import Generation, GenerationParams, Request, Terms
+from deployments.diffusion.request import Generation, Request
 from deployments.diffusion.state import EngineState, Gauges
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 from deployments.handover import Drawn, Fitted

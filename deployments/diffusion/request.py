@@ -1,11 +1,10 @@
-"""What is asked (GenerationParams) and what becomes of it (Generation, Request)."""
+"""What becomes of a request on the device: a Request, and a Generation for each picture of it."""
 
 import threading
 import time
 from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,104 +12,8 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.cost import Work
 from deployments.diffusion.events import Progress, Sink
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.errors import InvalidValue
+from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.handover import Drawn, Fitted
-
-MAX_SEED = 2**63 - 1
-MAX_PREVIEWS = 3
-
-Priority = Literal["interactive", "bulk"]
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationParams:
-    """One request for `n` pictures of one prompt.
-
-    width, height: pixels. seed: of the first picture; picture i uses seed + i.
-    strength: in (0, 1], how far a given picture is noised; None without a picture.
-    guidance_scale: w in v + w * (v - v_negative); 0 leaves the negative prompt unread.
-    """
-
-    prompt: str
-    width: int
-    height: int
-    num_inference_steps: int
-    seed: int
-    n: int = 1
-    strength: float | None = None
-    guidance_scale: float = 0.0
-    negative_prompt: str | None = None
-
-    def check(self, profile: DiffusionProfile) -> None:
-        """Raise InvalidValue naming the first field that the profile cannot serve."""
-        if not self.prompt.strip():
-            raise InvalidValue("prompt: say what to draw", "prompt", "prompt_empty")
-        profile.sizes.check(self.width, self.height)
-        if not 1 <= self.num_inference_steps <= profile.steps.max:
-            raise InvalidValue(
-                f"num_inference_steps: {self.num_inference_steps} is not within "
-                f"1..{profile.steps.max}",
-                "num_inference_steps",
-                "steps_out_of_range",
-            )
-        if not 1 <= self.n <= profile.max_n:
-            raise InvalidValue(
-                f"n: {self.n} is not within 1..{profile.max_n}", "n", "n_out_of_range"
-            )
-        if not 0 <= self.seed <= MAX_SEED - self.n:
-            raise InvalidValue(
-                f"seed: {self.seed} is not within 0..{MAX_SEED - self.n}",
-                "seed",
-                "seed_out_of_range",
-            )
-        if self.strength is not None and not 0 < self.strength <= 1:
-            raise InvalidValue(
-                f"strength: {self.strength} is not within (0, 1]: small values keep the picture, "
-                "1 redraws it",
-                "strength",
-                "strength_out_of_range",
-            )
-        if not 0 <= self.guidance_scale <= profile.guidance.max:
-            raise InvalidValue(
-                f"guidance_scale: {self.guidance_scale} is not within 0..{profile.guidance.max}",
-                "guidance_scale",
-                "guidance_out_of_range",
-            )
-        if self.negative_prompt is not None and self.guidance_scale == 0:
-            raise InvalidValue(
-                "negative_prompt: it is read only with guidance; set guidance_scale above 0 "
-                "or leave it out",
-                "negative_prompt",
-                "negative_prompt_without_guidance",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How urgent a request is; has no say in the picture.
-
-    priority: bulk work steps only while no interactive work does, or when it has waited too long.
-    deadline_s: seconds from its arrival, above 0, after which nobody wants the answer any more.
-    previews: of each picture, 0 to 3, for a request whose events are listened to.
-    """
-
-    priority: Priority = "interactive"
-    deadline_s: float | None = None
-    previews: int = 0
-
-    def check(self) -> None:
-        """Raise InvalidValue for a deadline that is over already, and for too many previews."""
-        if not 0 <= self.previews <= MAX_PREVIEWS:
-            raise InvalidValue(
-                f"partial_images: {self.previews} is not within 0..{MAX_PREVIEWS}",
-                "partial_images",
-                "partial_images_out_of_range",
-            )
-        if self.deadline_s is not None and self.deadline_s <= 0:
-            raise InvalidValue(
-                f"deadline_s: {self.deadline_s} is not above 0", "deadline_s", "deadline_over"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
+from deployments.diffusion.params import Priority
 from deployments.diffusion.profile import EngineLimits
-from deployments.diffusion.request import Priority
 
 
 class Row(Protocol):

@@ -73,7 +73,7 @@ def deliver(drawn: Drawn, spec: FinishSpec) -> Delivery:
             spec.overlay,
             spec.placement,
             spec.output,
-            {**spec.metadata, "Signboard-Seed": str(seed)},
+            {**spec.metadata, "seed": str(seed)},
         )
         for picture, seed in zip(drawn.pictures, drawn.seeds, strict=True)
     )

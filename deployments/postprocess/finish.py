@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An advert as a file. timings_ms: wall milliseconds of place, overlay and encode."""
+    """An advert as a file. timings_ms: wall milliseconds of place, overlay and file."""
 
     data: bytes
     media_type: str
@@ -57,7 +57,7 @@ def finish(
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     data, encode_warnings = encode(pixels, output, metadata)
-    timings["encode"] = _since(started)
+    timings["file"] = _since(started)
     height, width = pixels.shape[:2]
     return Finished(
         data,

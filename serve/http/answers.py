@@ -9,7 +9,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.params import GenerationParams
 from deployments.postprocess.delivery import Delivery
 from deployments.postprocess.overlay import OverlayReport
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import GenerationParams, Priority, Terms
 from deployments.errors import InvalidValue
 from deployments.postprocess.spec import OverlaySpec
 from serve.http.errors import ModelNotFound

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
+from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
-from deployments.diffusion.request import GenerationParams
 from deployments.errors import InvalidValue
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.spec import Output, find_placement

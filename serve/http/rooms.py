@@ -11,7 +11,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
-from deployments.diffusion.request import GenerationParams, Terms
+from deployments.diffusion.params import GenerationParams, Terms
 from deployments.errors import DeadlineMissed, NotReady, Overloaded, RequestError
 from deployments.handover import Fitted
 from deployments.postprocess.delivery import Delivery, FinishSpec

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
-from deployments.diffusion.request import Generation, GenerationParams, Start
+from deployments.diffusion.params import GenerationParams
+from deployments.diffusion.request import Generation, Start
 from deployments.handover import Fitted
 
 

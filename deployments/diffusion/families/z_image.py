@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding
-from deployments.diffusion.request import Generation, GenerationParams, Source, Start
+from deployments.diffusion.params import GenerationParams
+from deployments.diffusion.request import Generation, Source, Start
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from deployments.diffusion.params import Priority
 from deployments.diffusion.profile import EngineLimits
-from deployments.diffusion.request import Priority
 from deployments.diffusion.scheduler import StepScheduler
 
 

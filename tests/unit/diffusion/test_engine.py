@@ -15,8 +15,9 @@ import torch
 from deployments.diffusion.components import ModelUnavailable, SharedComponents, live_storage_bytes
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.params import Terms
 from deployments.diffusion.profile import EngineLimits, ModelSource
-from deployments.diffusion.request import Generation, Terms
+from deployments.diffusion.request import Generation
 from deployments.errors import DeadlineMissed, GenerationFailed, InvalidValue, NotReady, Overloaded
 from deployments.handover import Drawn
 from tests.polling import wait_until

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from deployments.diffusion.events import Event, Preview, Progress
 from deployments.diffusion.families.load import load_family
+from deployments.diffusion.params import Terms
 from deployments.diffusion.preview import LatentProjection, preview_steps
-from deployments.diffusion.request import Terms
 from deployments.errors import InvalidValue
 from serve.settings import load_profile
 from tests.tiny_checkpoint import tiny_profile

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from deployments.diffusion.components import live_storage_bytes
-from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.params import GenerationParams
 from deployments.handover import Fitted
 from tests.polling import wait_until
 from tests.tiny_checkpoint import WORDS, tiny_profile

@@ -20,7 +20,7 @@ from PIL import Image
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.params import GenerationParams
 from deployments.handover import Fitted
 from tests.tiny_checkpoint import WORDS, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture

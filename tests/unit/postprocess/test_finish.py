@@ -24,7 +24,7 @@ def test_no_words_and_no_placement_leave_the_pixels_alone() -> None:
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
     assert metadata.read(done.data) == {"prompt": "a disc"}
     assert done.report is None
-    assert set(done.timings_ms) == {"place", "encode"}
+    assert set(done.timings_ms) == {"place", "file"}
 
 
 def test_words_are_drawn_at_the_placements_resolution() -> None:
