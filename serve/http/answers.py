@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from deployments.diffusion.params import GenerationParams
@@ -51,12 +50,12 @@ def all_warnings(delivery: Delivery) -> list[str]:
     return list(dict.fromkeys((*delivery.warnings, *of_pictures)))
 
 
-def as_json(
+def images_answer(
     delivery: Delivery, params: GenerationParams, *, model: str, quality: str, output_format: str
-) -> Response:
-    """The JSON answer."""
+) -> ImagesAnswer:
+    """What is answered as JSON."""
     first = delivery.pictures[0]
-    answer = ImagesAnswer(
+    return ImagesAnswer(
         created=int(time.time()),
         data=[
             Picture(
@@ -79,7 +78,6 @@ def as_json(
         timings_ms=dict(delivery.timings_ms),
         warnings=all_warnings(delivery),
     )
-    return JSONResponse(answer.model_dump(mode="json"))
 
 
 def as_bytes(delivery: Delivery) -> Response:

@@ -24,6 +24,7 @@ JSON_FIELDS = frozenset(
         "num_inference_steps",
         "guidance_scale",
         "deadline_s",
+        "partial_images",
         "overlay",
         "strength",
     }
@@ -53,7 +54,10 @@ class GenerationBody(BaseModel):
     )
     output_compression: int | None = Field(default=None, ge=0, le=100)
     background: Literal["auto", "opaque"] = "auto"
-    stream: Literal[False] = False
+    stream: bool = Field(default=False, description="Answer with server-sent events.")
+    partial_images: int | None = Field(
+        default=None, description="Previews of each picture, 0 to 3; of a streamed answer only."
+    )
     user: str | None = Field(default=None, max_length=256)
 
     seed: int | None = Field(default=None, description="Random when absent; returned.")
@@ -115,8 +119,14 @@ class GenerationBody(BaseModel):
             )
 
     def terms(self) -> Terms:
-        """How urgent it is. Raises InvalidValue for a deadline that is over."""
-        terms = Terms(priority=self.priority, deadline_s=self.deadline_s)
+        """How urgent it is, and what is told of it. Raises InvalidValue for what cannot be."""
+        if self.partial_images is not None and not self.stream:
+            raise InvalidValue(
+                "partial_images: previews are streamed; set stream to true or leave it out",
+                "partial_images",
+                "partial_images_without_stream",
+            )
+        terms = Terms(self.priority, self.deadline_s, previews=self.partial_images or 0)
         terms.check()
         return terms
 

@@ -44,8 +44,6 @@ STATUS: dict[type[RequestError], int] = {
 FIXES = {
     "moderation": "no moderation policy is configured; leave it out",
     "style": "describe the look in the prompt",
-    "partial_images": "answers come whole; leave it out",
-    "stream": "answers come whole; leave it out or send false",
     "response_format": "for raw bytes send 'Accept: image/png' instead",
 }
 """What to do about fields and values that clients of other servers send."""
@@ -67,11 +65,18 @@ def envelope(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An error response in OpenAI's shape."""
+    body = envelope_body(status, message, param, code)
+    return JSONResponse(body, status, headers=dict(headers or {}))
+
+
+def envelope_body(
+    status: int, message: str, param: str | None, code: str | None
+) -> dict[str, dict[str, str | None]]:
+    """An error in OpenAI's shape."""
     kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(
         status, "invalid_request_error" if status < 500 else "server_error"
     )
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return JSONResponse({"error": error}, status, headers=dict(headers or {}))
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def refusal(error: RequestError) -> JSONResponse:

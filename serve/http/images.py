@@ -3,19 +3,23 @@
 import math
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
 
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
 from deployments.errors import InvalidValue
 from deployments.postprocess.delivery import FinishSpec
+from deployments.postprocess.encode import MEDIA_TYPES
 from deployments.postprocess.spec import Output, find_placement
-from serve.http.answers import ImagesAnswer, as_bytes, as_json
+from serve.http.answers import ImagesAnswer, as_bytes, images_answer
 from serve.http.bodies import EditBody, GenerationBody
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Pending, Rooms
+from serve.http.stream import MEDIA_TYPE, Kind, Streamed, stream
 from serve.http.uploads import read_edit_form
 
 Accept = Annotated[str | None, Header()]
@@ -23,8 +27,9 @@ Accept = Annotated[str | None, Header()]
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ImagesAnswer,
-        "content": {kind: {} for kind in ("image/png", "image/jpeg", "image/webp", "image/avif")},
-        "description": "JSON; or one picture's bytes where the Accept header asks for them.",
+        "content": {kind: {} for kind in (*MEDIA_TYPES.values(), MEDIA_TYPE)},
+        "description": "JSON; one picture's bytes where the Accept header asks for them; or the "
+        "events of a streamed request.",
     }
 }
 
@@ -41,7 +46,7 @@ class Images:
         """A picture from a prompt."""
         spec = finish_spec(body, accept, self.profile)
         params = body.params(self.profile, self._canvas(body) or self._default)
-        return await self._deliver(body, params, None, spec, accept)
+        return await self._deliver("image_generation", body, params, None, spec, accept)
 
     async def edit(self, request: Request, accept: str | None) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
@@ -56,26 +61,31 @@ class Images:
         fitted = await self.rooms.fitted(given)
         height, width, _ = fitted.picture.shape
         params = replace(params, width=width, height=height)
-        return await self._deliver(body, params, given, spec, accept)
+        return await self._deliver("image_edit", body, params, given, spec, accept)
 
     async def _deliver(
         self,
+        kind: Kind,
         body: GenerationBody,
         params: GenerationParams,
         given: Pending | None,
         spec: FinishSpec,
         accept: str | None,
     ) -> Response:
-        delivery = await self.rooms.deliver(params, body.terms(), given, spec)
-        if picture_wanted(accept):
-            return as_bytes(delivery)
-        return as_json(
-            delivery,
-            params,
+        answer = partial(
+            images_answer,
+            params=params,
             model=self.profile.name,
             quality=body.quality,
             output_format=spec.output.format,
         )
+        if body.stream:
+            told = self.rooms.draw_stream(params, body.terms(), given, spec.id)
+            return await stream(self.rooms, Streamed(kind, params, spec, answer), told)
+        delivery = await self.rooms.deliver(params, body.terms(), given, spec)
+        if picture_wanted(accept):
+            return as_bytes(delivery)
+        return JSONResponse(answer(delivery).model_dump(mode="json"))
 
     @property
     def _default(self) -> tuple[int, int]:
@@ -99,6 +109,12 @@ def nearest_size(sizes: SizeRange, aspect: float) -> tuple[int, int]:
 def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
     raw = picture_wanted(accept)
+    if raw and body.stream:
+        raise InvalidValue(
+            "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
+            "stream",
+            "raw_is_not_streamed",
+        )
     if raw and body.n > 1:
         raise InvalidValue(
             "n: raw bytes hold one picture; ask for n=1 or for application/json",

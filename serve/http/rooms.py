@@ -1,23 +1,30 @@
 """The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
     ReplicaUnavailableError,
 )
-from ray.serve.handle import DeploymentHandle, DeploymentResponse
+from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
+from deployments.diffusion.events import Event
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.errors import DeadlineMissed, NotReady, Overloaded, RequestError
-from deployments.handover import Fitted
+from deployments.handover import Drawn, Fitted
 from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.spec import Output
 
 Handle = DeploymentHandle[Any]
 Pending = DeploymentResponse[Any]
+Telling = DeploymentResponseGenerator[Any]
 
 BUSY_RETRY_S = 2.0
 STATE_TIMEOUT_S = 3.0
@@ -49,6 +56,30 @@ class Rooms:
         finished = _call(self.postprocess.finish, drawn, spec)
         return cast(Delivery, await self._answer(drawn, finished))
 
+    async def draw_stream(
+        self, params: GenerationParams, terms: Terms, given: Pending | None, job: str
+    ) -> AsyncIterator[Event | Drawn]:
+        """Events as they happen, the drawn pictures last."""
+        generate = self.diffusion.options(stream=True).generate_stream
+        told = cast(Telling, generate.remote(job, params, given, terms))
+        try:
+            with rooms_errors():
+                async for event in told:
+                    yield event
+        finally:
+            told.cancel()  # a listener that leaves takes its request along
+
+    async def finish(self, drawn: Drawn, spec: FinishSpec) -> Delivery:
+        """Finish pictures that were streamed to here."""
+        return cast(Delivery, await self._answer(_call(self.postprocess.finish, drawn, spec)))
+
+    async def preview(
+        self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
+    ) -> bytes:
+        """A preview as a file of `size`."""
+        response = _call(self.postprocess.preview, pixels, size, output)
+        return cast(bytes, await self._answer(response))
+
     async def state(self) -> dict[str, Any]:
         """The engine's state; {"phase": "starting"} while there is none to ask."""
         response = _call(self.diffusion.state)
@@ -69,8 +100,9 @@ class Rooms:
     async def _answer(self, *chain: Pending) -> object:
         """The last response of a chain of calls; cancels them all if it is not waited for."""
         try:
-            async with asyncio.timeout(self.timeout_s):
-                return await chain[-1]
+            with rooms_errors():
+                async with asyncio.timeout(self.timeout_s):
+                    return await chain[-1]
         except (asyncio.CancelledError, TimeoutError) as error:
             for response in chain:
                 response.cancel()
@@ -79,18 +111,25 @@ class Rooms:
                     f"The request took longer than {self.timeout_s:g} s.", None, "timeout"
                 ) from None
             raise
-        except BackPressureError:
-            raise Overloaded(
-                "The server is busy; try again later.", None, "queue_full", BUSY_RETRY_S
-            ) from None
-        except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
-            raise NotReady(
-                "The model's process is not available; try again later.", None, "unavailable"
-            ) from None
-        except RayTaskError as error:
-            if isinstance(error.cause, RequestError):
-                raise error.cause from None
-            raise
+
+
+@contextmanager
+def rooms_errors() -> Iterator[None]:
+    """What goes wrong in a call, as the RequestError that it means to a client."""
+    try:
+        yield
+    except BackPressureError:
+        raise Overloaded(
+            "The server is busy; try again later.", None, "queue_full", BUSY_RETRY_S
+        ) from None
+    except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
+        raise NotReady(
+            "The model's process is not available; try again later.", None, "unavailable"
+        ) from None
+    except RayTaskError as error:
+        if isinstance(error.cause, RequestError):
+            raise error.cause from None
+        raise
 
 
 def _call(method: Handle, *arguments: object) -> Pending:

@@ -49,7 +49,7 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
         ({}, "prompt", "required"),
         ({"prompt": "a", "promt": "b"}, "promt", "did you mean 'prompt'"),
         ({"prompt": "a", "xyz": 1}, "xyz", "unknown fields are refused"),
-        ({"prompt": "a", "stream": True}, "stream", "leave it out or send false"),
+        ({"prompt": "a", "moderation": "low"}, "moderation", "no moderation policy"),
         ({"prompt": "a", "overlay": {"layers": 1}}, "overlay.layers", "list"),
     ],
 )

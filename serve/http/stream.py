@@ -1,0 +1,109 @@
+"""Server-sent events of a streamed request: OpenAI's partial and completed pictures, our progress.
+
+The connection is answered once the request is accepted, so that refusals keep their status.
+"""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi.responses import StreamingResponse
+
+from deployments.diffusion.events import Event, Preview, Progress
+from deployments.diffusion.params import GenerationParams
+from deployments.errors import RequestError
+from deployments.handover import Drawn
+from deployments.postprocess.delivery import Delivery, FinishSpec
+from serve.http.answers import ImagesAnswer
+from serve.http.errors import STATUS, envelope_body
+from serve.http.rooms import Rooms
+
+Kind = Literal["image_generation", "image_edit"]
+MEDIA_TYPE = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """One streamed request: answer makes the JSON answer of what was delivered."""
+
+    kind: Kind
+    params: GenerationParams
+    spec: FinishSpec
+    answer: Callable[[Delivery], ImagesAnswer]
+
+
+async def stream(
+    rooms: Rooms, request: Streamed, told: AsyncIterator[Event | Drawn]
+) -> StreamingResponse:
+    """The response whose body tells of one request. Raises what refuses the request."""
+    first = await anext(told)
+    body = _body(rooms, request, _chain(first, told))
+    return StreamingResponse(body, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+
+
+async def _body(
+    rooms: Rooms, request: Streamed, told: AsyncIterator[Event | Drawn]
+) -> AsyncIterator[str]:
+    try:
+        async for event in told:
+            if isinstance(event, Progress):
+                yield _sse("signboard.progress", _progress(event))
+            elif isinstance(event, Preview):
+                yield _sse(f"{request.kind}.partial_image", await _partial(rooms, request, event))
+            else:
+                delivery = await rooms.finish(event, request.spec)
+                for fields in _completed(request.answer(delivery)):
+                    yield _sse(f"{request.kind}.completed", fields)
+    except RequestError as error:
+        status = STATUS[type(error)]
+        yield _sse("error", envelope_body(status, error.message, error.param, error.code))
+
+
+async def _chain(
+    first: Event | Drawn, rest: AsyncIterator[Event | Drawn]
+) -> AsyncIterator[Event | Drawn]:
+    yield first
+    async for event in rest:
+        yield event
+
+
+def _sse(name: str, fields: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n"
+
+
+def _progress(event: Progress) -> dict[str, Any]:
+    return {
+        "step": event.step,
+        "steps": event.steps,
+        "queue_position": event.position,
+        "eta_s": round(event.eta_s, 3),
+    }
+
+
+async def _partial(rooms: Rooms, request: Streamed, event: Preview) -> dict[str, Any]:
+    size = (request.params.width, request.params.height)
+    data = await rooms.preview(event.pixels, size, request.spec.output)
+    return {
+        "b64_json": base64.b64encode(data).decode("ascii"),
+        "partial_image_index": event.index,
+        "picture_index": event.picture,
+        "step": event.step,
+        "created_at": int(time.time()),
+        "size": f"{size[0]}x{size[1]}",
+        "quality": "auto",
+        "background": "opaque",
+        "output_format": request.spec.output.format,
+    }
+
+
+def _completed(answer: ImagesAnswer) -> list[dict[str, Any]]:
+    """The JSON answer's fields, once a picture."""
+    whole = answer.model_dump(mode="json")
+    common = {name: value for name, value in whole.items() if name not in ("data", "created")}
+    return [
+        {**common, **picture, "picture_index": index, "created_at": whole["created"]}
+        for index, picture in enumerate(whole["data"])
+    ]

@@ -1,0 +1,69 @@
+"""Streamed answers, read with OpenAI's own client and as plain events."""
+
+import base64
+import io
+import json
+
+import httpx
+import numpy as np
+import openai
+from PIL import Image
+
+from serve.local import Running
+from tests.polling import wait_until
+
+PROMPT = "a red circle on a yellow background"
+
+
+def pixels(b64_json: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(b64_json))).convert("RGB"))
+
+
+def test_openais_stream_of_a_generation(service: Running) -> None:
+    images = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0).images
+    asked = {"prompt": PROMPT, "size": "256x256", "extra_body": {"seed": 3}}
+    whole = images.generate(**asked)  # type: ignore[call-overload]
+    events = list(images.generate(stream=True, partial_images=2, **asked))  # type: ignore[call-overload]
+    kinds = [event.type for event in events]
+    assert kinds.count("image_generation.partial_image") == 2
+    assert kinds[-1] == "image_generation.completed"
+    partial = [event for event in events if event.type == "image_generation.partial_image"]
+    assert [event.partial_image_index for event in partial] == [0, 1]
+    final = pixels(events[-1].b64_json)
+    assert np.array_equal(final, pixels(whole.data[0].b64_json))
+    assert all(pixels(event.b64_json).shape == final.shape for event in partial)
+    closeness = [np.abs(pixels(event.b64_json).astype(int) - final).mean() for event in partial]
+    assert closeness[-1] < 60
+
+
+def test_progress_of_an_edit_of_two_pictures(client: httpx.Client, photo: bytes) -> None:
+    fields = {"prompt": PROMPT, "stream": "true", "n": "2", "strength": "0.6", "seed": "3"}
+    files = {"image": ("photo.png", photo, "image/png")}
+    with client.stream("POST", "/v1/images/edits", data=fields, files=files) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+    progress = [event for event in events if event["type"] == "signboard.progress"]
+    assert [event["step"] for event in progress][-1] == progress[-1]["steps"] == 5
+    assert progress[0]["eta_s"] > 0
+    done = [event for event in events if event["type"] == "image_edit.completed"]
+    assert [event["picture_index"] for event in done] == [0, 1]
+    assert [event["seed"] for event in done] == [3, 4]
+
+
+def test_a_refused_stream_keeps_its_status(client: httpx.Client) -> None:
+    answer = client.post("/v1/images/generations", json={"prompt": "red " * 100, "stream": True})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "prompt"
+
+
+def test_a_listener_that_leaves_takes_its_request_along(client: httpx.Client) -> None:
+    body = {"prompt": PROMPT, "stream": True, "num_inference_steps": 50, "n": 4}
+    with client.stream("POST", "/v1/images/generations", json=body) as answer:
+        next(answer.iter_lines())
+
+    def idle() -> bool:
+        engine = client.get("/v1/capabilities").json()["engine"]
+        return engine["running"] == engine["waiting"] == 0
+
+    wait_until(idle, 5)
