@@ -10,17 +10,18 @@ from typing import Any
 import httpx
 from PIL import Image, ImageDraw
 
-DRAWN = "an apple on the right on a yellow background"
-RESTYLED = "a strawberry on the right on a yellow background"
-REPAINTED = "a cat left of an apple on a yellow background"
-ADVERTISED = "an apple on a yellow background, with copy space at the top"
+DRAWN = "a car on a cyan background"
+RESTYLED = "a car on a yellow background"
+REPAINTED = "a panda on a cyan background"
+ADVERTISED = "a car on a cyan background, at the bottom"
 SEED = 7
+ADVERT_SEED = 5
 
 COPY = [
-    {"role": "headline", "text": "아침을 깨우는 사과 한 알", "lang": "ko"},
-    {"role": "sub", "text": "Picked at dawn, at your door by eight", "lang": "en"},
-    {"role": "price", "text": "₩4,900", "lang": "ko"},
-    {"role": "cta", "text": "지금 주문하기", "lang": "ko"},
+    {"role": "headline", "text": "이번 주말, 떠나볼까요?", "lang": "ko"},
+    {"role": "sub", "text": "Keys at your door by eight", "lang": "en"},
+    {"role": "price", "text": "₩49,000", "lang": "ko"},
+    {"role": "cta", "text": "지금 예약하기", "lang": "ko"},
 ]
 
 
@@ -62,17 +63,18 @@ class Tour:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.client:
             drawn = self._generate("prompt", "1-prompt.png", prompt=DRAWN)
-            restyled = self._edit("image", "2-image.png", drawn, prompt=RESTYLED, strength="0.75")
+            restyled = self._edit("image", "2-image.png", drawn, prompt=RESTYLED, strength="0.85")
             repainted = self._edit(
                 "inpaint",
                 "3-inpaint.png",
                 drawn,
-                mask=left_half_mask(drawn.data),
+                mask=middle_mask(drawn.data),
                 prompt=REPAINTED,
                 strength="1",
             )
             advert = {
                 "prompt": ADVERTISED,
+                "seed": ADVERT_SEED,
                 "placement": "feed_portrait",
                 "overlay": {"layers": COPY},
             }
@@ -111,12 +113,14 @@ class Tour:
         return shot
 
 
-def left_half_mask(picture: bytes) -> bytes:
-    """A PNG of the picture's size whose left half is to be repainted (white)."""
+def middle_mask(picture: bytes) -> bytes:
+    """A PNG of the picture's size whose middle is to be repainted (white)."""
     with Image.open(io.BytesIO(picture)) as given:
         width, height = given.size
     mask = Image.new("L", (width, height), 0)
-    ImageDraw.Draw(mask).rectangle((0, 0, width // 2 - 1, height - 1), fill=255)
+    ImageDraw.Draw(mask).rectangle(
+        (width // 4, height // 4, 3 * width // 4 - 1, 3 * height // 4 - 1), fill=255
+    )
     out = io.BytesIO()
     mask.save(out, "PNG")
     return out.getvalue()

@@ -90,7 +90,7 @@ class Scores:
 
     def add(self, case: Case, verdict: Verdict) -> None:
         kind = "one object" if case.scene.relation is None else "two objects"
-        shape = "square" if case.scene.width == case.scene.height else "other sizes"
+        shape = "256x256" if case.scene.width == case.scene.height else "other sizes"
         for axis, right in asdict(verdict).items():
             if right is not None:
                 for group in ("all", case.language, kind, shape):

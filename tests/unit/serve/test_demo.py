@@ -8,18 +8,18 @@ from PIL import Image
 from rich.console import Console
 
 from serve.cli import summary
-from serve.demo import Shot, left_half_mask
+from serve.demo import Shot, middle_mask
 
 
-def test_the_left_half_is_repainted() -> None:
+def test_the_middle_is_repainted() -> None:
     out = io.BytesIO()
     Image.new("RGB", (64, 32)).save(out, "PNG")
 
-    mask = np.asarray(Image.open(io.BytesIO(left_half_mask(out.getvalue()))))
+    mask = np.asarray(Image.open(io.BytesIO(middle_mask(out.getvalue()))))
 
     assert mask.shape == (32, 64)
-    assert (mask[:, :32] == 255).all()
-    assert (mask[:, 32:] == 0).all()
+    assert (mask[8:24, 16:48] == 255).all()
+    assert (mask == 255).sum() == 16 * 32
 
 
 def test_the_table_tells_steps_stages_and_weights() -> None:
