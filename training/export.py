@@ -29,6 +29,7 @@ def finished_vae() -> AutoencoderKL:
     if sharpened.exists():
         saved = torch.load(sharpened, map_location="cpu", weights_only=True)
         vae.decoder.load_state_dict(saved["average"])
+    vae.register_to_config(_name_or_path="")  # the folder it came from is nobody's business
     return vae
 
 
