@@ -21,9 +21,13 @@ def pixels(b64_json: str) -> np.ndarray:
 
 def test_openais_stream_of_a_generation(service: Running) -> None:
     images = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0).images
-    asked = {"prompt": PROMPT, "size": "256x256", "extra_body": {"seed": 3}}
-    whole = images.generate(**asked)  # type: ignore[call-overload]
-    events = list(images.generate(stream=True, partial_images=2, **asked))  # type: ignore[call-overload]
+    seed = {"seed": 3}
+    whole = images.generate(prompt=PROMPT, size="256x256", extra_body=seed)
+    events = list(
+        images.generate(
+            prompt=PROMPT, size="256x256", extra_body=seed, stream=True, partial_images=2
+        )
+    )
     kinds = [event.type for event in events]
     assert kinds.count("image_generation.partial_image") == 2
     assert kinds[-1] == "image_generation.completed"
