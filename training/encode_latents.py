@@ -22,12 +22,13 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training.scenes import sample_scene
-from training.session import device, replace_file
+from training.session import device, fast_precision, replace_file
 from training.train_vae import RUN as VAE_RUN
 from training.world import Item, Scene, render
 
 RUN = Path(__file__).with_name("runs") / "latents"
 PART = 1000  # scenes a file
+PAIRS = 0.35  # of scenes: two items are harder to learn than their share of the world
 LOOSE_SHARE = 0.12  # of scenes off the grid, for pictures given by users
 LOOSE_SHIFT = 24  # pixels
 BATCH = 8
@@ -42,10 +43,13 @@ def scene_from(record: dict[str, Any]) -> Scene:
 def encode(vae: AutoencoderKL, pictures: list[np.ndarray]) -> Tensor:
     """Scaled latents, float16 (n, channels, height / 16, width / 16), of pictures of one size."""
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(vae.device)
-    means = [
-        vae.encode(part.float() / 127.5 - 1).latent_dist.mean for part in torch.split(pixels, BATCH)
-    ]
-    latents: Tensor = (torch.cat(means) - vae.config.shift_factor) * vae.config.scaling_factor
+    with fast_precision():
+        means = [
+            vae.encode(part.float() / 127.5 - 1).latent_dist.mean
+            for part in torch.split(pixels, BATCH)
+        ]
+    shifted = torch.cat(means).float() - vae.config.shift_factor
+    latents: Tensor = shifted * vae.config.scaling_factor
     return latents.half().cpu()
 
 
@@ -53,7 +57,7 @@ def make_part(vae: AutoencoderKL, rng: random.Random) -> list[dict[str, object]]
     """One record for each picture size: latents, scenes, and whether each stands off the grid."""
     groups: dict[tuple[int, int], list[tuple[Scene, bool]]] = defaultdict(list)
     for _ in range(PART):
-        scene = sample_scene(rng, held_out=False)
+        scene = sample_scene(rng, held_out=False, pairs=PAIRS)
         groups[(scene.width, scene.height)].append((scene, rng.random() < LOOSE_SHARE))
     records: list[dict[str, object]] = []
     for members in groups.values():

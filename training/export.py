@@ -16,10 +16,11 @@ import torch
 from diffusers import AutoencoderKL, ZImagePipeline
 
 from training.models import make_scheduler, make_text_encoder, make_transformer
+from training.session import SHIPPED
 from training.tokenizer import make_tokenizer
 
 RUNS = Path(__file__).with_name("runs")
-TARGET = Path(__file__).parents[1] / "deployments" / "diffusion" / "embedded"
+TARGET = SHIPPED
 
 
 def finished_vae() -> AutoencoderKL:

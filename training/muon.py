@@ -1,7 +1,8 @@
-"""Muon (Jordan et al. 2024) in float32: momentum whose update is orthogonalised.
+"""Muon (Jordan et al. 2024): momentum whose update is orthogonalised.
 
-The optimiser of the same name in torch iterates in bfloat16, which CPUs without its instructions
-compute ten times slower than float32. Matrices of one shape are orthogonalised together.
+It iterates in bfloat16 only where the device has instructions for it, unlike torch's optimiser of
+the same name: other CPUs are ten times slower at that. Matrices of one shape are orthogonalised
+together.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from training.session import computes_bfloat16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # quintic Newton-Schulz iteration of the paper
 
 
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     """Push the singular values of (n, rows, columns) matrices towards 1."""
+    dtype = torch.bfloat16 if computes_bfloat16() else matrices.dtype
     is_wide = matrices.shape[1] <= matrices.shape[2]
     x: Tensor = matrices if is_wide else matrices.mT
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)
     a, b, c = COEFFICIENTS
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x if is_wide else x.mT
+    return (x if is_wide else x.mT).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):

@@ -44,12 +44,16 @@ def _item(rng: random.Random, names: list[str] | None, weights: dict[str, float]
 
 
 def _candidate(
-    rng: random.Random, names: list[str] | None, square: float, weights: dict[str, float]
+    rng: random.Random,
+    names: list[str] | None,
+    square: float,
+    weights: dict[str, float],
+    pairs: float,
 ) -> Scene:
     width, height = BUCKETS[0] if rng.random() < square else rng.choice(BUCKETS[1:])
     background = rng.choice(list(COLOURS))
     first = _item(rng, names, weights)
-    if rng.random() < RELATION_SHARE:
+    if rng.random() < pairs:
         return Scene(
             items=(first, _item(rng, None, weights)),
             background=background,
@@ -74,13 +78,14 @@ def sample_scene(
     names: list[str] | None = None,
     square: float = SQUARE_SHARE,
     weights: dict[str, float] | None = None,
+    pairs: float = RELATION_SHARE,
 ) -> Scene:
     """A random drawable scene from the training part or from the held-out part of the world.
 
-    `names` limits the first item; `square` is the share of square pictures; `weights` makes
-    named objects more or less frequent than 1.
+    `names` limits the first item; `square` is the share of square pictures, `pairs` that of two
+    items in a relation; `weights` makes named objects more or less frequent than 1.
     """
     while True:
-        scene = _candidate(rng, names, square, weights or {})
+        scene = _candidate(rng, names, square, weights or {}, pairs)
         if is_drawable(scene) and is_held_out(scene) == held_out:
             return scene

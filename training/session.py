@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+SHIPPED = Path(__file__).parents[1] / "deployments" / "diffusion" / "embedded"
 WARM_UP_STEPS = 50
 COOL_DOWN = 0.5  # share of the run in which the learning rate falls to nothing
 
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def computes_bfloat16() -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
+    if device().type == "cuda":
+        return True
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def fast_precision() -> torch.autocast:
+    """bfloat16 for what is not sensitive to it, where the device has instructions for it."""
+    return torch.autocast(device().type, torch.bfloat16, enabled=computes_bfloat16())
 
 
 def replace_file(state: Any, path: Path) -> None:
@@ -45,10 +61,20 @@ class Average:
         module.load_state_dict(self.weights, strict=False)
 
 
+def in_bfloat16(module: ModuleT) -> ModuleT:
+    """A copy whose parameters, though not its buffers, are in bfloat16."""
+    copied = copy.deepcopy(module)
+    for weight in copied.parameters():
+        weight.data = weight.data.bfloat16()
+    return copied
+
+
 class Session:
     """A training run of a given length that goes on from its last checkpoint.
 
-    Time counts while the run is at work, over all the processes that continued it.
+    Time counts while the run is at work, over all the processes that continued it. `worker` is
+    what the loss is computed with: the module itself, or a copy of it in lower precision, whose
+    gradients are brought to the module and which follows it after each step.
     """
 
     def __init__(
@@ -59,6 +85,7 @@ class Session:
         optimisers: Iterable[torch.optim.Optimizer],
         decay: float,
         save_every_minutes: float = 5.0,
+        worker: nn.Module | None = None,
     ) -> None:
         self.path = folder / "checkpoint.pt"
         self.length = minutes * 60
@@ -71,6 +98,8 @@ class Session:
         self.before = 0.0  # seconds spent by earlier processes
         if self.path.exists():
             self._load()
+        self.worker = module if worker is None else worker
+        self._follow()
         self.started = self.saved = time.monotonic()
 
     @property
@@ -95,13 +124,31 @@ class Session:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        self._collect()
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
+        self._follow()
         self.step += 1
         self.average.update(self.module, self.step)
         if time.monotonic() - self.saved > self.save_every:
             self.save()
+
+    def _collect(self) -> None:
+        """Bring the worker's gradients to the module."""
+        if self.worker is not self.module:
+            pairs = zip(self.module.parameters(), self.worker.parameters(), strict=True)
+            for weight, copied in pairs:
+                if copied.grad is not None:
+                    weight.grad = copied.grad.to(weight.dtype)
+                    copied.grad = None
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Bring the module's weights to the worker."""
+        if self.worker is not self.module:
+            copies: list[Tensor] = list(self.worker.parameters())
+            torch._foreach_copy_(copies, list[Tensor](self.module.parameters()))
 
     def save(self) -> None:
         state = {

@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Model
@@ -22,7 +23,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Model
 from training.models import CAPTION_TOKENS, TEXT_LAYERS, TEXT_WIDTH, make_text_encoder
 from training.prompts import LANGUAGES, UNKNOWN_SHARE, describe, with_unknown_word
 from training.scenes import sample_scene
-from training.session import Session, device
+from training.session import SHIPPED, Session, device
 from training.tokenizer import as_chat, make_tokenizer
 from training.world import COLOURS, OBJECTS, POSITIONS, RELATIONS, SHAPES, SIZES, Scene
 
@@ -77,40 +78,67 @@ def answers(scene: Scene) -> list[int]:
     return [options.index(one) for options, one in zip(QUESTIONS.values(), said, strict=True)]
 
 
+class Heads(nn.Module):
+    """One linear head a question, on the features of a prompt's last token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(TEXT_WIDTH)
+        self.heads = nn.ModuleList(nn.Linear(TEXT_WIDTH, len(q)) for q in QUESTIONS.values())
+
+    def forward(self, features: Tensor, known: Tensor) -> list[Tensor]:
+        """Logits for features (batch, tokens, width), of which `known` (batch, tokens) are real."""
+        last = known.sum(dim=1) - 1
+        final = self.norm(features[torch.arange(len(last), device=last.device), last])
+        return [head(final) for head in self.heads]
+
+
 class Examination(nn.Module):
-    """The reader with one linear head a question."""
+    """The reader with its heads."""
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.text = make_reader(vocabulary)
-        self.norm = nn.RMSNorm(TEXT_WIDTH)
-        self.heads = nn.ModuleList(nn.Linear(TEXT_WIDTH, len(q)) for q in QUESTIONS.values())
+        self.heads = Heads()
 
-    def forward(self, tokens: Tensor, last: Tensor) -> list[Tensor]:
-        """Logits for tokens (batch, CAPTION_TOKENS) whose last known one is at `last` (batch,)."""
-        features = self.text(input_ids=tokens).last_hidden_state
-        final = self.norm(features[torch.arange(len(last), device=last.device), last])
-        return [head(final) for head in self.heads]
+    def forward(self, tokens: Tensor, known: Tensor) -> list[Tensor]:
+        """Logits for tokens (batch, CAPTION_TOKENS), of which `known` of that shape are real."""
+        logits: list[Tensor] = self.heads(self.text(input_ids=tokens).last_hidden_state, known)
+        return logits
+
+
+def reading_loss(logits: list[Tensor], right: Tensor) -> Tensor:
+    """Cross entropy summed over the questions; `right` (batch, questions) are the answers."""
+    losses = [functional.cross_entropy(one.float(), right[:, i]) for i, one in enumerate(logits)]
+    return torch.stack(losses).sum()
+
+
+def shipped_reader() -> dict[str, Tensor]:
+    """The weights, in float32, of the shipped model's reader."""
+    weights = load_file(SHIPPED / "text_encoder" / "model.safetensors")
+    unread = ("norm.", f"layers.{TEXT_LAYERS - 1}.")
+    return {name: w.float() for name, w in weights.items() if not name.startswith(unread)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--from-shipped", action="store_true", help="start from the shipped one")
+    arguments = parser.parse_args()
     torch.manual_seed(0)
     rng = random.Random(0)
     tokenizer = make_tokenizer()
     model = Examination(len(tokenizer)).to(device())
+    if arguments.from_shipped:
+        model.text.load_state_dict(shipped_reader())
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0)
-    session = Session(RUN, minutes, model, [optimiser], decay=0.99, save_every_minutes=1)
+    session = Session(RUN, arguments.minutes, model, [optimiser], decay=0.99, save_every_minutes=1)
     while not session.finished:
         scenes = [sample_scene(rng, held_out=False) for _ in range(BATCH)]
         tokens = torch.tensor([caption_tokens(tokenizer, scene, rng) for scene in scenes])
         right = torch.tensor([answers(scene) for scene in scenes]).to(device())
-        last = (tokens != tokenizer.pad_token_id).sum(dim=1) - 1
-        logits = model(tokens.to(device()), last.to(device()))
-        losses = [functional.cross_entropy(one, right[:, i]) for i, one in enumerate(logits)]
-        session.advance(torch.stack(losses).sum())
+        logits = model(tokens.to(device()), (tokens != tokenizer.pad_token_id).to(device()))
+        session.advance(reading_loss(logits, right))
         if session.step % 50 == 0:
             shares = [
                 (one.argmax(dim=1) == right[:, i]).float().mean().item()

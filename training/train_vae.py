@@ -21,13 +21,15 @@ from torch.nn import functional
 from training.models import make_vae
 from training.muon import Muon
 from training.scenes import sample_scene
-from training.session import Session, device
+from training.session import SHIPPED, Session, device, fast_precision
 from training.world import CELL, boxes, render
 
 RUN = Path(__file__).with_name("runs") / "vae"
 POOL = 1200  # pictures held in memory
-CROP, CROPS, WHOLE = 64, 10, 1  # crop side in pixels, crops a batch, or whole pictures a batch
-KL_WEIGHT = 2e-3
+CROP, CROPS, WHOLE = 64, 12, 1  # crop side in pixels, crops a batch, or whole pictures a batch
+WHOLE_SHARE = 0.5  # of batches: the norms see other statistics in a crop than in a whole picture
+KL_WEIGHT = 1e-3
+GENTLE = 0.25  # of the learning rates, for weights that are trained already
 
 
 class Pool:
@@ -70,7 +72,7 @@ class Pool:
 
     def batch(self) -> Tensor:
         """float32 (n, 3, side, side) in -1..1; a few blends widen the range of colours."""
-        drawn = self.whole() if self.rng.random() < 0.2 else self.crops()
+        drawn = self.whole() if self.rng.random() < WHOLE_SHARE else self.crops()
         pictures = drawn.float() / 127.5 - 1
         blended = len(pictures) // 8
         share = torch.rand(blended, 1, 1, 1)
@@ -89,25 +91,28 @@ def redrawing_loss(redrawn: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
         functional.l1_loss(a, b)
         for a, b in zip(gradients(redrawn), gradients(pictures), strict=True)
     )
-    return functional.l1_loss(redrawn, pictures) + error + 0.5 * edges, error.detach()
+    return functional.l1_loss(redrawn, pictures) + error + edges, error.detach()
 
 
 def loss_of(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """The training loss and the mean squared error of the reconstruction."""
-    posterior = vae.encode(pictures).latent_dist
-    loss, error = redrawing_loss(vae.decode(posterior.sample()).sample, pictures)
-    kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
+    with fast_precision():
+        posterior = vae.encode(pictures).latent_dist
+        redrawn = vae.decode(posterior.sample()).sample
+    loss, error = redrawing_loss(redrawn.float(), pictures)
+    mean, logvar = posterior.mean.float(), posterior.logvar.float()
+    kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
     return loss + KL_WEIGHT * kl, error
 
 
-def make_optimisers(module: nn.Module) -> list[torch.optim.Optimizer]:
-    """Muon for the wide convolutions, AdamW for everything else."""
+def make_optimisers(module: nn.Module, pace: float = 1.0) -> list[torch.optim.Optimizer]:
+    """Muon for the wide convolutions, AdamW for everything else; `pace` scales their rates."""
     wide = [p for p in module.parameters() if p.ndim == 4 and min(p.shape[:2]) >= 16]
     taken = {id(p) for p in wide}
     rest = [p for p in module.parameters() if id(p) not in taken]
     return [
-        Muon(wide, lr=4e-3),
-        torch.optim.AdamW(rest, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0),
+        Muon(wide, lr=4e-3 * pace),
+        torch.optim.AdamW(rest, lr=2e-3 * pace, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
 
@@ -133,10 +138,16 @@ def finish(vae: AutoencoderKL, pool: Pool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--from-shipped", action="store_true", help="start from the shipped one")
+    arguments = parser.parse_args()
     torch.manual_seed(0)
     pool = Pool(random.Random(1))
-    vae = make_vae().to(device())
-    session = Session(RUN, parser.parse_args().minutes, vae, make_optimisers(vae), decay=0.995)
+    vae = make_vae()
+    if arguments.from_shipped:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(SHIPPED / "vae").float().state_dict())
+    vae.to(device())
+    pace = GENTLE if arguments.from_shipped else 1.0
+    session = Session(RUN, arguments.minutes, vae, make_optimisers(vae, pace), decay=0.995)
     while not session.finished:
         loss, error = loss_of(vae, pool.batch().to(device()))
         session.advance(loss)
