@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding
+from deployments.diffusion.families.refusals import refuse_unread_negative
 from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Generation, Source, Start
+from deployments.diffusion.request import Embedding, Generation, Source, Start
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -42,8 +43,15 @@ class ZImage:
     def _config(self) -> Any:
         return self._vae.config
 
+    def check(self, params: GenerationParams) -> None:
+        refuse_unread_negative(params, self.guided(params), above=0)
+
+    def guided(self, params: GenerationParams) -> bool:
+        """Above 0: v + w * (v - v_negative)."""
+        return params.guidance_scale > 0
+
     def encode(self, prompt: str) -> Encoding:
-        tokenizer = self.components.tokenizer
+        tokenizer = self.components.tokenizers["tokenizer"]
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
             tokenize=False,
@@ -77,7 +85,7 @@ class ZImage:
         spans = tokens.offset_mapping[0][unknown].tolist()
         words = sorted({text[begin:end] for begin, end in spans})
         warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
-        return Encoding(hidden[real.to(device)], (warning,) if words else ())
+        return Encoding(Embedding(hidden[real.to(device)]), (warning,) if words else ())
 
     def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
         sigmas = self._sigmas(params.num_inference_steps)
@@ -105,8 +113,8 @@ class ZImage:
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         guided = [row for row in rows if row.negative is not None]
-        captions = [row.embedding for row in rows]
-        captions += [row.negative for row in guided if row.negative is not None]
+        captions = [row.embedding.tokens for row in rows]
+        captions += [row.negative.tokens for row in guided if row.negative is not None]
         every = [*rows, *guided]
         sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
@@ -124,7 +132,7 @@ class ZImage:
                 velocities[i] = velocities[i] + scale * (velocities[i] - next(negatives))
         return [-v for v in velocities[: len(rows)]]
 
-    def after_step(self, row: Generation) -> None:
+    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
         if row.source is None:
             return
         kept = row.source.latents
@@ -147,12 +155,12 @@ class ZImage:
         return "z-image"
 
     def lengths(
-        self, start: Start, embedding: torch.Tensor, negative: torch.Tensor | None
+        self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
         height, width = start.latents.shape[-2:]
         image = _padded(height // PATCH * (width // PATCH))
         captions = [embedding] if negative is None else [embedding, negative]
-        return tuple(tokens for c in captions for tokens in (image, _padded(len(c))))
+        return tuple(tokens for c in captions for tokens in (image, _padded(len(c.tokens))))
 
     def ignores_picture(self, start: Start) -> bool:
         return start.sigmas[0].item() >= 1.0
@@ -162,7 +170,7 @@ class ZImage:
         patches = pixels // (self._pixels_per_latent * PATCH) ** 2
         captioned = _padded(patches) + SEQUENCE_MULTIPLE
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
-        return Work(captioned * forwards * (2 if params.guidance_scale > 0 else 1), pixels)
+        return Work(captioned * forwards * (2 if self.guided(params) else 1), pixels)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         """n - int(n - n * s), as diffusers' `get_timesteps`."""

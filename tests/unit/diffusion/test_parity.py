@@ -75,7 +75,7 @@ def draw_with_diffusers(
 ) -> NDArray[np.uint8]:
     parts: dict[str, Any] = {
         **components.modules,
-        "tokenizer": components.tokenizer,
+        **components.tokenizers,
         "scheduler": FlowMatchEulerDiscreteScheduler.from_config(components.scheduler_config),
     }
     pipelines = {
