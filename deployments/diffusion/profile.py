@@ -33,7 +33,7 @@ class ModelSource(Strict):
 
     source: str = Field(min_length=1)
     revision: str | None = None
-    family: Literal["z-image"] = "z-image"
+    family: Literal["z-image", "sdxl", "flux"] = "z-image"
     dtype: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
