@@ -2,7 +2,8 @@
 
 Arithmetic, dtypes and the order of random draws follow diffusers' three FLUX pipelines. T5 reads
 the prompt, CLIP gives its summary. Latents travel as (1, C, h, w) and are packed, 2 x 2 to a token,
-for the forward alone; rows of one latent size share it.
+for the forward alone; rows of one latent size share it. Tensors are kept contiguous, as they are in
+diffusers: in bfloat16 kernels round by the layout.
 """
 
 from collections.abc import Hashable, Sequence
@@ -83,7 +84,7 @@ class Flux:
         tokens = self._t5(ids.to(device), output_hidden_states=False)[0][0]
         clip_tokenizer = self.components.tokenizers["tokenizer"]
         most = clip_tokenizer.model_max_length
-        count = len(clip_tokenizer(prompt).input_ids)
+        count = len(clip_tokenizer(prompt, verbose=False).input_ids)
         summary = clip_tokenizer(
             prompt, padding="max_length", max_length=most, truncation=True, return_tensors="pt"
         )
@@ -105,7 +106,7 @@ class Flux:
         starts = []
         for generator in generators:
             # diffusers samples the VAE before it draws the noise: the order decides the picture
-            latents = self._space.scaled(moments.sample(generator))
+            latents = self._space.scaled(moments.sample(generator)).contiguous()
             noise = self._space.noise(shape, generator)
             source = None if mask is None else Source(latents, noise, mask)
             starts.append(Start(sigmas, flow.mix(latents, noise, sigmas[0]), source))
@@ -168,13 +169,14 @@ def _image_tokens(shape: tuple[int, ...]) -> int:
 
 def _pack(latents: torch.Tensor) -> torch.Tensor:
     """(B, C, h, w) to (B, h/2 * w/2, 4C): each token a 2 x 2 patch, channel by channel."""
-    return torch.nn.functional.pixel_unshuffle(latents, PATCH).flatten(2).transpose(1, 2)
+    patches = torch.nn.functional.pixel_unshuffle(latents, PATCH)
+    return patches.flatten(2).transpose(1, 2).contiguous()
 
 
 def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The inverse of `_pack`, for a grid of height x width tokens."""
     patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
-    return torch.nn.functional.pixel_shuffle(patches, PATCH)
+    return torch.nn.functional.pixel_shuffle(patches, PATCH).contiguous()
 
 
 def _positions(height: int, width: int) -> torch.Tensor:

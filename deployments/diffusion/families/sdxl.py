@@ -97,6 +97,9 @@ class SDXL:
             # diffusers samples the VAE before it draws the noise: the order decides the picture
             latents = self._space.scaled(moments.sample(generator))
             noise = self._space.noise(shape, generator)
+            if mask is not None:
+                # the layout that diffusers steps in: in bfloat16 kernels round by it
+                latents = latents.contiguous()
             first, source = _noised(latents, noise, sigmas[0]), None
             if mask is not None:
                 moments.sample(generator)  # of the masked picture, which only other UNets read

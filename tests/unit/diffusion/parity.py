@@ -106,7 +106,8 @@ class Architecture:
             call |= {"image": Image.fromarray(given.picture), "strength": params.strength}
             if given.mask is not None:
                 call["mask_image"] = Image.fromarray(given.mask.astype(np.uint8) * 255)
-        return np.asarray(pipeline(**call).images[0])
+        with torch.inference_mode():  # as the engine; its weights know no other
+            return np.asarray(pipeline(**call).images[0])
 
 
 def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: int = 7) -> None:
