@@ -2,8 +2,8 @@
 
 Arithmetic, dtypes and the order of random draws follow diffusers' three FLUX pipelines. T5 reads
 the prompt, CLIP gives its summary. Latents travel as (1, C, h, w) and are packed, 2 x 2 to a token,
-for the forward alone; rows of one latent size share it. Tensors are kept contiguous, as they are in
-diffusers: in bfloat16 kernels round by the layout.
+for the forward alone; rows of one latent size share it. What the modules are given is contiguous, as
+in diffusers: in bfloat16 their kernels round by the layout.
 """
 
 from collections.abc import Hashable, Sequence
@@ -20,11 +20,12 @@ from deployments.diffusion.families.latents import LatentSpace
 from deployments.diffusion.families.refusals import refuse_long_prompt, refuse_no_step
 from deployments.diffusion.families.schedules import FlowSchedule
 from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Embedding, Generation, Source, Start
+from deployments.diffusion.request import Embedding, Generation, Start
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 PATCH = 2
+TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
 
 
@@ -103,29 +104,24 @@ class Flux:
         sigmas = sigmas[params.num_inference_steps - executed :]
         moments = self._space.encode(given.picture)
         mask = None if given.mask is None else self._space.mask(given.mask, shape)
-        starts = []
-        for generator in generators:
-            # diffusers samples the VAE before it draws the noise: the order decides the picture
-            latents = self._space.scaled(moments.sample(generator)).contiguous()
-            noise = self._space.noise(shape, generator)
-            source = None if mask is None else Source(latents, noise, mask)
-            starts.append(Start(sigmas, flow.mix(latents, noise, sigmas[0]), source))
-        return starts
+        return [flow.noised(self._space, moments, sigmas, mask, g) for g in generators]
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
         latents = torch.cat([row.latents.to(dtype) for row in rows])
         height, width = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
         sigma = torch.stack([row.sigmas[row.step] for row in rows])
-        scales = torch.tensor([row.request.params.guidance_scale for row in rows])
+        # times the model's and back, as in diffusers: in bfloat16 it rounds
+        timestep = (sigma * TRAIN_TIMESTEPS).to(device, dtype) / TRAIN_TIMESTEPS
+        scales = [row.request.params.guidance_scale for row in rows]
         pooled = [row.embedding.pooled for row in rows if row.embedding.pooled is not None]
         captions = torch.stack([row.embedding.tokens for row in rows])
         predicted = self._transformer(
             hidden_states=_pack(latents),
-            # there and back as in diffusers: in bfloat16 it rounds
-            timestep=(sigma * self._schedule.num_train_timesteps).to(device, dtype)
-            / self._schedule.num_train_timesteps,
-            guidance=scales.to(device) if self._reads_guidance else None,
+            timestep=timestep,
+            guidance=torch.tensor(scales, dtype=torch.float32, device=device)
+            if self._reads_guidance
+            else None,
             pooled_projections=torch.stack(pooled),
             encoder_hidden_states=captions,
             txt_ids=torch.zeros(captions.shape[1], 3, device=device, dtype=dtype),
@@ -141,7 +137,7 @@ class Flux:
         return self._space.mode(picture)
 
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        return self._space.decode(latents)
+        return self._space.decode(latents.contiguous())
 
     def batch_key(self, start: Start) -> Hashable:
         return ("flux", *start.latents.shape[-2:])  # positions are one table for all rows
@@ -176,7 +172,7 @@ def _pack(latents: torch.Tensor) -> torch.Tensor:
 def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The inverse of `_pack`, for a grid of height x width tokens."""
     patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
-    return torch.nn.functional.pixel_shuffle(patches, PATCH).contiguous()
+    return torch.nn.functional.pixel_shuffle(patches, PATCH)
 
 
 def _positions(height: int, width: int) -> torch.Tensor:

@@ -34,10 +34,18 @@ class LatentSpace:
         """(1, C, h, w) of one picture's latents."""
         return (1, self._channels, params.height // self.factor, params.width // self.factor)
 
-    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """Standard normal in the components' dtype, drawn on the CPU for every device alike."""
+    def noise(
+        self,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        dtype: torch.dtype | None = None,
+    ) -> torch.Tensor:
+        """Standard normal, in the components' dtype unless another is given.
+
+        Drawn on the CPU, so that a seed gives the same picture on every device.
+        """
         noise: torch.Tensor = randn_tensor(
-            shape, generator=generator, device=self._device, dtype=self._dtype
+            shape, generator=generator, device=self._device, dtype=dtype or self._dtype
         )
         return noise
 
