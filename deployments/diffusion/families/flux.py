@@ -2,8 +2,8 @@
 
 Arithmetic, dtypes and the order of random draws follow diffusers' three FLUX pipelines. T5 reads
 the prompt, CLIP gives its summary. Latents travel as (1, C, h, w) and are packed, 2 x 2 to a token,
-for the forward alone; rows of one latent size share it. What the modules are given is contiguous, as
-in diffusers: in bfloat16 their kernels round by the layout.
+for the forward alone; rows of one latent size share it. What the modules are given is contiguous,
+as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
 from collections.abc import Hashable, Sequence

@@ -121,10 +121,11 @@ class SDXL:
             row.latents.to(dtype) / (sigma**2 + 1) ** 0.5
             for row, sigma in zip(every, sigmas, strict=True)
         ]
+        timesteps = [self._schedule.timestep(sigma.item()) for sigma in sigmas]
         pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
         outputs = self._unet(
             torch.cat(inputs),
-            torch.tensor([self._schedule.timestep(s.item()) for s in sigmas], device=device),
+            torch.tensor(timesteps, dtype=torch.float32, device=device),
             encoder_hidden_states=torch.stack([embedding.tokens for embedding in embeddings]),
             added_cond_kwargs={
                 "text_embeds": torch.stack(pooled),

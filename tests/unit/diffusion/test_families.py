@@ -1,6 +1,7 @@
 """SDXL and FLUX.1 in the engine: shared forwards, refusals, and what they leave as it was."""
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from deployments.diffusion.components import ModelUnavailable
 from deployments.diffusion.engine import Engine
@@ -192,3 +194,10 @@ def test_checkpoints_that_need_another_loop_are_refused(tmp_path: Path) -> None:
     index.write_text(json.dumps(parts | {"text_encoder": [None, None]}))  # as the refiner's
     with pytest.raises(ModelUnavailable, match="without text_encoder"):
         load_family(profile_of(folder))
+
+
+def test_the_profiles_of_the_documentation_are_profiles() -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "deployment.md").read_text()
+    blocks = re.findall(r"```yaml\n(name: .*?)```", documented, re.DOTALL)
+    profiles = [DiffusionProfile.model_validate(yaml.safe_load(block)) for block in blocks]
+    assert [profile.model.family for profile in profiles] == ["sdxl", "flux"]

@@ -60,17 +60,17 @@ def test_z_image(checkpoint: Path, make_engine: MakeEngine, dtype: str) -> None:
 @pytest.mark.parametrize(
     ("scheduler", "dtype", "count"),
     [
-        ("base", "float32", 24),
-        ("base", "bfloat16", 24),
-        ("turbo", "float32", 24),
-        ("turbo", "bfloat16", 24),
-        ("linspace", "float32", 12),
+        ("base", "float32", 21),
+        ("base", "bfloat16", 21),
+        ("turbo", "float32", 21),
+        ("turbo", "bfloat16", 12),
+        ("linspace", "float32", 9),
     ],
 )
 def test_sdxl(
     tmp_path: Path, make_engine: MakeEngine, scheduler: str, dtype: str, count: int
 ) -> None:
-    # half of the schedulers with a checkpoint that does not zero the empty negative prompt
+    # without a negative prompt, guidance draws away from zeros or from the empty prompt
     folder = save_tiny_sdxl(tmp_path, scheduler, force_zeros_for_empty_prompt=scheduler == "base")
     profile = tiny_profile(folder, dtype, family="sdxl", max_prompt_tokens=77)
     assert_parity(SDXL, make_engine(profile, SDXL.recording), count)
@@ -78,7 +78,7 @@ def test_sdxl(
 
 @pytest.mark.parametrize(
     ("variant", "dtype", "count"),
-    [("dev", "float32", 24), ("dev", "bfloat16", 24), ("schnell", "float32", 12)],
+    [("dev", "float32", 21), ("dev", "bfloat16", 21), ("schnell", "float32", 9)],
 )
 def test_flux(
     tmp_path: Path, make_engine: MakeEngine, variant: str, dtype: str, count: int
