@@ -121,6 +121,8 @@ class SDXL:
             row.latents.to(dtype) / (sigma**2 + 1) ** 0.5
             for row, sigma in zip(every, sigmas, strict=True)
         ]
+        height, width = (side * self._space.factor for side in rows[0].latents.shape[-2:])
+        sizes = [height, width, 0, 0, height, width]  # original, where it was cropped, target
         timesteps = [self._schedule.timestep(sigma.item()) for sigma in sigmas]
         pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
         outputs = self._unet(
@@ -129,7 +131,7 @@ class SDXL:
             encoder_hidden_states=torch.stack([embedding.tokens for embedding in embeddings]),
             added_cond_kwargs={
                 "text_embeds": torch.stack(pooled),
-                "time_ids": torch.tensor([_sizes(row) for row in every]).to(device, dtype),
+                "time_ids": torch.tensor([sizes] * len(every)).to(device, dtype),
             },
             return_dict=False,
         )[0]
@@ -236,9 +238,3 @@ def _image_tokens(shape: tuple[int, ...]) -> int:
 def _noised(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """latents + sigma * noise, in the latents' dtype."""
     return latents + noise * sigma.to(latents.device, latents.dtype)
-
-
-def _sizes(row: Generation) -> tuple[int, ...]:
-    """The micro-conditioning of an uncropped picture: original size, crop, target size."""
-    height, width = row.request.params.height, row.request.params.width
-    return (height, width, 0, 0, height, width)

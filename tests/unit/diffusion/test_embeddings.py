@@ -9,6 +9,10 @@ from deployments.diffusion.families import Encoding
 from deployments.diffusion.request import Embedding
 
 
+def test_pooled_vectors_count() -> None:
+    assert Embedding(torch.zeros(3, 2), torch.zeros(4)).nbytes == 4 * (6 + 4)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 12)), max_size=60),
     st.integers(0, 100),
