@@ -86,13 +86,15 @@ def save_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def tiny_profile(folder: Path, dtype: str = "float32", **engine: int) -> DiffusionProfile:
+def tiny_profile(
+    folder: Path, dtype: str = "float32", family: str = "z-image", **engine: int
+) -> DiffusionProfile:
     """A profile that serves such a checkpoint at 64 to 192 px."""
     limits = {"token_budget": 4096, "max_running": 8, "max_waiting": 64, **engine}
     return DiffusionProfile.model_validate(
         {
             "name": "tiny",
-            "model": {"source": str(folder), "dtype": dtype, "device": "cpu"},
+            "model": {"source": str(folder), "family": family, "dtype": dtype, "device": "cpu"},
             "sizes": {
                 "multiple": 16,
                 "min_side": 64,

@@ -25,12 +25,14 @@ class SharedComponents:
     """The modules of one model, shared by every request that the engine steps.
 
     modules: by their names in the checkpoint (transformer, text_encoder, vae), in eval mode, on
-    `device`, in `dtype`. scheduler_config: the checkpoint's own; no scheduler object is kept.
+    `device`, in `dtype`. tokenizers: likewise (tokenizer, tokenizer_2). scheduler_config: the
+    checkpoint's own; no scheduler object is kept. settings: what else model_index.json says.
     """
 
     modules: Mapping[str, torch.nn.Module]
-    tokenizer: PreTrainedTokenizerBase
+    tokenizers: Mapping[str, PreTrainedTokenizerBase]
     scheduler_config: Mapping[str, Any]
+    settings: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
 
@@ -52,16 +54,22 @@ class SharedComponents:
                 if name.startswith("_") or not isinstance(entry, list):
                     continue
                 library, class_name = entry
-                loaded[name] = _load(name, library, class_name, location, device, dtype)
+                if library is not None:  # [null, null] marks an optional part that is not there
+                    loaded[name] = _load(name, library, class_name, location, device, dtype)
         except (OSError, ValueError) as error:
             raise ModelUnavailable(f"{source.source}: {error}") from error
         return cls(
             modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
-            tokenizer=loaded["tokenizer"],
+            tokenizers={k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)},
             scheduler_config=loaded["scheduler"],
+            settings={k: v for k, v in index.items() if not isinstance(v, list)},
             device=device,
             dtype=dtype,
         )
+
+    def config(self, name: str) -> Any:
+        """What the checkpoint says of one module."""
+        return self.modules[name].config
 
     def tensors(self) -> Iterable[torch.Tensor]:
         """Every parameter and buffer of every module."""
@@ -145,7 +153,7 @@ def _load(
     where = {**location, "subfolder": name}
     if name == "scheduler":
         return kind.load_config(**where)
-    if name.startswith("tokenizer"):
+    if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
         return kind.from_pretrained(**where)
     # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
     dtype_name = "dtype" if library == "transformers" else "torch_dtype"

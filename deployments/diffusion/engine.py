@@ -23,7 +23,7 @@ from deployments.diffusion.families import Family
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
-from deployments.diffusion.request import Generation, Request
+from deployments.diffusion.request import Embedding, Generation, Request
 from deployments.diffusion.state import EngineState, Gauges
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 from deployments.handover import Drawn, Fitted
@@ -69,6 +69,7 @@ class Engine:
         params.check(self.profile)
         terms.check()
         self._admission.require_ready()
+        self._loaded.check(params)
         work = self._loaded.work(params)
         return self._admission.submit(Request(request_id, params, given, terms, work, sink))
 
@@ -173,7 +174,7 @@ class Engine:
     def _rows(self, request: Request) -> list[Generation]:
         params, family = request.params, self._loaded
         embedding = self._encode(request, params.prompt)
-        guided = params.guidance_scale > 0
+        guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
         starts = family.start(params, request.given)
@@ -193,11 +194,12 @@ class Engine:
                 source=start.source,
                 lengths=family.lengths(start, embedding, negative),
                 batch_key=family.batch_key(start),
+                generator=start.generator,
             )
             for start in starts
         ]
 
-    def _encode(self, request: Request, prompt: str) -> torch.Tensor:
+    def _encode(self, request: Request, prompt: str) -> Embedding:
         encoding = self._encodings.get(prompt)
         if encoding is None:
             encoding = self._loaded.encode(prompt)
@@ -245,8 +247,8 @@ class Engine:
         """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
         row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
         row.step += 1
-        self._loaded.after_step(row)
         self._preview(row, velocity)
+        self._loaded.after_step(row, velocity)
 
     def _tell(self) -> None:
         """Tell the listeners what is new since the last border."""

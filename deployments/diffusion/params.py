@@ -18,7 +18,7 @@ class GenerationParams:
 
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
-    guidance_scale: w in v + w * (v - v_negative); 0 leaves the negative prompt unread.
+    guidance_scale: how closely the prompt is followed, on the family's own scale; 0 is off.
     """
 
     prompt: str
@@ -65,13 +65,6 @@ class GenerationParams:
                 f"guidance_scale: {self.guidance_scale} is not within 0..{profile.guidance.max}",
                 "guidance_scale",
                 "guidance_out_of_range",
-            )
-        if self.negative_prompt is not None and self.guidance_scale == 0:
-            raise InvalidValue(
-                "negative_prompt: it is read only with guidance; set guidance_scale above 0 "
-                "or leave it out",
-                "negative_prompt",
-                "negative_prompt_without_guidance",
             )
 
 

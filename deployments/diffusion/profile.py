@@ -33,7 +33,7 @@ class ModelSource(Strict):
 
     source: str = Field(min_length=1)
     revision: str | None = None
-    family: Literal["z-image"] = "z-image"
+    family: Literal["z-image", "sdxl", "flux"] = "z-image"
     dtype: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -124,7 +124,11 @@ class StepCounts(Strict):
 
 
 class Guidance(Strict):
-    """Classifier-free guidance: 0 runs one forward a row, anything above runs two."""
+    """How closely prompts are followed, on the family's scale.
+
+    z-image: 0 is off; above it rows take part in forwards twice. sdxl: the same above 1.
+    flux: an input of the model, free of cost; what was distilled without it takes only 0.
+    """
 
     default: float = Field(default=0.0, ge=0)
     max: float = Field(default=20.0, ge=0, le=100)

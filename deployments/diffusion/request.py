@@ -17,6 +17,22 @@ from deployments.handover import Drawn, Fitted
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """A prompt as the model reads it.
+
+    tokens: (L, D). pooled: (P,), the prompt as a whole, where the model asks for that too.
+    """
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return self.tokens.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What inpainting blends back after each step.
 
@@ -33,11 +49,13 @@ class Start:
     """Where one picture begins.
 
     sigmas: float32 (steps + 1,), falling, the last one 0, on the CPU. latents: (1, C, h, w).
+    generator: where steps that draw noise of their own take it from.
     """
 
     sigmas: torch.Tensor
     latents: torch.Tensor
     source: Source | None = None
+    generator: torch.Generator | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -111,8 +129,8 @@ class Request:
 class Generation:
     """One picture on its way; owned by the engine's device thread alone.
 
-    latents: (1, C, h, w), standing at sigmas[step]. embedding: (L, D); negative: the same of the
-    negative prompt, None without guidance.
+    latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
+    negative prompt, None without guidance. generator: as in its Start.
     lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
     batch_key: rows with equal keys may share a forward.
     picture: uint8 (H, W, 3) once decoded.
@@ -121,11 +139,12 @@ class Generation:
     request: Request
     sigmas: torch.Tensor
     latents: torch.Tensor
-    embedding: torch.Tensor
-    negative: torch.Tensor | None
+    embedding: Embedding
+    negative: Embedding | None
     source: Source | None
     lengths: tuple[int, ...]
     batch_key: Hashable
+    generator: torch.Generator | None = None
     step: int = 0
     picture: NDArray[np.uint8] | None = None
 

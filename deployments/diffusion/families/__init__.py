@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Generation, Start
+from deployments.diffusion.request import Embedding, Generation, Start
 from deployments.handover import Fitted
 
 
 class Encoding(NamedTuple):
-    """A prompt as the model reads it.
+    """What became of a prompt. warnings: what of it the model cannot know."""
 
-    embedding: (L, D). warnings: what of the prompt the model cannot know.
-    """
-
-    embedding: torch.Tensor
+    embedding: Embedding
     warnings: tuple[str, ...]
 
 
@@ -28,6 +25,14 @@ class Family(Protocol):
     """All that one architecture knows. Called by the engine's device thread alone."""
 
     components: SharedComponents
+
+    def check(self, params: GenerationParams) -> None:
+        """Raise InvalidValue for what this architecture cannot draw. Any thread."""
+        ...
+
+    def guided(self, params: GenerationParams) -> bool:
+        """Whether the negative prompt, empty if none is given, takes part in each forward."""
+        ...
 
     def encode(self, prompt: str) -> Encoding:
         """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
@@ -41,14 +46,14 @@ class Family(Protocol):
         ...
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
-        """dx/dsigma of each row, float32 (1, C, h, w), from ONE forward over all rows.
+        """dx/dsigma of each row, (1, C, h, w), from ONE forward over all rows.
 
         A row with a negative embedding takes part twice.
         """
         ...
 
-    def after_step(self, row: Generation) -> None:
-        """What must happen to the latents once they stand at sigmas[step]."""
+    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+        """What must happen to the latents once `velocity` has brought them to sigmas[step]."""
         ...
 
     def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
@@ -64,7 +69,7 @@ class Family(Protocol):
         ...
 
     def lengths(
-        self, start: Start, embedding: torch.Tensor, negative: torch.Tensor | None
+        self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
         """Tokens of a row by kind, padding included; rows of equal lengths need no mask."""
         ...

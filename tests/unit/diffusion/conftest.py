@@ -5,12 +5,14 @@ import pytest
 
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import Engine
-from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.families import Family
+from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.profile import DiffusionProfile
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint
 
 MakeEngine = Callable[..., Engine]
+MakeFamily = Callable[[SharedComponents, int], Family]
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +25,11 @@ def make_engine() -> Iterator[MakeEngine]:
     """Engines that are ready, and closed when the test ends."""
     engines: list[Engine] = []
 
-    def make(profile: DiffusionProfile, family: type[ZImage] = ZImage) -> Engine:
-        def load() -> ZImage:
+    def make(profile: DiffusionProfile, family: MakeFamily | None = None) -> Engine:
+        def load() -> Family:
             components = SharedComponents.load(profile.model)
-            return family(components, profile.engine.max_prompt_tokens)
+            make_family = family or FAMILIES[profile.model.family]
+            return make_family(components, profile.engine.max_prompt_tokens)
 
         engine = Engine(profile, load)
         engines.append(engine)

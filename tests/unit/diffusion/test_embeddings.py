@@ -6,6 +6,11 @@ from hypothesis import strategies as st
 
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.families import Encoding
+from deployments.diffusion.request import Embedding
+
+
+def test_pooled_vectors_count() -> None:
+    assert Embedding(torch.zeros(3, 2), torch.zeros(4)).nbytes == 4 * (6 + 4)
 
 
 @given(
@@ -25,7 +30,7 @@ def test_the_bytes_are_bounded_and_the_latest_is_kept(
             recent.remove(prompt)
             recent.append(prompt)
             continue
-        cache.put(prompt, Encoding(torch.zeros(length, 2), ()))
+        cache.put(prompt, Encoding(Embedding(torch.zeros(length, 2)), ()))
         if length * 8 <= max_bytes:
             recent.append(prompt)
             sizes[prompt] = length * 8

@@ -1,0 +1,157 @@
+"""Small random checkpoints of SDXL's and FLUX.1's real classes, made on the spot."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+from tests.tiny_checkpoint import WORDS
+
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+SDXL_SCHEDULERS = {
+    "base": EulerDiscreteScheduler(**BETAS, timestep_spacing="leading", steps_offset=1),
+    "turbo": EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"),
+    "trailing": EulerDiscreteScheduler(**BETAS, timestep_spacing="trailing"),
+    "linspace": EulerDiscreteScheduler(**BETAS, prediction_type="v_prediction"),
+}
+FLUX_SCHEDULERS = {
+    "dev": FlowMatchEulerDiscreteScheduler(
+        shift=3.0, use_dynamic_shifting=True, base_image_seq_len=16, max_image_seq_len=64
+    ),
+    "schnell": FlowMatchEulerDiscreteScheduler(shift=1.0),
+}
+
+
+def save_tiny_sdxl(folder: Path, scheduler: str = "base", seed: int = 0, **settings: Any) -> Path:
+    """A random SDXL checkpoint: VAE factor 8, latents of 4 channels, 77 prompt tokens."""
+    torch.manual_seed(seed)
+    tokenizer = _clip_tokenizer()
+    texts = CLIPTextConfig(**_clip_sizes(tokenizer), hidden_act="quick_gelu")
+    texts_2 = CLIPTextConfig(**_clip_sizes(tokenizer), hidden_act="gelu", projection_dim=24)
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+        cross_attention_dim=2 * texts.hidden_size,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + texts_2.projection_dim,
+        norm_num_groups=4,
+    )
+    pipeline = StableDiffusionXLPipeline(
+        vae=_vae(latent_channels=4, scaling_factor=0.13025, force_upcast=True),
+        text_encoder=CLIPTextModel(texts),
+        text_encoder_2=CLIPTextModelWithProjection(texts_2),
+        tokenizer=tokenizer,
+        tokenizer_2=_clip_tokenizer(),
+        unet=unet,
+        scheduler=SDXL_SCHEDULERS[scheduler],
+        **{"add_watermarker": False, **settings},
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_flux(folder: Path, variant: str = "dev", seed: int = 0) -> Path:
+    """A random FLUX.1 checkpoint: VAE factor 8, latents of 16 channels packed 2 x 2."""
+    torch.manual_seed(seed)
+    tokenizer = _clip_tokenizer()
+    texts = CLIPTextConfig(**_clip_sizes(tokenizer), hidden_act="quick_gelu")
+    pieces = [f"▁{word}" for word in WORDS]
+    tokenizer_2 = T5Tokenizer(
+        vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -2.0) for p in pieces)],
+        extra_ids=0,
+        model_max_length=512,
+    )
+    text_encoder_2 = T5EncoderModel(
+        T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
+    )
+    transformer = FluxTransformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=texts.hidden_size,
+        guidance_embeds=variant == "dev",
+        axes_dims_rope=(4, 6, 6),
+    )
+    pipeline = FluxPipeline(
+        vae=_vae(
+            latent_channels=16,
+            scaling_factor=0.3611,
+            shift_factor=0.1159,
+            force_upcast=True,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+        ),
+        text_encoder=CLIPTextModel(texts),
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        transformer=transformer,
+        scheduler=FLUX_SCHEDULERS[variant],
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _vae(**settings: Any) -> AutoencoderKL:
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        **settings,
+    )
+
+
+def _clip_tokenizer() -> CLIPTokenizer:
+    """Every letter a token, so that long prompts pass 77."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    pieces = ["<|startoftext|>", *letters, *(f"{c}</w>" for c in letters), "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={piece: i for i, piece in enumerate(pieces)}, merges=[], model_max_length=77
+    )
+
+
+def _clip_sizes(tokenizer: CLIPTokenizer) -> dict[str, Any]:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 77,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
