@@ -172,7 +172,9 @@ class Engine:
 
     def _rows(self, request: Request) -> list[Generation]:
         params, family = request.params, self._loaded
-        embedding = self._encode(request, params.prompt)
+        style = self.profile.styles.get(params.style or "")
+        prompt = style.prompt(params.prompt) if style else params.prompt
+        embedding = self._encode(request, prompt)
         guided = params.guidance_scale > 0
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")

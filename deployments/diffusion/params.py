@@ -19,6 +19,7 @@ class GenerationParams:
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
     guidance_scale: w in v + w * (v - v_negative); 0 leaves the negative prompt unread.
+    style: one of the profile's by name; None draws as the model itself does.
     """
 
     prompt: str
@@ -30,6 +31,7 @@ class GenerationParams:
     strength: float | None = None
     guidance_scale: float = 0.0
     negative_prompt: str | None = None
+    style: str | None = None
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
@@ -72,6 +74,13 @@ class GenerationParams:
                 "or leave it out",
                 "negative_prompt",
                 "negative_prompt_without_guidance",
+            )
+        if self.style is not None and self.style not in profile.styles:
+            ours = ", ".join(profile.styles) or "none: leave it out"
+            raise InvalidValue(
+                f"style: there is no {self.style!r} here; the styles are {ours}",
+                "style",
+                "style_unknown",
             )
 
 

@@ -1,15 +1,26 @@
 """From a profile to the family that serves it."""
 
+from collections.abc import Mapping
+
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.profile import DiffusionProfile, Style
+from deployments.diffusion.styles import load_style
 
 FAMILIES = {"z-image": ZImage}
 
 
 def load_family(profile: DiffusionProfile) -> Family:
-    """The profile's model, ready to step. Raises ModelUnavailable."""
+    """The profile's model with its styles, ready to step. Raises ModelUnavailable."""
     components = SharedComponents.load(profile.model)
     family = FAMILIES[profile.model.family]
-    return family(components, profile.engine.max_prompt_tokens)
+    return with_styles(family(components, profile.engine.max_prompt_tokens), profile.styles)
+
+
+def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
+    """The family with these styles loaded too. Raises ModelUnavailable, naming the style."""
+    layers = family.styled_layers()
+    for name, style in styles.items():
+        family.components.adapters.add(name, load_style(name, style, layers))
+    return family

@@ -4,7 +4,7 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three Z-Image
 a picture equals theirs to within rounding; what differs is that rows of any kind share forwards.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from deployments.handover import Fitted
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
 PATCH = 2
 TRAIN_TIMESTEPS = 1000
+BLOCKS = ("layers.", "noise_refiner.", "context_refiner.")  # what runs row by row
 
 
 class ZImage:
@@ -41,6 +42,13 @@ class ZImage:
     @property
     def _config(self) -> Any:
         return self._vae.config
+
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        return {
+            name: module
+            for name, module in self._transformer.named_modules()
+            if isinstance(module, torch.nn.Linear) and name.startswith(BLOCKS)
+        }
 
     def encode(self, prompt: str) -> Encoding:
         tokenizer = self.components.tokenizer
@@ -110,12 +118,13 @@ class ZImage:
         every = [*rows, *guided]
         sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
-        towards_picture = self._transformer(
-            [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
-            timestep.to(self.components.device),
-            captions,
-            return_dict=False,
-        )[0]
+        with self.components.adapters.worn([row.style for row in every]):
+            towards_picture = self._transformer(
+                [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
+                timestep.to(self.components.device),
+                captions,
+                return_dict=False,
+            )[0]
         velocities = [v.float().transpose(0, 1) for v in towards_picture]
         negatives = iter(velocities[len(rows) :])
         for i, row in enumerate(rows):

@@ -5,6 +5,8 @@ import pytest
 
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import Engine
+from deployments.diffusion.families import Family
+from deployments.diffusion.families.load import with_styles
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile
 from tests.polling import wait_until
@@ -24,9 +26,10 @@ def make_engine() -> Iterator[MakeEngine]:
     engines: list[Engine] = []
 
     def make(profile: DiffusionProfile, family: type[ZImage] = ZImage) -> Engine:
-        def load() -> ZImage:
+        def load() -> Family:
             components = SharedComponents.load(profile.model)
-            return family(components, profile.engine.max_prompt_tokens)
+            made = family(components, profile.engine.max_prompt_tokens)
+            return with_styles(made, profile.styles)
 
         engine = Engine(profile, load)
         engines.append(engine)
