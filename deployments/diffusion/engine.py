@@ -172,8 +172,9 @@ class Engine:
 
     def _rows(self, request: Request) -> list[Generation]:
         params, family = request.params, self._loaded
-        style = self.profile.styles.get(params.style or "")
-        prompt = style.prompt(params.prompt) if style else params.prompt
+        prompt = params.prompt
+        if params.style is not None:
+            prompt = self.profile.styles[params.style].prompt(prompt)
         embedding = self._encode(request, prompt)
         guided = params.guidance_scale > 0
         negative = self._encode(request, params.negative_prompt or "") if guided else None

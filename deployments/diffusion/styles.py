@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import torch
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -102,6 +103,10 @@ def _faults(
         if rank == 0 or (down, up) != ((rank, layer.in_features), (layer.out_features, rank)):
             here = f"{layer.out_features}x{layer.in_features}"
             yield f"{name!r} is {here}, which {up} by {down} does not fit"
+        elif part.get("alpha", torch.ones(())).numel() != 1:
+            yield f"the alpha of {name!r} is no number"
+        elif not all(tensor.isfinite().all() for tensor in part.values()):
+            yield f"{name!r} holds values that are not finite"
 
 
 def _refuse(faults: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from diffusers import ZImageTransformer2DModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from deployments.diffusion.components import ModelUnavailable
+from deployments.diffusion.components import ModelUnavailable, live_storage_bytes
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
@@ -206,6 +206,10 @@ def unfit(lora: dict[str, tuple[Tensor, Tensor]], how: str) -> dict[str, Tensor]
         tensors["transformer.layers.9.attention.to_q.lora_A.weight"] = torch.ones(RANK, 64)
     elif how == "wide":
         tensors["transformer.layers.0.attention.to_q.lora_A.weight"] = torch.ones(RANK, 65)
+    elif how == "infinite":
+        tensors["transformer.layers.0.attention.to_q.lora_A.weight"][0, 0] = torch.inf
+    elif how == "alphas":
+        tensors["transformer.layers.0.attention.to_q.alpha"] = torch.ones(2)
     elif how == "empty":
         tensors.clear()
     return tensors
@@ -218,6 +222,8 @@ def unfit(lora: dict[str, tuple[Tensor, Tensor]], how: str) -> dict[str, Tensor]
         ("garbage", "'own.safetensors'"),
         ("empty", "holds no adapter"),
         ("half", "'layers.0.attention.to_q' lacks one of its two matrices"),
+        ("infinite", "'layers.0.attention.to_q' holds values that are not finite"),
+        ("alphas", "the alpha of 'layers.0.attention.to_q' is no number"),
         ("stranger", "no layer for 'transformer.layers.9.attention.to_q.lora_A.weight'"),
         ("wide", r"'layers.0.attention.to_q' is 64x64, which \(64, 4\) by \(4, 65\) does not fit"),
     ],
@@ -236,14 +242,18 @@ def test_a_style_that_is_missing_or_unfit_fails_the_start(
         load_family(profile)
 
 
-def test_the_failed_start_is_a_phase_with_its_reason(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_failed_start_is_a_phase_with_its_reason_and_holds_nothing(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     styles = {"own": style_of(tmp_path / "own.safetensors")}
     profile = tiny_profile(checkpoint).model_copy(update={"styles": styles})
+    before = live_storage_bytes()
     engine = Engine(profile, lambda: load_family(profile))
     wait_until(lambda: engine.state().phase == "failed", DEADLINE_S)
     assert "styles.own: 'own.safetensors'" in (engine.state().reason or "")
     assert not engine.crashed
     engine.close()
+    assert live_storage_bytes() <= before
 
 
 def test_an_unknown_style_is_refused_by_naming_ours(
