@@ -13,7 +13,6 @@ import os
 import random
 from collections import defaultdict, deque
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -32,10 +31,9 @@ from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource, Style
 from deployments.diffusion.styles import load_style
 from training.encode_latents import LOOSE_SHARE, LOOSE_SHIFT, encode
 from training.evaluate import cases, draw
-from training.forward import use_real_attention, velocity
 from training.models import make_scheduler
 from training.scenes import SQUARE_SHARE, sample_scene
-from training.session import Session, device
+from training.session import Session, device, fast_precision
 from training.styles_world import STYLES, render_in
 from training.train_text import caption_tokens
 from training.train_transformer import sigmas
@@ -90,23 +88,31 @@ class Teacher:
     """Asks the shipped model for velocities in the style, and tells how wrong they are."""
 
     def __init__(self, components: SharedComponents) -> None:
-        self.transformer: Any = components.modules["transformer"]
+        self.transformer = components.modules["transformer"]
         self.text = components.modules["text_encoder"]
         self.pad = components.tokenizer.pad_token_id
-        use_real_attention(self.transformer)
 
     def loss(self, clean: Tensor, tokens: Tensor, loose: Tensor) -> Tensor:
         """The mean squared error of the velocities at random noise levels."""
         sigma = sigmas(loose)
         wide = sigma[:, None, None, None]
         noise = torch.randn_like(clean)
-        noisy = (1 - wide) * clean + wide * noise
-        here = device()
-        with torch.no_grad():
-            read = self.text(input_ids=tokens.to(here), output_hidden_states=True).hidden_states[-2]
-        known = (tokens != self.pad).to(here)
-        predicted = velocity(self.transformer, noisy.to(here), (1 - sigma).to(here), read, known)
-        return functional.mse_loss(predicted, (clean - noise).to(here))
+        noisy = ((1 - wide) * clean + wide * noise).to(device())
+        with fast_precision():
+            predicted = self.transformer(
+                list(noisy.unsqueeze(2)),
+                (1 - sigma).to(device()),
+                self.captions(tokens.to(device())),
+                return_dict=False,
+            )[0]
+        velocity = torch.stack(predicted).squeeze(2).float()
+        return functional.mse_loss(velocity, (clean - noise).to(device()))
+
+    @torch.no_grad()
+    def captions(self, tokens: Tensor) -> list[Tensor]:
+        """What the transformer reads of each row of tokens, padding left out."""
+        read = self.text(input_ids=tokens, output_hidden_states=True).hidden_states[-2]
+        return [row[known] for row, known in zip(read, tokens != self.pad, strict=True)]
 
 
 class Pool:

@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.diffusion.adapters import Adapters
 from deployments.diffusion.profile import Style
 from deployments.diffusion.styles import load_style
+from training import train_style
 from training.scenes import sample_scene
 from training.styles_world import STYLES, coverage, render_in
 from training.train_style import (
+    BATCH,
+    LEARNING_RATE,
     RANK,
+    Pool,
+    Teacher,
     export,
     lora_tensors,
     named_layers,
@@ -91,3 +97,33 @@ def test_an_adapter_begins_silent_and_its_file_is_one_that_the_application_loads
         assert torch.allclose(down, theirs[layer][0], atol=2e-3)
         assert torch.allclose(up, theirs[layer][1], atol=2e-3)
     assert (tmp_path / "own.safetensors").stat().st_mode & 0o044
+
+
+def test_training_moves_the_adapter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_style, "FIRST_SCENES", 20)
+    components = (model := shipped_model()).components
+    layers = named_layers(model)
+    adapter = silent_adapter(layers)
+    adapters = Adapters()
+    adapters.add("night", adapter)
+    pool = Pool("night", components, random.Random(0))
+    teacher = Teacher(components)
+    clean, tokens, loose = pool.batch()
+    assert len(clean) == len(tokens) == len(loose) == BATCH
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(0)  # the same noise each time
+        return teacher.loss(clean, tokens, loose)
+
+    bare = loss()
+    assert not bare.requires_grad
+    optimiser = torch.optim.AdamW(adapter.parameters(), lr=LEARNING_RATE)
+    with adapters.worn(["night"] * BATCH):
+        silent = loss()
+        torch.testing.assert_close(silent.detach(), bare)
+        for _ in range(4):
+            optimiser.zero_grad()
+            loss().backward()
+            optimiser.step()
+        assert loss() < 0.98 * silent
+    torch.testing.assert_close(loss(), bare)
