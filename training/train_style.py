@@ -202,7 +202,7 @@ def sheet(style: str, path: Path) -> Image.Image:
     adapters = model.components.adapters
     source = Style(source="embedded", file=str(path.relative_to(EMBEDDED_MODEL)),
                    licence="own", description=style)  # fmt: skip
-    adapters.add(style, load_style(style, source, model.styled_layers()))
+    adapters.add(style, load_style(style, source, model.styled_layers(), model.components))
     pipeline = ZImagePipeline(
         **model.components.modules,
         tokenizer=model.components.tokenizer,

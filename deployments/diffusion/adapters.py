@@ -40,7 +40,7 @@ class Adapters(nn.Module):
         self._all = nn.ModuleList()
 
     def add(self, name: str, adapter: Adapter) -> None:
-        """Keep an adapter, whose tensors are on its layers' device and in their dtype."""
+        """Keep an adapter, whose tensors are where its layers' inputs are and in their dtype."""
         self._by_name[name] = adapter
         self._all.append(adapter)
 

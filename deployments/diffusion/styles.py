@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from deployments.diffusion.adapters import Adapter, Update
-from deployments.diffusion.components import ModelUnavailable
+from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.profile import Style
 
 # What peft, diffusers, ComfyUI and kohya write before a layer's name.
@@ -29,28 +29,36 @@ UNSUPPORTED = ("use_dora", "use_rslora", "alpha_pattern")
 NAMED = 3  # of a file's faults, in the message
 
 
-def load_style(name: str, style: Style, layers: Mapping[str, nn.Linear]) -> Adapter:
-    """The style's adapter, on its layers' device and in their dtype.
+def load_style(
+    name: str, style: Style, layers: Mapping[str, nn.Linear], components: SharedComponents
+) -> Adapter:
+    """The style's adapter, on the components' device and in their dtype.
 
     layers: those that a style may act on, by name. Raises ModelUnavailable, naming the style, for
     a file that is missing, cannot be read or does not fit.
     """
+
+    def placed(tensor: Tensor) -> nn.Parameter:
+        moved = tensor.to(components.device, components.dtype).contiguous()
+        return nn.Parameter(moved, requires_grad=False)
+
     try:
         tensors, settings = _read(_path(style))
         parts = _by_layer(tensors, layers)
         _refuse(_faults(parts, layers))
         alpha = _usual_alpha(settings)
-        return Adapter(
-            {
-                layers[at]: _update(part, layers[at], alpha, style.weight)
-                for at, part in parts.items()
-            }
-        )
+        updates = {
+            layers[at]: Update(
+                placed(part["down"]), placed(part["up"].float() * _scale(part, alpha, style))
+            )
+            for at, part in parts.items()
+        }
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelUnavailable(
             f"styles.{name}: {style.file!r} of {style.source!r}: {error}; give a LoRA file made "
             "for this model, or take the style out of the profile"
         ) from error
+    return Adapter(updates)
 
 
 def _path(style: Style) -> Path:
@@ -126,17 +134,8 @@ def _usual_alpha(settings: Mapping[str, object]) -> float | None:
     return float(alpha) if isinstance(alpha, int | float) else None
 
 
-def _update(
-    part: Mapping[str, Tensor], layer: nn.Linear, alpha: float | None, weight: float
-) -> Update:
-    """The two matrices, scaled by weight x alpha / rank; without an alpha it is the rank."""
-    down, rank = part["down"], len(part["down"])
+def _scale(part: Mapping[str, Tensor], alpha: float | None, style: Style) -> float:
+    """weight x alpha / rank; without an alpha it is the rank."""
     if "alpha" in part:
         alpha = float(part["alpha"])
-    up = part["up"].float() * (weight * (1.0 if alpha is None else alpha / rank))
-    return Update(_beside(layer, down), _beside(layer, up))
-
-
-def _beside(layer: nn.Linear, tensor: Tensor) -> nn.Parameter:
-    moved = tensor.to(layer.weight.device, layer.weight.dtype).contiguous()
-    return nn.Parameter(moved, requires_grad=False)
+    return style.weight * (1.0 if alpha is None else alpha / len(part["down"]))

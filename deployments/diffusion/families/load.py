@@ -22,5 +22,6 @@ def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
     """The family with these styles loaded too. Raises ModelUnavailable, naming the style."""
     layers = family.styled_layers()
     for name, style in styles.items():
-        family.components.adapters.add(name, load_style(name, style, layers))
+        adapter = load_style(name, style, layers, family.components)
+        family.components.adapters.add(name, adapter)
     return family

@@ -169,24 +169,28 @@ def test_nothing_is_worn_after_a_forward_that_fails(checkpoint: Path, folder: Pa
 def test_files_of_all_trainers_are_read(
     checkpoint: Path, folder: Path, tmp_path: Path, spelling: Spelling
 ) -> None:
-    layers = load_family(tiny_profile(checkpoint)).styled_layers()
+    family = load_family(tiny_profile(checkpoint))
+    layers, components = family.styled_layers(), family.components
     lora = random_lora(checkpoint, SEEDS["alpine"])
     path = write_lora(tmp_path / "other.safetensors", lora, spelling, alpha=8.0)
-    expected = load_style("one", style_of(folder / "alpine.safetensors", weight=2.0), layers)
-    got = load_style("two", style_of(path), layers)
+    expected = load_style(
+        "one", style_of(folder / "alpine.safetensors", weight=2.0), layers, components
+    )
+    got = load_style("two", style_of(path), layers, components)
     assert got.layers == expected.layers
     for ours, theirs in zip(got.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
 def test_alpha_may_stand_in_the_settings_of_peft(checkpoint: Path, tmp_path: Path) -> None:
-    layers = load_family(tiny_profile(checkpoint)).styled_layers()
+    family = load_family(tiny_profile(checkpoint))
+    layers, components = family.styled_layers(), family.components
     lora = random_lora(checkpoint, 1)
 
     def up_with(settings: dict[str, object]) -> Tensor:
         metadata = {"lora_adapter_metadata": json.dumps(settings)}
         path = write_lora(tmp_path / "one.safetensors", lora, metadata=metadata)
-        return load_style("one", style_of(path), layers).ups[0]
+        return load_style("one", style_of(path), layers, components).ups[0]
 
     usual = up_with({})
     assert torch.allclose(up_with({"transformer.lora_alpha": 2 * RANK}), 2 * usual)

@@ -79,7 +79,8 @@ def test_coverage_is_that_of_the_items() -> None:
 def test_an_adapter_begins_silent_and_its_file_is_one_that_the_application_loads(
     tmp_path: Path,
 ) -> None:
-    layers = named_layers(shipped_model())
+    model = shipped_model()
+    layers = named_layers(model)
     assert len(layers) == 8 * 7  # blocks x (attention's four and feed-forward's three)
     adapter = silent_adapter(layers)
     assert all(torch.all(up == 0) for up in adapter.ups)
@@ -89,7 +90,7 @@ def test_an_adapter_begins_silent_and_its_file_is_one_that_the_application_loads
     size = export(lora_tensors(layers, adapter), tmp_path / "own.safetensors")
     assert size < 1_000_000
     style = Style(source=str(tmp_path), file="own.safetensors", licence="own", description="a test")
-    loaded = load_style("own", style, layers)
+    loaded = load_style("own", style, layers, model.components)
     theirs = dict(zip(adapter.layers, zip(adapter.downs, adapter.ups, strict=True), strict=True))
     assert set(loaded.layers) == set(theirs)
     for layer, down, up in zip(loaded.layers, loaded.downs, loaded.ups, strict=True):
