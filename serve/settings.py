@@ -1,14 +1,17 @@
 """The application's arguments and the profile that they name, typed and strict."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from configs import profile_names, profile_path
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.profile import DiffusionProfile, Source
 
 MIB = 2**20
+
+SourceT = TypeVar("SourceT", bound=Source)
 
 
 class AppArgs(BaseModel):
@@ -30,8 +33,8 @@ class AppArgs(BaseModel):
 def load_profile(name: str) -> DiffusionProfile:
     """Read a packaged profile by name, or any profile by path.
 
-    A relative model folder is looked for beside the profile's file. Raises ValueError when there
-    is no such profile, pydantic.ValidationError when it is not sound.
+    A relative folder, of the model or of a style, is looked for beside the profile's file. Raises
+    ValueError when there is no such profile, pydantic.ValidationError when it is not sound.
     """
     path = profile_path(name) if name in profile_names() else Path(name).expanduser()
     if not path.is_file():
@@ -39,8 +42,13 @@ def load_profile(name: str) -> DiffusionProfile:
             f"profile: {name!r} is neither a file nor one of {', '.join(profile_names())}"
         )
     profile = DiffusionProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    if not profile.model.source.startswith("."):
-        return profile
-    folder = (path.parent / profile.model.source).resolve()
-    model = profile.model.model_copy(update={"source": str(folder)})
-    return profile.model_copy(update={"model": model})
+    model = _beside(path, profile.model)
+    styles = {name: _beside(path, style) for name, style in profile.styles.items()}
+    return profile.model_copy(update={"model": model, "styles": styles})
+
+
+def _beside(profile: Path, source: SourceT) -> SourceT:
+    """The source with a relative folder made absolute."""
+    if not source.source.startswith("."):
+        return source
+    return source.model_copy(update={"source": str((profile.parent / source.source).resolve())})

@@ -3,7 +3,7 @@
 import gc
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 from transformers import PreTrainedTokenizerBase
 
+from deployments.diffusion.adapters import Adapters
 from deployments.diffusion.profile import ModelSource
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -27,6 +28,7 @@ class SharedComponents:
     modules: by their names in the checkpoint (transformer, text_encoder, vae), in eval mode, on
     `device`, in `dtype`. tokenizers: likewise (tokenizer, tokenizer_2). scheduler_config: the
     checkpoint's own; no scheduler object is kept. settings: what else model_index.json says.
+    adapters: of the profile's styles.
     """
 
     modules: Mapping[str, torch.nn.Module]
@@ -35,6 +37,7 @@ class SharedComponents:
     settings: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
+    adapters: Adapters = field(default_factory=Adapters)
 
     @classmethod
     def load(cls, source: ModelSource) -> "SharedComponents":
@@ -73,7 +76,7 @@ class SharedComponents:
 
     def tensors(self) -> Iterable[torch.Tensor]:
         """Every parameter and buffer of every module."""
-        for module in self.modules.values():
+        for module in (*self.modules.values(), self.adapters):
             yield from module.parameters()
             yield from module.buffers()
 

@@ -173,7 +173,10 @@ class Engine:
 
     def _rows(self, request: Request) -> list[Generation]:
         params, family = request.params, self._loaded
-        embedding = self._encode(request, params.prompt)
+        prompt = params.prompt
+        if params.style is not None:
+            prompt = self.profile.styles[params.style].prompt(prompt)
+        embedding = self._encode(request, prompt)
         guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")

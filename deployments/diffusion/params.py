@@ -19,6 +19,7 @@ class GenerationParams:
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
     guidance_scale: how closely the prompt is followed, on the family's own scale; 0 is off.
+    style: one of the profile's by name; None draws as the model itself does.
     """
 
     prompt: str
@@ -30,6 +31,7 @@ class GenerationParams:
     strength: float | None = None
     guidance_scale: float = 0.0
     negative_prompt: str | None = None
+    style: str | None = None
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
@@ -65,6 +67,13 @@ class GenerationParams:
                 f"guidance_scale: {self.guidance_scale} is not within 0..{profile.guidance.max}",
                 "guidance_scale",
                 "guidance_out_of_range",
+            )
+        if self.style is not None and self.style not in profile.styles:
+            ours = ", ".join(profile.styles) or "none: leave it out"
+            raise InvalidValue(
+                f"style: there is no {self.style!r} here; the styles are {ours}",
+                "style",
+                "style_unknown",
             )
 
 

@@ -9,6 +9,7 @@ from deployments.errors import InvalidValue
 
 Quality = Literal["low", "medium", "high"]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")]
+StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
 
@@ -23,19 +24,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelSource(Strict):
-    """Where the weights come from and how they run.
+class Source(Strict):
+    """Where weights come from.
 
     source: "embedded", a folder, or a hub id; a hub id needs a pinned `revision`.
-    dtype: what the weights run in, whatever they are stored in.
-    device: "auto" takes a CUDA device where there is one.
     """
 
     source: str = Field(min_length=1)
     revision: str | None = None
-    family: Literal["z-image", "sdxl", "flux"] = "z-image"
-    dtype: Literal["float32", "bfloat16"]
-    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
     def is_local(self) -> bool:
@@ -54,6 +50,38 @@ class ModelSource(Strict):
         if not self.is_local and self.revision is None:
             raise ValueError(f"revision: pin the hub model {self.source!r} to a commit")
         return self
+
+
+class ModelSource(Source):
+    """Where the model comes from and how it runs.
+
+    dtype: what the weights run in, whatever they are stored in.
+    device: "auto" takes a CUDA device where there is one.
+    """
+
+    family: Literal["z-image", "sdxl", "flux"] = "z-image"
+    dtype: Literal["float32", "bfloat16"]
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Style(Source):
+    """A low-rank adapter (LoRA) that a request may ask for by its name in the profile.
+
+    file: safetensors in `source`. weight: how strongly it acts; 1 is as it was trained.
+    trigger: words that it was trained with; put before a prompt that lacks them.
+    """
+
+    file: str = Field(pattern=r"^[^/].*\.safetensors$")
+    weight: float = Field(default=1.0, ge=-4, le=4)
+    trigger: str | None = Field(default=None, min_length=1)
+    licence: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+
+    def prompt(self, prompt: str) -> str:
+        """The prompt that the model reads: "trigger, prompt"."""
+        if self.trigger is None or self.trigger.casefold() in prompt.casefold():
+            return prompt
+        return f"{self.trigger}, {prompt}"
 
 
 class SizeRange(Strict):
@@ -165,6 +193,7 @@ class DiffusionProfile(Strict):
     default_strength: float = Field(default=0.6, gt=0, le=1)
     max_n: int = Field(default=8, ge=1, le=8)
     engine: EngineLimits
+    styles: dict[StyleName, Style] = {}
 
     @model_validator(mode="after")
     def _n_fits_the_engine(self) -> Self:

@@ -159,6 +159,11 @@ class Generation:
         return self.request.priority
 
     @property
+    def style(self) -> str | None:
+        """Of its request; rows of different styles may share a forward."""
+        return self.request.params.style
+
+    @property
     def work(self) -> Work:
         """What is left to do for this picture."""
         token_steps = self.tokens * (self.steps - self.step)

@@ -38,6 +38,7 @@ class ImagesAnswer(BaseModel):
     background: str
     id: str
     model: str
+    style: str | None
     drawn_size: str
     steps_executed: int
     timings_ms: dict[str, float]
@@ -73,6 +74,7 @@ def images_answer(
         background="opaque",
         id=delivery.id,
         model=model,
+        style=params.style,
         drawn_size=f"{params.width}x{params.height}",
         steps_executed=delivery.steps_executed,
         timings_ms=dict(delivery.timings_ms),
@@ -80,7 +82,7 @@ def images_answer(
     )
 
 
-def as_bytes(delivery: Delivery) -> Response:
+def as_bytes(delivery: Delivery, style: str | None) -> Response:
     """The only picture's bytes, with the facts in headers."""
     (picture,) = delivery.pictures
     facts: dict[str, Any] = {
@@ -91,6 +93,8 @@ def as_bytes(delivery: Delivery) -> Response:
         "Steps-Executed": delivery.steps_executed,
         "Warnings": json.dumps(all_warnings(delivery)),  # headers are ASCII
     }
+    if style is not None:
+        facts["Style"] = style
     headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
     headers["Server-Timing"] = ", ".join(
         f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()

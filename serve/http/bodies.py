@@ -73,6 +73,9 @@ class GenerationBody(BaseModel):
         max_length=MAX_PROMPT_CHARACTERS,
         description="What to draw away from; read with guidance only.",
     )
+    style: str | None = Field(
+        default=None, max_length=64, description="One of those that /v1/capabilities lists."
+    )
     priority: Priority = Field(
         default="interactive", description="Bulk work steps while no interactive work does."
     )
@@ -146,6 +149,7 @@ class GenerationBody(BaseModel):
             strength=strength,
             guidance_scale=profile.guidance.default if guidance is None else guidance,
             negative_prompt=self.negative_prompt,
+            style=self.style,
         )
         params.check(profile)
         return params

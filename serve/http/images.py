@@ -84,7 +84,7 @@ class Images:
             return await stream(self.rooms, Streamed(kind, params, spec, answer), told)
         delivery = await self.rooms.deliver(params, body.terms(), given, spec)
         if picture_wanted(accept):
-            return as_bytes(delivery)
+            return as_bytes(delivery, params.style)
         return JSONResponse(answer(delivery).model_dump(mode="json"))
 
     @property
@@ -129,12 +129,13 @@ def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProf
         )
     kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
     job = f"img_{uuid.uuid4().hex}"
+    style = {} if body.style is None else {"style": body.style}
     return FinishSpec(
         id=job,
         overlay=body.overlay,
         placement=body.placement,
         output=Output(format=kind, compression=body.output_compression),
-        metadata={"id": job, "model": profile.name, "prompt": body.prompt},
+        metadata={"id": job, "model": profile.name, "prompt": body.prompt, **style},
     )
 
 

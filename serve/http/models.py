@@ -49,6 +49,10 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
             "steps": profile.steps.model_dump(mode="json"),
             "guidance": profile.guidance.model_dump(mode="json"),
             "default_strength": profile.default_strength,
+            "styles": {
+                name: style.model_dump(include={"description", "trigger", "licence"})
+                for name, style in profile.styles.items()
+            },
             "limits": {
                 "n": profile.max_n,
                 "prompt_characters": MAX_PROMPT_CHARACTERS,

@@ -57,6 +57,14 @@ def test_null_means_absent(client: httpx.Client) -> None:
     assert generate(client, size=None, n=None, overlay=None)["size"] == "256x256"
 
 
+def test_a_style_is_drawn_and_told(client: httpx.Client) -> None:
+    plain, styled = generate(client), generate(client, style="night")
+
+    assert (plain["style"], styled["style"]) == (None, "night")
+    first, second = (np.asarray(picture(one["data"][0])).astype(int) for one in (plain, styled))
+    assert np.abs(first - second).mean() > 20
+
+
 def test_quality_chooses_the_steps(client: httpx.Client) -> None:
     assert generate(client, quality="low")["steps_executed"] == 4
     assert generate(client, num_inference_steps=3)["steps_executed"] == 3

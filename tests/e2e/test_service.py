@@ -33,6 +33,8 @@ def test_capabilities(client: httpx.Client) -> None:
         "max": 50,
         "quality": {"low": 4, "medium": 8, "high": 16},
     }
+    assert set(told["styles"]) == {"night", "ink"}
+    assert told["styles"]["ink"]["licence"] == "Apache-2.0"
     assert told["limits"]["upload_bytes"] == 20 * 2**20
     assert told["placements"]["feed_portrait"] == "1080x1350"
     assert told["output_formats"] == ["png", "jpeg", "webp", "avif"]

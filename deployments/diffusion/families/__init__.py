@@ -1,6 +1,6 @@
 """What one architecture needs to know; everything else in the room serves all families alike."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -34,6 +34,13 @@ class Family(Protocol):
         """Whether the negative prompt, empty if none is given, takes part in each forward."""
         ...
 
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        """The layers that a style may act on, by their names in its file.
+
+        The first dimension of their inputs is the rows of a forward.
+        """
+        ...
+
     def encode(self, prompt: str) -> Encoding:
         """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
         ...
@@ -48,7 +55,8 @@ class Family(Protocol):
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         """dx/dsigma of each row, (1, C, h, w), from ONE forward over all rows.
 
-        A row with a negative embedding takes part twice.
+        A row with a negative embedding takes part twice. Every row wears its own style
+        (`components.adapters.worn`); rows of different styles share the forward.
         """
         ...
 

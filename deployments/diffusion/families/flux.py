@@ -6,13 +6,14 @@ for the forward alone; rows of one latent size share it. What the modules are gi
 as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding, flow
@@ -24,6 +25,7 @@ from deployments.diffusion.request import Embedding, Generation, Start
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
+BLOCKS = (".transformer_blocks.", ".single_transformer_blocks.")  # where styles act
 PATCH = 2
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
@@ -75,6 +77,9 @@ class Flux:
         """Never: guidance is distilled into the model, which is told its scale."""
         return False
 
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        return linear_layers(self._transformer, BLOCKS)
+
     def encode(self, prompt: str) -> Encoding:
         device = self.components.device
         t5_tokenizer = self.components.tokenizers["tokenizer_2"]
@@ -116,18 +121,19 @@ class Flux:
         scales = [row.request.params.guidance_scale for row in rows]
         pooled = [row.embedding.pooled for row in rows if row.embedding.pooled is not None]
         captions = torch.stack([row.embedding.tokens for row in rows])
-        predicted = self._transformer(
-            hidden_states=_pack(latents),
-            timestep=timestep,
-            guidance=torch.tensor(scales, dtype=torch.float32, device=device)
-            if self._reads_guidance
-            else None,
-            pooled_projections=torch.stack(pooled),
-            encoder_hidden_states=captions,
-            txt_ids=torch.zeros(captions.shape[1], 3, device=device, dtype=dtype),
-            img_ids=_positions(height, width).to(device, dtype),
-            return_dict=False,
-        )[0]
+        with self.components.adapters.worn([row.style for row in rows]):
+            predicted = self._transformer(
+                hidden_states=_pack(latents),
+                timestep=timestep,
+                guidance=torch.tensor(scales, dtype=torch.float32, device=device)
+                if self._reads_guidance
+                else None,
+                pooled_projections=torch.stack(pooled),
+                encoder_hidden_states=captions,
+                txt_ids=torch.zeros(captions.shape[1], 3, device=device, dtype=dtype),
+                img_ids=_positions(height, width).to(device, dtype),
+                return_dict=False,
+            )[0]
         return list(torch.split(_unpack(predicted, height, width), 1))
 
     def after_step(self, row: Generation, velocity: torch.Tensor) -> None:

@@ -4,13 +4,14 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three SDXL pi
 encoders read the prompt. Guidance is classifier-free; rows of one latent size share forwards.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding
@@ -27,6 +28,7 @@ from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 PIXELS_PER_TOKEN = 2  # latents per token and side: what a 2 x 2 patch is to a transformer
+BLOCKS = (".attentions.",)  # where styles act: the transformers within the UNet
 
 
 class SDXL:
@@ -55,6 +57,9 @@ class SDXL:
     def guided(self, params: GenerationParams) -> bool:
         """Above 1: e_negative + w * (e - e_negative)."""
         return params.guidance_scale > 1
+
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        return linear_layers(self._unet, BLOCKS)
 
     def encode(self, prompt: str) -> Encoding:
         """The last but one states of both encoders; the second also gives the pooled vector.
@@ -125,16 +130,17 @@ class SDXL:
         sizes = [height, width, 0, 0, height, width]  # original, where it was cropped, target
         timesteps = [self._schedule.timestep(sigma.item()) for sigma in sigmas]
         pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
-        outputs = self._unet(
-            torch.cat(inputs),
-            torch.tensor(timesteps, dtype=torch.float32, device=device),
-            encoder_hidden_states=torch.stack([embedding.tokens for embedding in embeddings]),
-            added_cond_kwargs={
-                "text_embeds": torch.stack(pooled),
-                "time_ids": torch.tensor([sizes] * len(every)).to(device, dtype),
-            },
-            return_dict=False,
-        )[0]
+        with self.components.adapters.worn([row.style for row in every]):
+            outputs = self._unet(
+                torch.cat(inputs),
+                torch.tensor(timesteps, dtype=torch.float32, device=device),
+                encoder_hidden_states=torch.stack([embedding.tokens for embedding in embeddings]),
+                added_cond_kwargs={
+                    "text_embeds": torch.stack(pooled),
+                    "time_ids": torch.tensor([sizes] * len(every)).to(device, dtype),
+                },
+                return_dict=False,
+            )[0]
         predicted = list(torch.split(outputs, 1))
         negatives = iter(predicted[len(rows) :])
         for i, row in enumerate(rows):

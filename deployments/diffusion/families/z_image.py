@@ -4,13 +4,14 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three Z-Image
 a picture equals theirs to within rounding; what differs is that rows of any kind share forwards.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Encoding, flow
@@ -27,6 +28,7 @@ from deployments.handover import Fitted
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
 PATCH = 2
 TRAIN_TIMESTEPS = 1000
+BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row by row
 
 
 class ZImage:
@@ -46,6 +48,9 @@ class ZImage:
     def guided(self, params: GenerationParams) -> bool:
         """Above 0: v + w * (v - v_negative)."""
         return params.guidance_scale > 0
+
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        return linear_layers(self._transformer, BLOCKS)
 
     def encode(self, prompt: str) -> Encoding:
         tokenizer = self.components.tokenizers["tokenizer"]
@@ -99,12 +104,13 @@ class ZImage:
         every = [*rows, *guided]
         sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
-        towards_picture = self._transformer(
-            [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
-            timestep.to(self.components.device),
-            captions,
-            return_dict=False,
-        )[0]
+        with self.components.adapters.worn([row.style for row in every]):
+            towards_picture = self._transformer(
+                [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
+                timestep.to(self.components.device),
+                captions,
+                return_dict=False,
+            )[0]
         velocities = [v.float().transpose(0, 1) for v in towards_picture]
         negatives = iter(velocities[len(rows) :])
         for i, row in enumerate(rows):

@@ -6,7 +6,7 @@ import pytest
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Family
-from deployments.diffusion.families.load import FAMILIES
+from deployments.diffusion.families.load import FAMILIES, with_styles
 from deployments.diffusion.profile import DiffusionProfile
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint
@@ -29,7 +29,8 @@ def make_engine() -> Iterator[MakeEngine]:
         def load() -> Family:
             components = SharedComponents.load(profile.model)
             make_family = family or FAMILIES[profile.model.family]
-            return make_family(components, profile.engine.max_prompt_tokens)
+            made = make_family(components, profile.engine.max_prompt_tokens)
+            return with_styles(made, profile.styles)
 
         engine = Engine(profile, load)
         engines.append(engine)

@@ -17,13 +17,14 @@ from deployments.diffusion.engine import Engine
 from deployments.diffusion.events import Event, Preview
 from deployments.diffusion.families.load import FAMILIES, load_family
 from deployments.diffusion.params import GenerationParams, Terms
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.profile import DiffusionProfile, Style
 from deployments.diffusion.request import Generation
 from deployments.errors import InvalidValue
 from tests.tiny_checkpoint import tiny_profile
 from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
+from tests.unit.diffusion.lora_files import random_updates, write_lora
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
 
 DEADLINE_S = 60
@@ -83,6 +84,32 @@ def test_requests_of_every_kind_share_forwards(
         alone = engine.submit("alone", *one).result(DEADLINE_S)
         assert_same_picture(together[name], alone.pictures)
     assert engine.state().shared_forwards == state.shared_forwards
+
+
+@pytest.mark.parametrize("variant", ["base", "dev"])
+def test_styled_rows_share_forwards(
+    folders: dict[str, Path], make_engine: MakeEngine, tmp_path: Path, variant: str
+) -> None:
+    gate = threading.Event()
+    profile = profile_of(folders[variant])
+    layers = load_family(profile).styled_layers()
+    write_lora(tmp_path / "alpine.safetensors", random_updates(layers, seed=1))
+    style = Style(source=str(tmp_path), file="alpine.safetensors", licence="own", description="x")
+    styled = profile.model_copy(update={"styles": {"alpine": style}})
+    engine: Engine = make_engine(styled, held(profile.model.family, gate))
+    asked = {
+        "first": text_to_image(num_inference_steps=1),
+        "plain": text_to_image(guidance_scale=5.0),
+        "styled": text_to_image(guidance_scale=5.0, style="alpine"),
+    }
+    futures = {name: engine.submit(name, *one) for name, one in asked.items()}
+    gate.set()
+    together = {name: future.result(DEADLINE_S).pictures for name, future in futures.items()}
+    assert engine.state().shared_forwards >= 3
+    for name, one in asked.items():
+        alone = engine.submit("alone", *one).result(DEADLINE_S)
+        assert_same_picture(together[name], alone.pictures)
+    assert np.abs(together["plain"].astype(int) - together["styled"].astype(int)).mean() > 1
 
 
 def _executed(family: str) -> int:

@@ -42,6 +42,35 @@ def test_a_relative_model_folder_lies_beside_the_profile(
     assert profile.model.source == str(tmp_path.resolve() / "weights")
 
 
+def test_a_relative_folder_of_a_style_lies_beside_the_profile(
+    tmp_path: Path, data: dict[str, Any]
+) -> None:
+    data["styles"]["ink"]["source"] = "./own"
+
+    styles = load_profile(write(tmp_path, data)).styles
+
+    assert styles["ink"].source == str(tmp_path.resolve() / "own")
+    assert styles["night"].source == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"source": "someone/some-lora"}, "revision: pin the hub model"),
+        ({"file": "night.bin"}, "file"),
+        ({"scale": 1.0}, "scale"),
+        ({"licence": ""}, "licence"),
+    ],
+)
+def test_an_unsound_style_is_refused(
+    tmp_path: Path, data: dict[str, Any], fields: dict[str, object], reason: str
+) -> None:
+    data["styles"]["ink"] |= fields
+
+    with pytest.raises(ValidationError, match=reason):
+        load_profile(write(tmp_path, data))
+
+
 def test_a_profile_that_is_not_there_is_refused_by_naming_those_that_are() -> None:
     with pytest.raises(ValueError, match="'tiny' is neither a file nor one of embedded"):
         load_profile("tiny")
