@@ -1,6 +1,7 @@
 """The post-process room as a Ray Serve deployment: CPU work off the event loop, nothing more."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 
-from deployments.errors import NotFound
+from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, render
 from deployments.postprocess.compose import enlarge
@@ -20,6 +21,8 @@ from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -46,7 +49,7 @@ class PostProcessDeployment:
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
         if self._kept_in is not None:
-            self._workers.submit(self._kept_in.sweep)
+            self._workers.submit(keeping.tidy, self._kept_in)
         render.warm()
 
     async def intake(
@@ -73,26 +76,26 @@ class PostProcessDeployment:
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
         """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
-        return await self._work(lambda: kept.finish_kept(picture_id, spec, self._library))
+        return await self._look(lambda library: kept.finish_kept(picture_id, spec, library))
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
         read = kept.clean_file if variant == "clean" else kept.final_file
-        return await self._work(lambda: read(picture_id, self._library))
+        return await self._look(lambda library: read(picture_id, library))
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""
-        record = await self._work(lambda: kept.find(picture_id, self._library))
+        record = await self._look(lambda library: kept.find(picture_id, library))
         return record.model_dump(mode="json")
 
     async def records(self, before: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """The newest records older than `before`, and whether there are more."""
-        records, more = await self._work(lambda: self._library.page(before, limit))
+        records, more = await self._look(lambda library: library.page(before, limit))
         return [record.model_dump(mode="json") for record in records], more
 
     async def forget(self, picture_id: str) -> None:
         """Remove a kept picture. Raises NotFound."""
-        await self._work(lambda: kept.forget(picture_id, self._library))
+        await self._look(lambda library: kept.forget(picture_id, library))
 
     async def library_counters(self) -> dict[str, int]:
         """What is kept and how lookups ended, as this replica knows it; empty without a library."""
@@ -105,11 +108,17 @@ class PostProcessDeployment:
         """A preview, uint8 (h, w, 3), enlarged to (width, height), as a file."""
         return await self._work(lambda: encode(enlarge(pixels, *size), output, {})[0])
 
-    @property
-    def _library(self) -> Library:
-        if self._kept_in is None:
+    async def _look(self, task: Callable[[Library], Answer]) -> Answer:
+        """What `task` finds in the library; NotFound without one, NotReady out of its reach."""
+        library = self._kept_in
+        if library is None:
             raise NotFound("Nothing is kept here: there is no library.", None, "library_off")
-        return self._kept_in
+        try:
+            return await self._work(lambda: task(library))
+        except OSError as error:
+            log.exception("the library failed")
+            message = "The library cannot be reached; try again later."
+            raise NotReady(message, None, "library_unavailable") from error
 
     async def _work(self, task: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._workers, task)

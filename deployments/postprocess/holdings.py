@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deployments.postprocess.ids import created_s
+from deployments.postprocess.ids import created_s, is_id
 from deployments.postprocess.store import HALF, Store
 
 ABANDONED_S = 3600.0  # no request takes as long
@@ -75,7 +75,7 @@ class Holdings:
     def sweep(self, max_bytes: int) -> Tally:
         """Clear what was left behind, then remove the oldest pictures until the rest fits."""
         objects = self._store.sizes("objects")  # before the holds: whoever writes one holds it
-        records = self._store.sizes("pictures")
+        records = {name: n for name, n in self._store.sizes("pictures").items() if is_id(name)}
         holders, held = defaultdict(set), defaultdict(set)
         for file in self._store.sizes("holds"):
             name, _, picture_id = file.partition(".")
@@ -134,4 +134,5 @@ def _hold(name: str, picture_id: str) -> str:
 
 
 def _abandoned(picture_id: str) -> bool:
-    return time.time() - created_s(picture_id) > ABANDONED_S
+    """Whether an id is an old one; files of others than us are left alone."""
+    return is_id(picture_id) and time.time() - created_s(picture_id) > ABANDONED_S

@@ -1,5 +1,6 @@
 """Names of pictures: in the order of their making, and not to be guessed."""
 
+import re
 import secrets
 import time
 
@@ -14,3 +15,8 @@ def new_id() -> str:
 def created_s(picture_id: str) -> float:
     """When an id was made, in seconds since 1970."""
     return int(picture_id[4:16], 16) / 1e3
+
+
+def is_id(name: str) -> bool:
+    """Whether `new_id` may have made it."""
+    return re.fullmatch(PATTERN, name) is not None

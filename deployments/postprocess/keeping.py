@@ -61,7 +61,8 @@ def deliver(
     pixels = list(drawn.pictures)
     timings = dict(drawn.timings_ms)
     if library is None:
-        return complete(Clean(drawing, pixels, drawn.seeds), spec, timings)
+        clean = Clean(drawing, pixels, drawn.seeds)
+        return _delivery(clean, spec, _finish(clean, spec), timings)
     began = time.perf_counter()
     pictures = [_as_file(picture) for picture in pixels]
     names = [digest(picture) for picture in pictures]
@@ -71,9 +72,11 @@ def deliver(
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source
     clean = Clean(drawing, pixels, drawn.seeds)
-    records = keep(clean, Files(names, data), spec, library)
+    records = _keep(clean, Files(names, data), spec, library)
     timings["keep"] = since(began)
-    return complete(clean, spec, timings, library, records)
+    finished = _finish(clean, spec)
+    _renew(records, finished, library)
+    return _delivery(clean, spec, finished, timings, lost=not records)
 
 
 def recall(spec: FinishSpec, library: Library) -> Delivery | None:
@@ -91,48 +94,68 @@ def recall(spec: FinishSpec, library: Library) -> Delivery | None:
         return None
     result, data = found
     clean = Clean(result.drawing, [as_pixels(data[name]) for name in result.pictures], result.seeds)
-    records = keep(clean, Files(result.pictures, data), spec, library)
-    timings = {"recall": since(began)}
-    return complete(clean, spec, timings, library, records, cached=True)
+    return hand_out(clean, Files(result.pictures, data), spec, library, began)
 
 
-def complete(
-    clean: Clean,
-    spec: FinishSpec,
-    timings: dict[str, float],
-    library: Library | None = None,
-    records: Sequence[Record] = (),
-    *,
-    cached: bool = False,
+def hand_out(
+    clean: Clean, files: Files, spec: FinishSpec, library: Library, began: float
 ) -> Delivery:
-    """Finish pictures of which `records` are kept, none where that failed."""
-    drawing = clean.drawing
-    finished = tuple(
-        finish(pixels, spec.overlay, spec.placement, spec.output, drawing.of(picture_id, seed))
+    """Finish pictures that are kept already, and keep them under the ids of `spec` too.
+
+    began: when they were first looked for, by time.perf_counter. Raises what `finish` raises.
+    """
+    timings = {"recall": since(began)}
+    finished = _finish(clean, spec)
+    began = time.perf_counter()
+    records = _keep(clean, files, spec, library, finished)
+    timings["keep"] = since(began)
+    return _delivery(clean, spec, finished, timings, cached=True, lost=not records)
+
+
+def as_pixels(file: bytes) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) of a kept file."""
+    with Image.open(io.BytesIO(file), formats=(LOSSLESS.format.upper(),)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def tidy(library: Library) -> None:
+    """Sweep a library that may not be within reach."""
+    try:
+        library.sweep()
+    except Exception:
+        log.exception("the library could not be swept")
+
+
+def since(began: float) -> float:
+    """Milliseconds since `began` of time.perf_counter."""
+    return round((time.perf_counter() - began) * 1e3, 2)
+
+
+def _as_file(pixels: NDArray[np.uint8]) -> bytes:
+    return encode(pixels, LOSSLESS, {})[0]
+
+
+def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
+    return tuple(
+        finish(
+            pixels,
+            spec.overlay,
+            spec.placement,
+            spec.output,
+            clean.drawing.of(picture_id, seed),
+        )
         for pixels, picture_id, seed in zip(clean.pixels, spec.ids, clean.seeds, strict=True)
     )
-    for one in finished:
-        for stage, milliseconds in one.timings_ms.items():
-            timings[stage] = timings.get(stage, 0.0) + milliseconds
-    if library is not None:
-        _renew(records, finished, library)
-    height, width = clean.pixels[0].shape[:2]
-    lost = library is not None and not records
-    return Delivery(
-        ids=spec.ids,
-        pictures=finished,
-        seeds=tuple(clean.seeds),
-        drawn_size=(width, height),
-        steps_executed=drawing.steps_executed,
-        timings_ms=timings,
-        warnings=(*drawing.warnings, *([NOT_KEPT] if lost else [])),
-        cached=cached,
-        kept=bool(records),
-    )
 
 
-def keep(clean: Clean, files: Files, spec: FinishSpec, library: Library) -> list[Record]:
-    """Keep clean pictures and, where `spec` has a key, the result; their records, or none."""
+def _keep(
+    clean: Clean,
+    files: Files,
+    spec: FinishSpec,
+    library: Library,
+    finished: Sequence[Finished] = (),
+) -> list[Record]:
+    """Keep clean pictures and, with a key, the result; their records, none where that failed."""
     objects = dict(files.data)
     if spec.key is not None:
         result = Result(
@@ -158,6 +181,7 @@ def keep(clean: Clean, files: Files, spec: FinishSpec, library: Library) -> list
         )
     ]
     try:
+        records = _completed(records, finished) if finished else records
         library.keep(records, objects)
     except Exception:
         log.exception("pictures could not be kept")
@@ -165,25 +189,45 @@ def keep(clean: Clean, files: Files, spec: FinishSpec, library: Library) -> list
     return records
 
 
-def as_pixels(file: bytes) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) of a kept file."""
-    with Image.open(io.BytesIO(file), formats=(LOSSLESS.format.upper(),)) as image:
-        return np.array(image.convert("RGB"))
-
-
-def since(began: float) -> float:
-    """Milliseconds since `began` of time.perf_counter."""
-    return round((time.perf_counter() - began) * 1e3, 2)
-
-
-def _as_file(pixels: NDArray[np.uint8]) -> bytes:
-    return encode(pixels, LOSSLESS, {})[0]
-
-
 def _renew(records: Sequence[Record], finished: Sequence[Finished], library: Library) -> None:
     try:
-        for record, one in zip(records, finished, strict=bool(records)):
-            update = {"report": one.report, "warnings": one.warnings}
-            library.renew(record, record.model_copy(update=update))
+        for old, new in zip(records, _completed(records, finished), strict=True):
+            library.renew(old, new)
     except Exception:
         log.exception("a record could not be completed")
+
+
+def _completed(records: Sequence[Record], finished: Sequence[Finished]) -> list[Record]:
+    """The records with what became of the words; none of none."""
+    return [
+        record.model_copy(update={"report": one.report, "warnings": one.warnings})
+        for record, one in zip(records, finished, strict=False)
+    ]
+
+
+def _delivery(
+    clean: Clean,
+    spec: FinishSpec,
+    finished: tuple[Finished, ...],
+    timings: dict[str, float],
+    *,
+    cached: bool = False,
+    lost: bool | None = None,
+) -> Delivery:
+    """lost: whether keeping failed; None where nothing was to be kept."""
+    for one in finished:
+        for stage, milliseconds in one.timings_ms.items():
+            timings[stage] = timings.get(stage, 0.0) + milliseconds
+    height, width = clean.pixels[0].shape[:2]
+    drawing = clean.drawing
+    return Delivery(
+        ids=spec.ids,
+        pictures=finished,
+        seeds=tuple(clean.seeds),
+        drawn_size=(width, height),
+        steps_executed=drawing.steps_executed,
+        timings_ms=timings,
+        warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
+        cached=cached,
+        kept=lost is False,
+    )

@@ -9,7 +9,7 @@ from deployments.errors import NotFound
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.finish import finish
-from deployments.postprocess.keeping import Clean, Files, as_pixels, complete, keep, since
+from deployments.postprocess.keeping import Clean, Files, as_pixels, hand_out
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
 
@@ -45,9 +45,7 @@ def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery
     else:
         drawing = drawing.model_copy(update={"source": None})
     clean = Clean(drawing, [as_pixels(data[record.clean])], [record.seed])
-    records = keep(clean, Files([record.clean], data), spec, library)
-    timings = {"recall": since(began)}
-    return complete(clean, spec, timings, library, records, cached=True)
+    return hand_out(clean, Files([record.clean], data), spec, library, began)
 
 
 def final_file(picture_id: str, library: Library) -> File:

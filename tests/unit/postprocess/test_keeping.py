@@ -72,7 +72,7 @@ def test_the_same_request_again_comes_from_the_library(library: Library) -> None
     assert again.drawn_size == (96, 64)
     assert again.warnings[0] == "a word is not known"
     assert set(drawn.timings_ms) == {"steps", "decode", "keep", "place", "overlay", "file"}
-    assert set(again.timings_ms) == {"recall", "place", "overlay", "file"}
+    assert set(again.timings_ms) == {"recall", "keep", "place", "overlay", "file"}
 
 
 def test_other_words_find_the_same_pictures(library: Library) -> None:
@@ -110,7 +110,10 @@ def test_the_record_tells_how_it_was_made(library: Library) -> None:
     drawn = keeping.deliver(DRAWN, one, Fitted(plain(96, 64)), library)
 
     record = kept.find(one.ids[1], library)
+    again = spec()
+    keeping.recall(again, library)
 
+    assert kept.find(again.ids[1], library).report == record.report
     assert record.seed == 4
     assert record.drawing.asked == {"prompt": "a disc", "seed": 3}
     assert record.overlay == WORDS
@@ -126,6 +129,11 @@ def test_words_that_are_refused_do_not_lose_the_picture(library: Library) -> Non
     with pytest.raises(InvalidValue, match="contrast"):
         keeping.deliver(DRAWN, spec(overlay=never), None, library)
 
+    before = library.counters().pictures
+    with pytest.raises(InvalidValue, match="contrast"):
+        keeping.recall(spec(overlay=never), library)
+
+    assert library.counters().pictures == before  # nothing was at stake
     assert keeping.recall(spec(), library) is not None
 
 

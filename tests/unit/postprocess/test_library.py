@@ -186,6 +186,8 @@ def test_a_sweep_clears_what_a_killed_process_left(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(library, [b"clean"])
+    for folder in ("pictures", "holds", HALF):
+        (tmp_path / folder / ".DS_Store").write_bytes(b"somebody else's")
     before = files_below(tmp_path)
     store, held = Store(str(tmp_path)), holdings.Holdings(Store(str(tmp_path)))
     for name in (b"one", b"two"):  # killed before the record was written
@@ -205,7 +207,7 @@ def test_a_sweep_clears_what_a_killed_process_left(
 
 
 def _paths(folder: Path, below: str) -> list[str]:
-    return [str(path.relative_to(folder)) for path in (folder / below).rglob("*.*")]
+    return [str(path.relative_to(folder)) for path in (folder / below).rglob("*.img_*")]
 
 
 def test_who_joins_while_an_object_is_removed_keeps_it(tmp_path: Path) -> None:
