@@ -22,6 +22,10 @@ class InvalidValue(RequestError):
     """A value that is impossible, unsupported or contradictory."""
 
 
+class NotFound(RequestError):
+    """Something that is not here, or not any more."""
+
+
 class TooLarge(RequestError):
     """Bytes or pixels beyond the limits."""
 

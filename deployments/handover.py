@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 class Fitted:
     """An uploaded picture and mask, upright and fitted to the canvas.
 
-    picture: uint8 (H, W, 3). mask: bool (H, W), True where to repaint, or None.
+    picture: uint8 (H, W, 3). mask: bool (H, W), True where to repaint, or None. digest: SHA-256
+    of all the rest in hexadecimal, None where it was not asked for.
     """
 
     picture: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = ()
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

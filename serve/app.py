@@ -4,6 +4,7 @@ import ray
 from ray.serve import Application, Deployment
 
 from deployments.diffusion.deployment import DiffusionDeployment
+from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
 from deployments.postprocess.intake import IntakeLimits
@@ -19,8 +20,10 @@ def build(args: AppArgs) -> Application:
     options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
     diffusion = deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile)
     limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
-    postprocess = deployment(PostProcessDeployment).bind(profile.sizes.recommended_pixels, limits)
-    return deployment(Ingress).bind(args, profile, diffusion, postprocess)
+    postprocess = deployment(PostProcessDeployment).bind(
+        profile.sizes.recommended_pixels, limits, args.library, args.library_bytes
+    )
+    return deployment(Ingress).bind(args, profile, identity(profile), diffusion, postprocess)
 
 
 def gpus(profile: DiffusionProfile) -> int:

@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(profile_names())}, or a YAML file of your own (default: embedded)",
     )
     serve.add_argument("--port", type=int, default=8000, help="of the loopback address")
+    serve.add_argument(
+        "--library",
+        help="folder or URL where pictures are kept (default: only until it stops)",
+    )
 
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.action == "demo":
             return demo(options.out)
-        return serve(options.profile, options.port)
+        return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         console.print(f"[bold red]signboard:[/] {error}", highlight=False)
         return 1
@@ -52,12 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def serve(profile: str, port: int) -> int:
+def serve(profile: str, port: int, library: str | None = None) -> int:
     """Run the application until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
     if Path(profile).is_file():
         profile = str(Path(profile).resolve())
-    with started(profile, port, dashboard=True) as running:
+    if library is not None and "://" not in library:
+        library = str(Path(library).expanduser().resolve())
+    with started(profile, port, library, dashboard=True) as running:
         console.print(addresses(running))
         console.print("Ctrl-C stops it.")
         with suppress(KeyboardInterrupt):
@@ -84,12 +90,18 @@ def demo(folder: Path) -> int:
 
 
 @contextmanager
-def started(profile: str, port: int, *, dashboard: bool = False) -> Iterator[local.Running]:
+def started(
+    profile: str, port: int, library: str | None = None, *, dashboard: bool = False
+) -> Iterator[local.Running]:
     """The application, with its progress shown while it starts and stops."""
     with (
         console.status("starting") as status,
         local.application(
-            profile, port, lambda state: show(status, state), dashboard=dashboard
+            profile,
+            port,
+            lambda state: show(status, state),
+            dashboard=dashboard,
+            library=library,
         ) as running,
     ):
         status.stop()

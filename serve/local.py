@@ -37,12 +37,16 @@ class StartFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where the started application is reached; `token` opens Ray's dashboard, if there is one."""
+    """Where the started application is reached, and where it keeps its pictures.
+
+    token: opens Ray's dashboard, if there is one.
+    """
 
     url: str
     dashboard: str | None
     token: str
     logs: Path
+    library: str
 
 
 def free_port() -> int:
@@ -63,12 +67,14 @@ def require_free(port: int) -> None:
             raise StartFailed(f"port {port} is in use; choose another with --port") from None
 
 
-def read_config(profile: str, port: int) -> dict[str, Any]:
-    """The production config for one profile, on one loopback port."""
+def read_config(profile: str, port: int, library: str | None = None) -> dict[str, Any]:
+    """The production config for one profile, on one loopback port; library: instead of its own."""
     config: dict[str, Any] = yaml.safe_load(SERVE_CONFIG.read_text(encoding="utf-8"))
     config["http_options"] |= {"host": LOOPBACK, "port": port}
     for application in config["applications"]:
         application["args"]["profile"] = profile
+        if library is not None:
+            application["args"]["library"] = library
     return config
 
 
@@ -110,10 +116,12 @@ def application(
     on_wait: Callable[[str], None] = lambda state: None,
     *,
     dashboard: bool = False,
+    library: str | None = None,
 ) -> Iterator[Running]:
     """The application on a cluster of its own, ready when the block is entered.
 
-    on_wait is told the state while it is waited for. Raises StartFailed.
+    on_wait is told the state while it is waited for. library: where pictures are kept; None keeps
+    them while the block runs. Raises StartFailed.
     """
     require_free(port)
     on_wait("starting Ray")
@@ -127,8 +135,9 @@ def application(
                 dashboard=dashboard_url,
                 token=prepare_environment(),
                 logs=folder / "session_latest" / "logs" / "serve",
+                library=library or str(folder / "library"),
             )
-            deploy(read_config(profile, port), folder)
+            deploy(read_config(profile, port, running.library), folder)
             try:
                 wait_until_ready(running, on_wait)
                 yield running

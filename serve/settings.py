@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs import profile_names, profile_path
 from deployments.diffusion.profile import DiffusionProfile, Source
+from deployments.postprocess.store import open_address
 
 MIB = 2**20
+GIB = 2**30
 
 SourceT = TypeVar("SourceT", bound=Source)
 
@@ -20,6 +22,8 @@ class AppArgs(BaseModel):
     profile: the name of a packaged profile, or the path of a YAML file.
     max_upload_bytes: of one uploaded file. max_pixels: of one uploaded picture.
     request_timeout_s: seconds after which a request is given up, waiting included.
+    library: where pictures are kept: a folder by its absolute path, or a URL that fsspec knows,
+    the same for all replicas; None keeps nothing. library_bytes: at most; the oldest go first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +32,15 @@ class AppArgs(BaseModel):
     max_upload_bytes: int = Field(default=20 * MIB, gt=0)
     max_pixels: int = Field(default=40_000_000, gt=0)
     request_timeout_s: float = Field(default=300.0, gt=0)
+    library: str | None = "~/.local/share/signboard/library"
+    library_bytes: int = Field(default=10 * GIB, gt=0)
+
+    @field_validator("library")
+    @classmethod
+    def _can_be_opened(cls, library: str | None) -> str | None:
+        if library is not None:
+            open_address(library)
+        return library
 
 
 def load_profile(name: str) -> DiffusionProfile:

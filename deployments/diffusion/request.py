@@ -119,9 +119,9 @@ class Request:
         return all(generation.picture is not None for generation in self.generations)
 
     def lap(self, stage: str) -> None:
-        """Book the wall time since the last lap to `stage`."""
+        """Book the wall time since the last lap to `stage`, on top of what it has already."""
         now = time.perf_counter()
-        self.timings_ms[stage] = (now - self.lap_started) * 1e3
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.lap_started) * 1e3
         self.lap_started = now
 
 

@@ -1,39 +1,55 @@
 """The post-process room as a Ray Serve deployment: CPU work off the event loop, nothing more."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 
+from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import render
+from deployments.postprocess import keeping, kept, render
 from deployments.postprocess.compose import enlarge
-from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import finish
 from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output
+from deployments.postprocess.store import Store
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 @serve.deployment
 class PostProcessDeployment:
-    """Intake of uploads, words, placements and file formats.
+    """Intake of uploads, words, placements, file formats, and the library of what was made.
 
-    sizes: (width, height) that an upload of no stated size is fitted to. threads: pictures worked
-    on at once; Serve's `max_ongoing_requests` bounds what waits for them.
+    sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
+    None to keep nothing. threads: pictures worked on at once; Serve's `max_ongoing_requests`
+    bounds what waits for them.
     """
 
     def __init__(
-        self, sizes: Sequence[tuple[int, int]], limits: IntakeLimits, threads: int = 2
+        self,
+        sizes: Sequence[tuple[int, int]],
+        limits: IntakeLimits,
+        library: str | None,
+        library_bytes: int,
+        threads: int = 2,
     ) -> None:
         self._sizes = sizes
         self._limits = limits
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
+        self._kept_in = Library(Store(library), library_bytes) if library is not None else None
+        if self._kept_in is not None:
+            self._workers.submit(keeping.tidy, self._kept_in)
         render.warm()
 
     async def intake(
@@ -45,46 +61,64 @@ class PostProcessDeployment:
     ) -> Fitted:
         """An upload as the diffusion room takes it; raises what `fit_upload` raises."""
         width, height = size or (None, None)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._workers,
-            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits),
+        return await self._work(
+            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits)
         )
 
-    async def finish(self, drawn: Drawn, spec: FinishSpec) -> Delivery:
-        """Every drawn picture, finished as `spec` says; raises what `finish` raises."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._workers, lambda: deliver(drawn, spec)
-        )
+    async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
+        """Every drawn picture, kept and finished as `spec` says; raises what `deliver` raises."""
+        return await self._work(lambda: keeping.deliver(drawn, spec, given, self._kept_in))
+
+    async def recall(self, spec: FinishSpec) -> Delivery | None:
+        """The same without a drawing, if one with the key of `spec` is kept."""
+        library = self._kept_in
+        return None if library is None else await self._work(lambda: keeping.recall(spec, library))
+
+    async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
+        """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
+        return await self._look(lambda library: kept.finish_kept(picture_id, spec, library))
+
+    async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
+        """A kept picture as a file. Raises NotFound."""
+        read = kept.clean_file if variant == "clean" else kept.final_file
+        return await self._look(lambda library: read(picture_id, library))
+
+    async def record(self, picture_id: str) -> dict[str, Any]:
+        """A kept picture's record, by the names of Record's fields. Raises NotFound."""
+        record = await self._look(lambda library: kept.find(picture_id, library))
+        return record.model_dump(mode="json")
+
+    async def records(self, before: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """The newest records older than `before`, and whether there are more."""
+        records, more = await self._look(lambda library: library.page(before, limit))
+        return [record.model_dump(mode="json") for record in records], more
+
+    async def forget(self, picture_id: str) -> None:
+        """Remove a kept picture. Raises NotFound."""
+        await self._look(lambda library: kept.forget(picture_id, library))
+
+    async def library_counters(self) -> dict[str, int]:
+        """What is kept and how lookups ended, as this replica knows it; empty without a library."""
+        library = self._kept_in
+        return {} if library is None else asdict(await self._work(library.counters))
 
     async def preview(
         self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
     ) -> bytes:
         """A preview, uint8 (h, w, 3), enlarged to (width, height), as a file."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._workers, lambda: encode(enlarge(pixels, *size), output, {})[0]
-        )
+        return await self._work(lambda: encode(enlarge(pixels, *size), output, {})[0])
 
+    async def _look(self, task: Callable[[Library], Answer]) -> Answer:
+        """What `task` finds in the library; NotFound without one, NotReady out of its reach."""
+        library = self._kept_in
+        if library is None:
+            raise NotFound("Nothing is kept here: there is no library.", None, "library_off")
+        try:
+            return await self._work(lambda: task(library))
+        except OSError as error:
+            log.exception("the library failed")
+            message = "The library cannot be reached; try again later."
+            raise NotReady(message, None, "library_unavailable") from error
 
-def deliver(drawn: Drawn, spec: FinishSpec) -> Delivery:
-    """Finish each picture in turn and join what both rooms know."""
-    finished = tuple(
-        finish(
-            picture,
-            spec.overlay,
-            spec.placement,
-            spec.output,
-            {**spec.metadata, "seed": str(seed)},
-        )
-        for picture, seed in zip(drawn.pictures, drawn.seeds, strict=True)
-    )
-    timings = Counter(drawn.timings_ms)
-    for one in finished:
-        timings.update(one.timings_ms)
-    return Delivery(
-        id=drawn.id,
-        pictures=finished,
-        seeds=drawn.seeds,
-        steps_executed=drawn.steps_executed,
-        timings_ms=dict(timings),
-        warnings=drawn.warnings,
-    )
+    async def _work(self, task: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, task)

@@ -1,5 +1,6 @@
 """Untrusted bytes to an upright picture that fits the canvas, or a clear refusal."""
 
+import hashlib
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,15 @@ def fit_upload(
             "mask" if mask is not None else "image",
             "empty_mask",
         )
-    return Fitted(fitted.picture, fitted.mask, notes)
+    return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:
+    found = hashlib.sha256(repr((fitted.picture.shape, fitted.mask is None, notes)).encode())
+    found.update(np.ascontiguousarray(fitted.picture).data)
+    if fitted.mask is not None:
+        found.update(np.ascontiguousarray(fitted.mask).data)
+    return found.hexdigest()
 
 
 def _canvas(

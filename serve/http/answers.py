@@ -3,20 +3,22 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Response
 from pydantic import BaseModel
 
-from deployments.diffusion.params import GenerationParams
 from deployments.postprocess.delivery import Delivery
 from deployments.postprocess.overlay import OverlayReport
 
 
 class Picture(BaseModel):
-    """One picture of an answer. width, height: pixels, as exported."""
+    """One picture of an answer. width, height: pixels, as exported. Either b64_json or url."""
 
-    b64_json: str
+    id: str
+    b64_json: str | None
+    url: str | None
     seed: int
     width: int
     height: int
@@ -27,7 +29,7 @@ class ImagesAnswer(BaseModel):
     """OpenAI's ImagesResponse with what Signboard adds.
 
     size: as exported. drawn_size: as drawn, before it was fitted to a placement. timings_ms: wall
-    milliseconds by stage.
+    milliseconds by stage. cached: the pictures were kept from before, no step was run.
     """
 
     created: int
@@ -41,6 +43,7 @@ class ImagesAnswer(BaseModel):
     style: str | None
     drawn_size: str
     steps_executed: int
+    cached: bool
     timings_ms: dict[str, float]
     warnings: list[str]
 
@@ -52,21 +55,32 @@ def all_warnings(delivery: Delivery) -> list[str]:
 
 
 def images_answer(
-    delivery: Delivery, params: GenerationParams, *, model: str, quality: str, output_format: str
+    delivery: Delivery,
+    *,
+    model: str,
+    quality: str,
+    output_format: str,
+    url_of: Callable[[str], str] | None = None,
 ) -> ImagesAnswer:
-    """What is answered as JSON."""
+    """What is answered as JSON. With `url_of`, from ids to URLs, pictures that are kept go by
+    URL; those that could not be kept come along all the same."""
     first = delivery.pictures[0]
+    url_of = url_of if delivery.kept else None
     return ImagesAnswer(
         created=int(time.time()),
         data=[
             Picture(
-                b64_json=base64.b64encode(picture.data).decode("ascii"),
+                id=picture_id,
+                b64_json=None if url_of else base64.b64encode(picture.data).decode("ascii"),
+                url=url_of(picture_id) if url_of else None,
                 seed=seed,
                 width=picture.width,
                 height=picture.height,
                 overlay=picture.report,
             )
-            for picture, seed in zip(delivery.pictures, delivery.seeds, strict=True)
+            for picture_id, picture, seed in zip(
+                delivery.ids, delivery.pictures, delivery.seeds, strict=True
+            )
         ],
         size=f"{first.width}x{first.height}",
         quality=quality,
@@ -74,15 +88,16 @@ def images_answer(
         background="opaque",
         id=delivery.id,
         model=model,
-        style=params.style,
-        drawn_size=f"{params.width}x{params.height}",
+        style=delivery.style,
+        drawn_size=f"{delivery.drawn_size[0]}x{delivery.drawn_size[1]}",
         steps_executed=delivery.steps_executed,
+        cached=delivery.cached,
         timings_ms=dict(delivery.timings_ms),
         warnings=all_warnings(delivery),
     )
 
 
-def as_bytes(delivery: Delivery, style: str | None) -> Response:
+def as_bytes(delivery: Delivery) -> Response:
     """The only picture's bytes, with the facts in headers."""
     (picture,) = delivery.pictures
     facts: dict[str, Any] = {
@@ -91,10 +106,11 @@ def as_bytes(delivery: Delivery, style: str | None) -> Response:
         "Width": picture.width,
         "Height": picture.height,
         "Steps-Executed": delivery.steps_executed,
+        "Cached": str(delivery.cached).lower(),
         "Warnings": json.dumps(all_warnings(delivery)),  # headers are ASCII
     }
-    if style is not None:
-        facts["Style"] = style
+    if delivery.style is not None:
+        facts["Style"] = delivery.style
     headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
     headers["Server-Timing"] = ", ".join(
         f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()

@@ -48,7 +48,7 @@ class GenerationBody(BaseModel):
     quality: Literal["auto", "low", "medium", "high"] = Field(
         default="auto", description="Chooses the number of steps; see /v1/capabilities."
     )
-    response_format: Literal["b64_json"] = "b64_json"
+    response_format: Literal["b64_json", "url"] = "b64_json"
     output_format: Literal["png", "jpeg", "webp", "avif"] | None = Field(
         default=None, description="png, unless the Accept header names another."
     )

@@ -20,6 +20,7 @@ from deployments.errors import (
     DeadlineMissed,
     GenerationFailed,
     InvalidValue,
+    NotFound,
     NotReady,
     OutOfMemory,
     Overloaded,
@@ -32,6 +33,7 @@ NOT_READY_RETRY_S = 5
 
 STATUS: dict[type[RequestError], int] = {
     InvalidValue: 400,
+    NotFound: 404,
     DeadlineMissed: 408,
     TooLarge: 413,
     UnsupportedFile: 415,

@@ -1,28 +1,29 @@
 """POST /v1/images/generations and /v1/images/edits."""
 
 import math
-import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from deployments.diffusion.identity import request_key
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
 from deployments.errors import InvalidValue
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
+from deployments.postprocess.ids import new_id
 from deployments.postprocess.spec import Output, find_placement
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
 from serve.http.bodies import EditBody, GenerationBody
+from serve.http.library import url_of
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Pending, Rooms
-from serve.http.stream import MEDIA_TYPE, Kind, Streamed, stream
+from serve.http.stream import MEDIA_TYPE, Kind, Streamed, complete, stream
 from serve.http.uploads import read_edit_form
-
-Accept = Annotated[str | None, Header()]
+from serve.settings import AppArgs
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -37,22 +38,26 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 class Images:
     """What the two routes share."""
 
-    def __init__(self, rooms: Rooms, profile: DiffusionProfile, max_upload_bytes: int) -> None:
+    def __init__(
+        self, rooms: Rooms, profile: DiffusionProfile, args: AppArgs, drawer: str | None
+    ) -> None:
         self.rooms = rooms
         self.profile = profile
-        self.max_upload_bytes = max_upload_bytes
+        self.args = args
+        self.drawer = drawer if args.library else None
 
-    async def generate(self, body: GenerationBody, accept: str | None) -> Response:
+    async def generate(self, body: GenerationBody, request: Request) -> Response:
         """A picture from a prompt."""
-        spec = finish_spec(body, accept, self.profile)
+        spec = self._spec(body, request)
         params = body.params(self.profile, self._canvas(body) or self._default)
-        return await self._deliver("image_generation", body, params, None, spec, accept)
+        spec = self._keyed(spec, body, params, None)
+        return await self._deliver("image_generation", body, params, None, spec, request)
 
-    async def edit(self, request: Request, accept: str | None) -> Response:
+    async def edit(self, request: Request) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
-        form = await read_edit_form(request, self.max_upload_bytes)
+        form = await read_edit_form(request, self.args.max_upload_bytes)
         body = form.body
-        spec = finish_spec(body, accept, self.profile)
+        spec = self._spec(body, request)
         canvas = self._canvas(body)
         strength = self.profile.default_strength if body.strength is None else body.strength
         params = body.params(self.profile, canvas or self._default, strength)
@@ -61,7 +66,8 @@ class Images:
         fitted = await self.rooms.fitted(given)
         height, width, _ = fitted.picture.shape
         params = replace(params, width=width, height=height)
-        return await self._deliver("image_edit", body, params, given, spec, accept)
+        spec = self._keyed(spec, body, params, fitted.digest)
+        return await self._deliver("image_edit", body, params, given, spec, request)
 
     async def _deliver(
         self,
@@ -70,22 +76,48 @@ class Images:
         params: GenerationParams,
         given: Pending | None,
         spec: FinishSpec,
-        accept: str | None,
+        request: Request,
     ) -> Response:
+        by_url = partial(url_of, request) if body.response_format == "url" else None
         answer = partial(
             images_answer,
-            params=params,
             model=self.profile.name,
             quality=body.quality,
             output_format=spec.output.format,
+            url_of=by_url,
         )
+        terms = body.terms()
+        streamed = Streamed(kind, params, given, spec, answer)
+        delivery = await self.rooms.recall(spec) if spec.key else None
         if body.stream:
-            told = self.rooms.draw_stream(params, body.terms(), given, spec.id)
-            return await stream(self.rooms, Streamed(kind, params, spec, answer), told)
-        delivery = await self.rooms.deliver(params, body.terms(), given, spec)
-        if picture_wanted(accept):
-            return as_bytes(delivery, params.style)
+            if delivery is not None:
+                return complete(streamed, delivery)
+            told = self.rooms.draw_stream(params, terms, given, spec.id)
+            return await stream(self.rooms, streamed, told)
+        if delivery is None:
+            delivery = await self.rooms.deliver(params, terms, given, spec)
+        if picture_wanted(request.headers.get("accept")):
+            return as_bytes(delivery)
         return JSONResponse(answer(delivery).model_dump(mode="json"))
+
+    def _spec(self, body: GenerationBody, request: Request) -> FinishSpec:
+        """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
+        if body.response_format == "url" and self.args.library is None:
+            raise InvalidValue(
+                "response_format: nothing is kept here that a URL could name; use b64_json",
+                "response_format",
+                "library_off",
+            )
+        return finish_spec(body, request.headers.get("accept"), self.profile)
+
+    def _keyed(
+        self, spec: FinishSpec, body: GenerationBody, params: GenerationParams, given: str | None
+    ) -> FinishSpec:
+        """The same with an id for each picture; to be found again if the request names a seed."""
+        reusable = body.seed is not None
+        key = request_key(self.drawer, params, given) if self.drawer and reusable else None
+        ids = tuple(new_id() for _ in range(params.n))
+        return replace(spec, ids=ids, asked=asdict(params), key=key)
 
     @property
     def _default(self) -> tuple[int, int]:
@@ -115,6 +147,12 @@ def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProf
             "stream",
             "raw_is_not_streamed",
         )
+    if raw and body.response_format == "url":
+        raise InvalidValue(
+            "response_format: raw bytes come as they are; ask for application/json to get a URL",
+            "response_format",
+            "contradiction",
+        )
     if raw and body.n > 1:
         raise InvalidValue(
             "n: raw bytes hold one picture; ask for n=1 or for application/json",
@@ -128,14 +166,13 @@ def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProf
             "contradiction",
         )
     kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
-    job = f"img_{uuid.uuid4().hex}"
     style = {} if body.style is None else {"style": body.style}
     return FinishSpec(
-        id=job,
+        ids=(),  # given once it is known that n is sound
         overlay=body.overlay,
         placement=body.placement,
         output=Output(format=kind, compression=body.output_compression),
-        metadata={"id": job, "model": profile.name, "prompt": body.prompt, **style},
+        metadata={"model": profile.name, "prompt": body.prompt, **style},
     )
 
 
@@ -144,16 +181,16 @@ def routes(images: Images) -> APIRouter:
     router = APIRouter(prefix="/v1/images", tags=["images"])
 
     @router.post("/generations", responses=ANSWERS, response_class=Response)
-    async def generations(body: GenerationBody, accept: Accept = None) -> Response:
+    async def generations(body: GenerationBody, request: Request) -> Response:
         """Draw pictures from a prompt, and set words on them."""
-        return await images.generate(body, accept)
+        return await images.generate(body, request)
 
     @router.post(
         "/edits", responses=ANSWERS, response_class=Response, openapi_extra=edit_form_schema()
     )
-    async def edits(request: Request, accept: Accept = None) -> Response:
+    async def edits(request: Request) -> Response:
         """Redraw a picture, or the part of it that a mask names, and set words on it."""
-        return await images.edit(request, accept)
+        return await images.edit(request)
 
     return router
 

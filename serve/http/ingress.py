@@ -10,7 +10,7 @@ from ray import serve as ray_serve
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
-from serve.http import errors, health, images, models
+from serve.http import errors, health, images, library, models
 from serve.http.limits import BoundedBody
 from serve.http.rooms import Handle, Rooms
 from serve.settings import MIB, AppArgs
@@ -42,8 +42,10 @@ class LastResort:
                 await errors.internal_error()(scope, receive, send)
 
 
-def create_api(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> FastAPI:
-    """The HTTP API over two rooms."""
+def create_api(
+    rooms: Rooms, profile: DiffusionProfile, args: AppArgs, drawer: str | None
+) -> FastAPI:
+    """The HTTP API over two rooms. drawer: the identity of what draws, if it has one."""
     api = FastAPI(
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
@@ -51,7 +53,8 @@ def create_api(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> FastAP
         redoc_url=None,
     )
     errors.install(api)
-    api.include_router(images.routes(images.Images(rooms, profile, args.max_upload_bytes)))
+    api.include_router(images.routes(images.Images(rooms, profile, args, drawer)))
+    api.include_router(library.routes(rooms, profile.name))
     api.include_router(models.routes(rooms, profile, args))
     api.include_router(health.routes(rooms))
     return api
@@ -66,12 +69,14 @@ class Ingress:
         self,
         args: AppArgs,
         profile: DiffusionProfile,
+        drawer: str | None,
         diffusion: Handle,
         postprocess: Handle,
     ) -> None:
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
         max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
-        self._app: ASGIApp = LastResort(BoundedBody(create_api(rooms, profile, args), max_bytes))
+        api = create_api(rooms, profile, args, drawer)
+        self._app: ASGIApp = LastResort(BoundedBody(api, max_bytes))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self._app

@@ -1,5 +1,6 @@
 """GET /v1/models and /v1/capabilities."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -42,7 +43,8 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
 
     @router.get("/capabilities")
     async def capabilities() -> dict[str, Any]:
-        """Sizes, limits, defaults, formats, and the engine's queue and counters as they stand."""
+        """Sizes, limits, defaults, formats, and the counters of both rooms as they stand."""
+        engine, library = await asyncio.gather(rooms.state(), rooms.library())
         return {
             "model": profile.name,
             "sizes": profile.sizes.model_dump(mode="json"),
@@ -66,7 +68,8 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()
             },
-            "engine": await rooms.state(),
+            "engine": engine,
+            "library": library,
         }
 
     return router

@@ -1,7 +1,7 @@
 """The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -28,6 +28,13 @@ Telling = DeploymentResponseGenerator[Any]
 
 BUSY_RETRY_S = 2.0
 STATE_TIMEOUT_S = 3.0
+COUNTED: Mapping[str, Callable[[Iterable[int]], int]] = {
+    "hits": sum,
+    "misses": sum,
+    "pictures": max,
+    "bytes": max,
+}
+"""The library's counters, and what the replicas' figures make together."""
 
 
 class Rooms:
@@ -53,7 +60,7 @@ class Rooms:
     ) -> Delivery:
         """Draw, then finish; the pictures go from room to room without passing through here."""
         drawn = _call(self.diffusion.generate, spec.id, params, given, terms)
-        finished = _call(self.postprocess.finish, drawn, spec)
+        finished = _call(self.postprocess.finish, drawn, spec, given)
         return cast(Delivery, await self._answer(drawn, finished))
 
     async def draw_stream(
@@ -69,9 +76,17 @@ class Rooms:
         finally:
             told.cancel()  # a listener that leaves takes its request along
 
-    async def finish(self, drawn: Drawn, spec: FinishSpec) -> Delivery:
+    async def recall(self, spec: FinishSpec) -> Delivery | None:
+        """The pictures of an earlier request like this one, finished; None if none are kept."""
+        return cast(Delivery | None, await self.ask("recall", spec))
+
+    async def finish(self, drawn: Drawn, given: Pending | None, spec: FinishSpec) -> Delivery:
         """Finish pictures that were streamed to here."""
-        return cast(Delivery, await self._answer(_call(self.postprocess.finish, drawn, spec)))
+        return cast(Delivery, await self.ask("finish", drawn, spec, given))
+
+    async def ask(self, method: str, *arguments: object) -> object:
+        """What a method of PostProcessDeployment answers."""
+        return await self._answer(_call(getattr(self.postprocess, method), *arguments))
 
     async def preview(
         self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
@@ -91,6 +106,17 @@ class Rooms:
         except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
             pass  # being started, or started anew
         return {"phase": "starting", "reason": None}
+
+    async def library(self) -> dict[str, int]:
+        """The library's counters, lookups of all replicas together; empty while none answers."""
+        try:
+            replies = await self.postprocess.broadcast("library_counters").results_async(
+                timeout_s=STATE_TIMEOUT_S, return_exceptions=True
+            )
+        except (TimeoutError, DeploymentUnavailableError):
+            return {}
+        told = [reply for reply in replies if isinstance(reply, dict) and reply]
+        return {name: COUNTED[name](reply[name] for reply in told) for name in COUNTED if told}
 
     async def weights(self) -> dict[str, int]:
         """`held_bytes` of weights, and `held_twice_bytes` of them."""

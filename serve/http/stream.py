@@ -6,7 +6,7 @@ The connection is answered once the request is accepted, so that refusals keep t
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from deployments.handover import Drawn
 from deployments.postprocess.delivery import Delivery, FinishSpec
 from serve.http.answers import ImagesAnswer
 from serve.http.errors import STATUS, envelope_body
-from serve.http.rooms import Rooms
+from serve.http.rooms import Pending, Rooms
 
 Kind = Literal["image_generation", "image_edit"]
 MEDIA_TYPE = "text/event-stream"
@@ -31,6 +31,7 @@ class Streamed:
 
     kind: Kind
     params: GenerationParams
+    given: Pending | None
     spec: FinishSpec
     answer: Callable[[Delivery], ImagesAnswer]
 
@@ -40,7 +41,15 @@ async def stream(
 ) -> StreamingResponse:
     """The response whose body tells of one request. Raises what refuses the request."""
     first = await anext(told)
-    body = _body(rooms, request, _chain(first, told))
+    return _response(_body(rooms, request, _chain(first, told)))
+
+
+def complete(request: Streamed, delivery: Delivery) -> StreamingResponse:
+    """The response to a request whose pictures need no drawing."""
+    return _response(iter(list(_completed(request, delivery))))
+
+
+def _response(body: AsyncIterator[str] | Iterator[str]) -> StreamingResponse:
     return StreamingResponse(body, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -54,9 +63,9 @@ async def _body(
             elif isinstance(event, Preview):
                 yield _sse(f"{request.kind}.partial_image", await _partial(rooms, request, event))
             else:
-                delivery = await rooms.finish(event, request.spec)
-                for fields in _completed(request.answer(delivery)):
-                    yield _sse(f"{request.kind}.completed", fields)
+                delivery = await rooms.finish(event, request.given, request.spec)
+                for completed in _completed(request, delivery):
+                    yield completed
     except RequestError as error:
         status = STATUS[type(error)]
         yield _sse("error", envelope_body(status, error.message, error.param, error.code))
@@ -99,11 +108,10 @@ async def _partial(rooms: Rooms, request: Streamed, event: Preview) -> dict[str,
     }
 
 
-def _completed(answer: ImagesAnswer) -> list[dict[str, Any]]:
+def _completed(request: Streamed, delivery: Delivery) -> Iterator[str]:
     """The JSON answer's fields, once a picture."""
-    whole = answer.model_dump(mode="json")
+    whole = request.answer(delivery).model_dump(mode="json")
     common = {name: value for name, value in whole.items() if name not in ("data", "created")}
-    return [
-        {**common, **picture, "picture_index": index, "created_at": whole["created"]}
-        for index, picture in enumerate(whole["data"])
-    ]
+    for index, picture in enumerate(whole["data"]):
+        fields = {**common, **picture, "picture_index": index, "created_at": whole["created"]}
+        yield _sse(f"{request.kind}.completed", fields)

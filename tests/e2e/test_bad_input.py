@@ -53,7 +53,7 @@ OVERLAY = {"layers": [{"role": "headline", "text": "x", "colour": "red"}]}
         ({"prompt": "   "}, "prompt", "say what to draw"),
         ({"prompt": "x" * 4001}, "prompt", "at most 4000"),
         ({"prompt": "red " * 100}, "prompt", "tokens"),
-        ({"response_format": "url"}, "response_format", "Accept"),
+        ({"response_format": "file"}, "response_format", "Accept"),
         ({"partial_images": 2}, "partial_images", "set stream to true"),
         ({"stream": True, "partial_images": 4}, "partial_images", "0..3"),
         ({"output_format": "gif"}, "output_format", "'png'"),

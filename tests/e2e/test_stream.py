@@ -23,6 +23,7 @@ def test_openais_stream_of_a_generation(service: Running) -> None:
     images = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0).images
     seed = {"seed": 3}
     whole = images.generate(prompt=PROMPT, size="256x256", extra_body=seed)
+    httpx.delete(f"{service.url}/v1/images/{whole.to_dict()['id']}")  # else it would be found there
     events = list(
         images.generate(
             prompt=PROMPT, size="256x256", extra_body=seed, stream=True, partial_images=2

@@ -109,10 +109,3 @@ def test_the_format_of_the_file(accept: str | None, output_format: str | None, c
     spec = finish_spec(body(output_format=output_format), accept, PROFILE)
 
     assert spec.output.format == chosen
-
-
-def test_ids_cannot_be_guessed() -> None:
-    ids = {finish_spec(body(), None, PROFILE).id for _ in range(3)}
-
-    assert len(ids) == 3
-    assert all(len(one) == len("img_") + 32 for one in ids)

@@ -28,6 +28,17 @@ def test_unknown_arguments_are_refused() -> None:
         AppArgs.model_validate({"profil": "embedded"})
 
 
+@pytest.mark.parametrize("library", ["pictures", "bogus://bucket/pictures"])
+def test_a_library_that_cannot_be_opened_is_refused(library: str) -> None:
+    with pytest.raises(ValidationError, match=library):
+        AppArgs(library=library)
+
+
+@pytest.mark.parametrize("library", [None, "/srv/pictures", "~/pictures", "file:///srv/pictures"])
+def test_a_library_may_be_a_folder_a_url_or_none(library: str | None) -> None:
+    assert AppArgs(library=library).library == library
+
+
 def test_a_profile_by_path(tmp_path: Path, data: dict[str, Any]) -> None:
     assert load_profile(write(tmp_path, {**data, "name": "own"})).name == "own"
 

@@ -1,0 +1,228 @@
+"""What is kept: clean pictures, what they were made from and how, and which request drew them.
+
+A picture has a record under its id; the record names objects: the clean picture and an edit's
+source (lossless WebP, named for their bytes), and the result that answers the same request again.
+What is damaged or gone is a miss, never an error.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from deployments.postprocess.holdings import Holdings, Tally, record_path
+from deployments.postprocess.overlay import OverlayReport
+from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.store import Store
+
+SWEEPS_PER_BOUND = 8
+
+
+class Stored(BaseModel):
+    """A file of ours, read strictly: another version's is as good as none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+
+    @classmethod
+    def parse(cls, data: bytes | None) -> Self | None:
+        """What was stored; None for what is not there or not whole."""
+        if data is None:
+            return None
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError:
+            return None
+
+    def to_json(self) -> bytes:
+        """What `parse` reads."""
+        return self.model_dump_json().encode()
+
+
+class Drawing(Stored):
+    """How pictures came to be: all that is known when they leave the diffusion room.
+
+    facts: what every file of them says (model, prompt). asked: the engine's parameters by name.
+    source: of an edit, the picture it started from, by its object.
+    """
+
+    facts: dict[str, str]
+    asked: dict[str, Any]
+    steps_executed: int
+    warnings: tuple[str, ...] = ()
+    source: str | None = None
+
+    def of(self, picture_id: str, seed: int) -> dict[str, str]:
+        """What one picture's file says of its making."""
+        return {**self.facts, "id": picture_id, "seed": str(seed)}
+
+
+class Result(Stored):
+    """The drawn pictures of one request, by their objects, for the next request like it."""
+
+    drawing: Drawing
+    pictures: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files it needs."""
+        return [*self.pictures, *([self.drawing.source] if self.drawing.source else [])]
+
+
+class Record(Stored):
+    """One picture. clean: its object; width, height: of the clean picture, in pixels.
+
+    result: the key under which the request's result may be found. overlay, placement, output: how
+    it was finished; report: what the words came to, None before that and where there are none.
+    """
+
+    id: str
+    created: int
+    drawing: Drawing
+    seed: int
+    width: int
+    height: int
+    clean: str
+    result: str | None
+    overlay: OverlaySpec | None
+    placement: str | None
+    output: Output
+    report: OverlayReport | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What its file says of its making."""
+        return self.drawing.of(self.id, self.seed)
+
+    @property
+    def objects(self) -> list[str]:
+        """Names of what it holds."""
+        return [name for name in (self.clean, self.drawing.source, self.result) if name]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters(Tally):
+    """What is kept, as last counted; lookups of results so far, by their outcome."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class Library:
+    """Pictures under one address, within `max_bytes`: the oldest go first. For any thread.
+
+    Each process looks at the whole after every eighth of the bound that it has written, so
+    several of them at one address may exceed it by an eighth each. What the file system raises
+    goes through.
+    """
+
+    def __init__(self, store: Store, max_bytes: int) -> None:
+        self._store = store
+        self._holdings = Holdings(store)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()  # of all below; held while a sweep goes on
+        self._tally = Tally()
+        self._unswept = max_bytes  # bytes written since the last sweep; as if full before the first
+        self._hits = 0
+        self._misses = 0
+
+    def keep(self, records: Sequence[Record], objects: Mapping[str, bytes]) -> None:
+        """Keep pictures of one request; `objects` are what their records name, by their names.
+
+        Raises ValueError where all of it is more than the library may hold.
+        """
+        files = [record.to_json() for record in records]
+        self._make_room(sum(map(len, (*objects.values(), *files))))
+        written = 0
+        for record, file in zip(records, files, strict=True):
+            for name in record.objects:
+                renew = name == record.result
+                written += self._holdings.hold(record.id, name, objects[name], replace=renew)
+            self._store.write(record_path(record.id), file)
+            written += len(file)
+        self._count(len(records), written)
+
+    def renew(self, old: Record, new: Record) -> None:
+        """Write a kept picture's record anew, unless the picture has been removed meanwhile."""
+        if self._store.exists(record_path(old.id)):
+            self._store.write(record_path(old.id), new.to_json())
+            self._count(0, len(new.to_json()) - len(old.to_json()))
+
+    def record(self, picture_id: str) -> Record | None:
+        """A picture's record; None where there is none, or a damaged one."""
+        return Record.parse(self._store.read(record_path(picture_id)))
+
+    def file(self, name: str) -> bytes | None:
+        """A kept picture's file as it was written, or None."""
+        return self._holdings.read_blob(name)
+
+    def page(self, before: str | None, limit: int) -> tuple[list[Record], bool]:
+        """The newest records, those older than `before` alone; and whether there are more."""
+        ids = [one for one in self._store.names("pictures") if before is None or one < before]
+        records: list[Record] = []
+        while ids and len(records) < limit:
+            if record := self.record(ids.pop()):
+                records.append(record)
+        return records, bool(ids)
+
+    def remove(self, picture_id: str) -> bool:
+        """Remove a picture and what no other holds; whether there was one."""
+        record = self.record(picture_id)
+        if record is None:
+            return False
+        freed = self._holdings.remove(picture_id, record.objects)
+        self._count(-1, -freed - len(record.to_json()))
+        return True
+
+    def recall(self, key: str) -> tuple[Result, dict[str, bytes]] | None:
+        """A request's result and the files that it names, by their names; None if one is gone."""
+        found = self._recall(key)
+        with self._lock:
+            self._hits += found is not None
+            self._misses += found is None
+        return found
+
+    def counters(self) -> Counters:
+        """What is kept and how lookups ended, as this process knows it."""
+        with self._lock:
+            return Counters(self._tally.pictures, self._tally.bytes, self._hits, self._misses)
+
+    def sweep(self) -> None:
+        """Count what is kept, clear what was left behind, and remove what is too much."""
+        with self._lock:
+            self._sweep(0)
+
+    def _recall(self, key: str) -> tuple[Result, dict[str, bytes]] | None:
+        result = Result.parse(self._holdings.read(key))
+        if result is None:
+            return None
+        files: dict[str, bytes] = {}
+        for name in result.files:
+            data = self.file(name)
+            if data is None:
+                self._holdings.discard(key)
+                return None
+            files[name] = data
+        return result, files
+
+    def _count(self, pictures: int, size: int) -> None:
+        with self._lock:
+            self._unswept += max(0, size)
+            self._tally = Tally(self._tally.pictures + pictures, self._tally.bytes + size)
+
+    def _make_room(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise ValueError(f"{size} bytes are more than the library's {self._max_bytes}")
+        with self._lock:
+            if self._unswept + size > self._max_bytes // SWEEPS_PER_BOUND:
+                self._sweep(size)
+
+    def _sweep(self, size: int) -> None:
+        room = max(size, self._max_bytes // SWEEPS_PER_BOUND)
+        self._tally = self._holdings.sweep(self._max_bytes - room)
+        self._unswept = 0

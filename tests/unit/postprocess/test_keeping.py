@@ -1,0 +1,186 @@
+"""Kept first, then finished; found instead of drawn; a library that fails costs no picture."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from deployments.errors import InvalidValue, NotFound
+from deployments.handover import Drawn, Fitted
+from deployments.postprocess import keeping, kept, metadata
+from deployments.postprocess.delivery import FinishSpec
+from deployments.postprocess.holdings import digest
+from deployments.postprocess.ids import new_id
+from deployments.postprocess.library import Library
+from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
+from deployments.postprocess.store import Store
+from tests.unit.postprocess.pictures import disc, noise, plain
+
+WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
+SPEC = FinishSpec(
+    ids=("", ""),
+    overlay=WORDS,
+    placement=None,
+    output=Output("png"),
+    metadata={"model": "tiny", "prompt": "a disc"},
+    asked={"prompt": "a disc", "seed": 3},
+    key=digest(b"a request"),
+)
+DRAWN = Drawn(
+    id="",
+    pictures=np.stack([disc(96, 64), noise(96, 64)]),
+    seeds=(3, 4),
+    steps_executed=8,
+    timings_ms={"steps": 250.0, "decode": 40.0},
+    warnings=("a word is not known",),
+)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(Store(str(tmp_path)), 2**26)
+
+
+def spec(**changes: object) -> FinishSpec:
+    return replace(SPEC, **{"ids": (new_id(), new_id()), **changes})
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_the_same_request_again_comes_from_the_library(library: Library) -> None:
+    first, second = spec(), spec()
+    assert keeping.recall(first, library) is None
+    drawn = keeping.deliver(DRAWN, first, None, library)
+    again = keeping.recall(second, library)
+
+    assert again is not None
+    assert [one.data for one in again.pictures] != [one.data for one in drawn.pictures]  # ids
+    for one, other in zip(drawn.pictures, again.pictures, strict=True):
+        assert np.array_equal(pixels(one.data), pixels(other.data))
+    assert (drawn.cached, again.cached) == (False, True)
+    assert drawn.kept
+    assert again.kept
+    assert again.ids == second.ids
+    assert again.seeds == (3, 4)
+    assert again.steps_executed == 8
+    assert again.drawn_size == (96, 64)
+    assert again.warnings[0] == "a word is not known"
+    assert set(drawn.timings_ms) == {"steps", "decode", "keep", "place", "overlay", "file"}
+    assert set(again.timings_ms) == {"recall", "keep", "place", "overlay", "file"}
+
+
+def test_other_words_find_the_same_pictures(library: Library) -> None:
+    keeping.deliver(DRAWN, spec(), None, library)
+
+    bare = keeping.recall(spec(overlay=None), library)
+
+    assert bare is not None
+    assert np.array_equal(pixels(bare.pictures[1].data), DRAWN.pictures[1])
+
+
+def test_without_a_key_it_is_kept_but_not_found(library: Library) -> None:
+    one = spec(key=None)
+    keeping.deliver(DRAWN, one, None, library)
+
+    assert library.record(one.ids[0]) is not None
+    assert keeping.recall(spec(), library) is None
+    assert keeping.recall(spec(key=None), library) is None
+
+
+def test_the_files_of_a_kept_picture(library: Library) -> None:
+    one = spec()
+    drawn = keeping.deliver(DRAWN, one, None, library)
+
+    for index, picture_id in enumerate(one.ids):
+        clean = kept.clean_file(picture_id, library)
+        assert np.array_equal(pixels(clean.data), DRAWN.pictures[index])
+        assert clean.media_type == "image/png"
+        assert metadata.read(clean.data)["id"] == picture_id
+        assert kept.final_file(picture_id, library).data == drawn.pictures[index].data
+
+
+def test_the_record_tells_how_it_was_made(library: Library) -> None:
+    one = spec()
+    drawn = keeping.deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+
+    record = kept.find(one.ids[1], library)
+    again = spec()
+    keeping.recall(again, library)
+
+    assert kept.find(again.ids[1], library).report == record.report
+    assert record.seed == 4
+    assert record.drawing.asked == {"prompt": "a disc", "seed": 3}
+    assert record.overlay == WORDS
+    assert record.report == drawn.pictures[1].report
+    assert record.drawing.source is not None
+    source = library.file(record.drawing.source)
+    assert source is not None
+    assert np.array_equal(pixels(source), plain(96, 64))
+
+
+def test_words_that_are_refused_do_not_lose_the_picture(library: Library) -> None:
+    never = WORDS.model_copy(update={"min_contrast": 21.0, "on_problem": "fail"})
+    with pytest.raises(InvalidValue, match="contrast"):
+        keeping.deliver(DRAWN, spec(overlay=never), None, library)
+
+    before = library.counters().pictures
+    with pytest.raises(InvalidValue, match="contrast"):
+        keeping.recall(spec(overlay=never), library)
+
+    assert library.counters().pictures == before  # nothing was at stake
+    assert keeping.recall(spec(), library) is not None
+
+
+def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library) -> None:
+    one, other = spec(), new_id()
+    drawn = keeping.deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+    bare = replace(SPEC, ids=(other,), overlay=None, metadata={}, key=None)
+
+    again = kept.finish_kept(one.ids[0], bare, library)
+
+    assert again.cached
+    assert again.ids == (other,)
+    assert np.array_equal(pixels(again.pictures[0].data), DRAWN.pictures[0])
+    kept.forget(one.ids[0], library)
+    kept.forget(one.ids[1], library)
+    record = kept.find(other, library)
+    assert record.drawing.asked == SPEC.asked
+    assert record.drawing.source is not None
+    assert library.file(record.drawing.source) is not None
+    assert metadata.read(kept.final_file(other, library).data)["prompt"] == "a disc"
+    assert drawn.pictures[0].report is not None
+
+
+@pytest.mark.parametrize("read", [kept.find, kept.clean_file, kept.final_file, kept.forget])
+def test_a_picture_that_is_not_there(library: Library, read: object) -> None:
+    assert callable(read)
+    with pytest.raises(NotFound, match="no picture img_"):
+        read(new_id(), library)
+
+
+def test_a_library_that_fails_costs_a_warning(library: Library, tmp_path: Path) -> None:
+    keeping.deliver(DRAWN, spec(), None, library)
+    for folder in ("objects", "holds", "pictures", "half"):
+        (tmp_path / folder).rename(tmp_path / f"{folder} is lost")
+        (tmp_path / folder).write_text("a file where a folder is wanted")
+
+    assert keeping.recall(spec(), library) is None
+    drawn = keeping.deliver(DRAWN, spec(), None, library)
+
+    assert Image.open(io.BytesIO(drawn.pictures[0].data)).size == (96, 64)
+    assert not drawn.kept
+    assert keeping.NOT_KEPT in drawn.warnings
+
+
+def test_no_library_keeps_nothing() -> None:
+    drawn = keeping.deliver(DRAWN, spec(), None, None)
+
+    assert not drawn.kept
+    assert keeping.NOT_KEPT not in drawn.warnings
+    assert "keep" not in drawn.timings_ms
