@@ -30,7 +30,7 @@ class AppArgs(BaseModel):
 def load_profile(name: str) -> DiffusionProfile:
     """Read a packaged profile by name, or any profile by path.
 
-    A relative model folder is looked for beside the profile's file. Raises ValueError when there
+    A relative model folder or architecture is looked for beside the profile's file. Raises ValueError when there
     is no such profile, pydantic.ValidationError when it is not sound.
     """
     path = profile_path(name) if name in profile_names() else Path(name).expanduser()
@@ -39,8 +39,9 @@ def load_profile(name: str) -> DiffusionProfile:
             f"profile: {name!r} is neither a file nor one of {', '.join(profile_names())}"
         )
     profile = DiffusionProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    if not profile.model.source.startswith("."):
-        return profile
-    folder = (path.parent / profile.model.source).resolve()
-    model = profile.model.model_copy(update={"source": str(folder)})
-    return profile.model_copy(update={"model": model})
+    beside = {
+        key: str((path.parent / value).resolve())
+        for key in ("source", "architecture")
+        if (value := getattr(profile.model, key)) is not None and value.startswith(".")
+    }
+    return profile.model_copy(update={"model": profile.model.model_copy(update=beside)})

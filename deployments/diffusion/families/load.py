@@ -10,6 +10,10 @@ FAMILIES = {"z-image": ZImage}
 
 def load_family(profile: DiffusionProfile) -> Family:
     """The profile's model, ready to step. Raises ModelUnavailable."""
-    components = SharedComponents.load(profile.model)
+    return family_of(profile, SharedComponents.load(profile.model))
+
+
+def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family:
+    """The profile's family over components that are there already."""
     family = FAMILIES[profile.model.family]
     return family(components, profile.engine.max_prompt_tokens)

@@ -37,6 +37,7 @@ class ZImage:
         self._vae: Any = components.modules["vae"]
         self._pixels_per_latent = 2 ** (len(self._config.block_out_channels) - 1)
         self._shift = float(components.scheduler_config["shift"])
+        _empty(self._text_encoder.layers[-1])  # encode reads what goes into it
 
     @property
     def _config(self) -> Any:
@@ -67,6 +68,7 @@ class ZImage:
                 "prompt",
                 "prompt_too_long",
             )
+        positions = real.nonzero()[:, 0]  # on the CPU: the device need not be asked how many
         device = self.components.device
         hidden = self._text_encoder(
             input_ids=tokens.input_ids.to(device),
@@ -77,7 +79,7 @@ class ZImage:
         spans = tokens.offset_mapping[0][unknown].tolist()
         words = sorted({text[begin:end] for begin, end in spans})
         warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
-        return Encoding(hidden[real.to(device)], (warning,) if words else ())
+        return Encoding(hidden[positions.to(device)], (warning,) if words else ())
 
     def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
         sigmas = self._sigmas(params.num_inference_steps)
@@ -221,6 +223,17 @@ def _mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> tor
     """The flow-matching path: sigma * noise + (1 - sigma) * latents, in the latents' dtype."""
     at = sigma.to(latents.device, latents.dtype)
     return at * noise + (1.0 - at) * latents
+
+
+def _empty(layer: Any) -> None:
+    """Drop a layer's weights; it hands on what it is given, and stays in its place."""
+    for name in [name for name, _ in layer.named_children()]:
+        delattr(layer, name)
+    layer.forward = _hand_on
+
+
+def _hand_on(hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
+    return hidden_states
 
 
 def _padded(tokens: int) -> int:
