@@ -30,8 +30,8 @@ class AppArgs(BaseModel):
 def load_profile(name: str) -> DiffusionProfile:
     """Read a packaged profile by name, or any profile by path.
 
-    A relative model folder or architecture is looked for beside the profile's file. Raises ValueError when there
-    is no such profile, pydantic.ValidationError when it is not sound.
+    A relative model folder or architecture is looked for beside the profile's file. Raises
+    ValueError when there is no such profile, pydantic.ValidationError when it is not sound.
     """
     path = profile_path(name) if name in profile_names() else Path(name).expanduser()
     if not path.is_file():

@@ -12,7 +12,6 @@ from deployments.diffusion.memory import Basis
 
 aten = torch.ops.aten
 READS_ONE_VALUE = (aten.item.default, aten.is_nonzero.default, aten._local_scalar_dense.default)
-ATTENTION = (aten.scaled_dot_product_attention.default,)
 Result = TypeVar("Result")
 
 
@@ -66,28 +65,26 @@ class CudaGauge:
 
 class _ShapeTracker(TorchDispatchMode):
     def __init__(self, held: frozenset[int]) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.peak = 0
         self._held = held
         self._live: dict[int, int] = {}
         self._bytes = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in READS_ONE_VALUE and args[0].is_meta:
             return 1  # masks are asked whether they hold for all tokens
-        if func in ATTENTION:
+        if func.overloadpacket is aten.to:  # inference mode hands it over whole
+            with self:
+                return func.decompose(*args, **kwargs)
+        if func is aten._to_copy.default and args[0].is_meta and _goes_to_cpu(kwargs):
+            return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
+        if func is aten.scaled_dot_product_attention.default:
             query, value = args[0], args[2]
             out = query.new_empty((*query.shape[:-1], value.shape[-1]))
-        elif func is aten._to_copy.default and args[0].is_meta and _goes_to_cpu(kwargs):
-            return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
         else:
-            with self:  # what a composite operation is made of is tracked too
-                out = func.decompose(*args, **kwargs)
-            if out is NotImplemented:
-                out = func(*args, **kwargs)
+            out = func(*args, **kwargs)
         for tensor in tree_leaves(out):
             if isinstance(tensor, torch.Tensor) and tensor.is_meta:
                 self._count(tensor)
@@ -108,7 +105,8 @@ class _ShapeTracker(TorchDispatchMode):
 
 
 def _storage_id(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    key: int = tensor.untyped_storage()._cdata
+    return key
 
 
 def _goes_to_cpu(kwargs: dict[str, Any]) -> bool:

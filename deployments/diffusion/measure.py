@@ -3,7 +3,7 @@
 The same phases run on meta tensors, where shapes alone are followed, and on a CUDA device.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -77,20 +77,25 @@ def demand_of(profile: DiffusionProfile) -> Demand:
     )
 
 
-def take_figures(profile: DiffusionProfile, family: Family, gauge: Gauge) -> Figures:
+def take_figures(
+    profile: DiffusionProfile, family: Family, gauge: Gauge, dropped: int = 0
+) -> Figures:
     """Weigh the components and run every phase under the gauge.
 
     Pictures of the default size and of half its sides are drawn; between and beyond them memory
     grows linearly. Whatever does not fit the device raises torch.OutOfMemoryError.
     """
     prompt, embedding, encode = _longest_prompt(profile, family, gauge)
-    sizes = _sizes(profile)
+    width, height = parse_size(profile.sizes.default)
+    sizes = [(width, height), _on_grid(profile, width // 2, height // 2)]
     areas = [width * height for width, height in sizes]
     rows = [_row(family, prompt, embedding, size) for size in sizes]
 
-    def line(counts: list[int], works: list[Callable[[], object]]) -> Line:
+    def line(counts: Sequence[int], works: Sequence[Callable[[], object]]) -> Line:
         return Line.over(counts, [gauge.run(work)[1] for work in works])
 
+    largest = _on_grid(profile, profile.sizes.max_side, profile.sizes.max_side)
+    longest = _row(family, prompt, embedding, largest)
     decode = [partial(family.decode, row.latents) for row in rows]
     pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
     encode_picture = [partial(family.latents_of, picture) for picture in pictures]
@@ -105,8 +110,9 @@ def take_figures(profile: DiffusionProfile, family: Family, gauge: Gauge) -> Fig
         tiled_decode=tiled_decode,
         encode_picture=line(areas, encode_picture),
         tiled_encode_picture=tiled_picture,
-        picture_tokens=Line.over(areas, tokens),
-        kept=kept_bytes(profile, rows[0]),
+        picture_tokens=Line.over([*areas, largest[0] * largest[1]], [*tokens, longest.tokens]),
+        kept=kept_bytes(profile, longest),
+        dropped=dropped,
         basis=gauge.basis,
     )
 
@@ -119,7 +125,7 @@ def weigh(components: SharedComponents) -> tuple[Component, ...]:
     )
 
 
-def blocks_of(module: torch.nn.Module) -> list[torch.nn.Module]:
+def blocks_of(module: Any) -> list[torch.nn.Module]:
     """The repeated blocks of a model, which may be streamed one by one."""
     kinds = set(module._no_split_modules or ())
     blocks: list[torch.nn.Module] = []
@@ -140,13 +146,11 @@ def bears_fp8(name: str, layer: torch.nn.Module) -> bool:
 
 
 def kept_bytes(profile: DiffusionProfile, row: Generation) -> dict[str, int]:
-    """What is held beside the weights in every phase: `row` is of the default size."""
+    """What is held beside the weights in every phase; `row`: the largest picture's."""
     engine = profile.engine
     # Running rows of both priorities, and those that wait for their decode.
     places = 3 * max(engine.max_running, profile.max_n)
-    width, height = parse_size(profile.sizes.default)
-    scale = -(-(profile.sizes.max_side**2) // (width * height))
-    latents = 3 * row.latents.nbytes * scale  # with the source and the noise of inpainting
+    latents = 3 * row.latents.nbytes  # with the source and the noise of inpainting
     embeddings = row.embedding.nbytes * (2 if profile.guidance.max > 0 else 1)
     kept = {
         "embedding cache": engine.embedding_cache_bytes,
@@ -170,15 +174,16 @@ def tiled(vae: Any) -> Iterator[None]:
 
 def _computed(profile: DiffusionProfile, architecture: Architecture) -> Figures:
     components = architecture.build(torch.device("meta"))
+    whole = sum(_bytes(module) for module in components.modules.values())
     family = family_of(profile, components)
-    return take_figures(profile, family, ShapeGauge(components.tensors()))
+    kept = sum(_bytes(module) for module in components.modules.values())
+    return take_figures(profile, family, ShapeGauge(components.tensors()), whole - kept)
 
 
-def _sizes(profile: DiffusionProfile) -> list[tuple[int, int]]:
-    """The default size, and half its sides, on the profile's grid."""
-    width, height = parse_size(profile.sizes.default)
+def _on_grid(profile: DiffusionProfile, width: int, height: int) -> tuple[int, int]:
+    """The next smaller size that the profile's grid has."""
     grid = profile.sizes.multiple
-    return [(width, height), (max(width // 2 // grid, 1) * grid, max(height // 2 // grid, 1) * grid)]
+    return max(width // grid, 1) * grid, max(height // grid, 1) * grid
 
 
 def _longest_prompt(
@@ -194,9 +199,7 @@ def _longest_prompt(
     raise ModelUnavailable(f"engine.max_prompt_tokens: {most} hold no word")
 
 
-def _row(
-    family: Family, prompt: str, embedding: torch.Tensor, size: tuple[int, int]
-) -> Generation:
+def _row(family: Family, prompt: str, embedding: torch.Tensor, size: tuple[int, int]) -> Generation:
     """A picture of pure noise before its first step."""
     params = GenerationParams(prompt, *size, num_inference_steps=1, seed=0)
     with torch.inference_mode():

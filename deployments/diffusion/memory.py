@@ -1,7 +1,7 @@
 """What of a model lives where, and what that leaves room for. Pure numbers.
 
-`plan` chooses a residency: which of four reliefs the device needs so that the profile's work fits its
-memory. All peaks are sums of named rows, each rounded up to whole MiB, that a reader can add up.
+`plan` chooses a residency: which of four reliefs the device needs so that the profile's work fits
+its memory. Peaks are sums of named rows, each rounded up to whole MiB, that a reader can add up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +34,7 @@ class NothingFits(Exception):
             f"nothing fits {budget / 2**30:.2f} GiB: one picture of {size} pixels takes at least "
             f"{least / 2**30:.2f} GiB, with {RESIDENCIES[-1]}"
         )
+        self.budget = budget
         self.least = least
 
 
@@ -94,7 +95,8 @@ class Figures:
     encode: the longest prompt. forward: by tokens, padding included. decode, encode_picture: one
     picture by pixels; tiled_*: the same through the tiled VAE. picture_tokens: tokens of one
     picture and its longest caption, by pixels. kept: what is held beside the weights in all
-    phases, by name. basis: "computed" from shapes, or "measured" on the device.
+    phases, by name. dropped: weights of the checkpoint that are never read, and freed at load.
+    basis: "computed" from shapes, or "measured" on the device.
     """
 
     components: tuple[Component, ...]
@@ -106,6 +108,7 @@ class Figures:
     tiled_encode_picture: Line
     picture_tokens: Line
     kept: Mapping[str, int]
+    dropped: int
     basis: Basis
 
 
@@ -250,9 +253,7 @@ class _Room:
             basis=self.figures.basis,
         )
 
-    def phases(
-        self, reliefs: tuple[Residency, ...], tokens: int, pixels: int
-    ) -> tuple[Phase, ...]:
+    def phases(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> tuple[Phase, ...]:
         figures = self.figures
         decode, encode_picture = figures.decode.at(pixels), figures.encode_picture.at(pixels)
         if "tiled_decode" in reliefs:

@@ -37,7 +37,7 @@ class ZImage:
         self._vae: Any = components.modules["vae"]
         self._pixels_per_latent = 2 ** (len(self._config.block_out_channels) - 1)
         self._shift = float(components.scheduler_config["shift"])
-        _empty(self._text_encoder.layers[-1])  # encode reads what goes into it
+        _drop_last_layer(self._text_encoder)
 
     @property
     def _config(self) -> Any:
@@ -225,11 +225,15 @@ def _mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> tor
     return at * noise + (1.0 - at) * latents
 
 
-def _empty(layer: Any) -> None:
-    """Drop a layer's weights; it hands on what it is given, and stays in its place."""
-    for name in [name for name, _ in layer.named_children()]:
-        delattr(layer, name)
-    layer.forward = _hand_on
+def _drop_last_layer(text_encoder: Any) -> None:
+    """Free the last layer's weights: `encode` reads what goes into it.
+
+    It stays in its place, so that the hidden states keep their numbers, and hands on what it gets.
+    """
+    last = text_encoder.layers[-1]
+    for name in [name for name, _ in last.named_children()]:
+        delattr(last, name)
+    last.forward = _hand_on
 
 
 def _hand_on(hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
