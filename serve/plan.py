@@ -75,7 +75,7 @@ def _overview(
         table.add_column(heading, justify="right")
     for one in plans:
         if isinstance(one, NothingFits):
-            table.add_row(f"{one.budget / GIB:g}", f"nothing; {one.least / GIB:.2f} would do")
+            table.add_row(f"{one.budget / GIB:g}", f"nothing: it takes {_mib(one.least)} MiB")
             continue
         table.add_row(
             f"{one.budget / GIB:g}",

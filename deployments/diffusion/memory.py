@@ -31,8 +31,8 @@ class NothingFits(Exception):
 
     def __init__(self, budget: int, least: int, size: str) -> None:
         super().__init__(
-            f"nothing fits {budget / 2**30:.2f} GiB: one picture of {size} pixels takes at least "
-            f"{least / 2**30:.2f} GiB, with {RESIDENCIES[-1]}"
+            f"nothing fits {budget // MIB:,} MiB: one picture of {size} pixels takes at least "
+            f"{least // MIB:,} MiB, with {RESIDENCIES[-1]}"
         )
         self.budget = budget
         self.least = least
