@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.families.z_image import SEQUENCE_MULTIPLE, ZImage
 from tests.tiny_checkpoint import tiny_profile
 
 
@@ -23,11 +23,14 @@ def test_embeddings_are_bit_equal_without_the_last_layer(checkpoint: Path, dtype
         text = ours.tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
         )
-        tokens = ours.tokenizer([text], return_tensors="pt")
+        tokens = ours.tokenizer(
+            [text], return_tensors="pt", padding=True, pad_to_multiple_of=SEQUENCE_MULTIPLE
+        )
+        real = tokens.attention_mask[0].bool()
         with torch.inference_mode():
             theirs = whole.modules["text_encoder"](
                 **tokens.to(ours.device), output_hidden_states=True
-            ).hidden_states[-2][0]
+            ).hidden_states[-2][0][real]
             embedding = family.encode(prompt).embedding
         assert torch.equal(embedding, theirs)
     assert bytes_before - ours.held_bytes == layer > 0

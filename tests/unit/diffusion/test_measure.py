@@ -1,6 +1,7 @@
 """Figures from shapes against figures that are known, and from a device against what it says."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,9 +33,14 @@ def real() -> DiffusionProfile:
     return load_profile("z-image-turbo-24gb")
 
 
+@cache
+def figures_of(name: str) -> Figures:
+    return computed(load_profile(name))
+
+
 @pytest.fixture(scope="module")
 def figures(real: DiffusionProfile) -> Figures:
-    return computed(real)
+    return figures_of(real.name)
 
 
 def test_the_real_model_weighs_what_it_weighs(
@@ -189,7 +195,9 @@ class Device:
 
 
 def test_measured_figures_are_what_the_device_tells(checkpoint: Path) -> None:
-    profile = tiny_profile(checkpoint)
+    profile = tiny_profile(checkpoint, max_prompt_tokens=128)
+    sizes = profile.sizes.model_copy(update={"default": "192x192"})
+    profile = profile.model_copy(update={"sizes": sizes})
     family = Told(SharedComponents.load(profile.model), profile.engine.max_prompt_tokens)
 
     figures = take_figures(profile, family, Device(family))
@@ -206,7 +214,7 @@ def test_measured_figures_are_what_the_device_tells(checkpoint: Path) -> None:
 def test_without_a_cuda_device_a_loaded_model_is_computed_from_its_own_configs(
     checkpoint: Path,
 ) -> None:
-    profile = tiny_profile(checkpoint)
+    profile = tiny_profile(checkpoint, max_prompt_tokens=128)
     family = load_family(profile)
 
     assert measured(profile, family) == computed(profile)
@@ -244,7 +252,7 @@ def test_each_cards_profile_asks_for_what_its_card_can_do(
     profile = load_profile(name)
     assert profile.model.memory_budget == gib * GIB
 
-    made = plan_for(profile, int(gib * GIB))
+    made = plan(figures_of(name), demand_of(profile), int(gib * GIB))
 
     assert made.complete
     assert made.residency == residency
