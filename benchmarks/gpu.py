@@ -2,10 +2,12 @@
 
 On a CUDA device it builds the model there from its architecture, writes it to a temporary folder
 (21 GB), loads it with the project's loader and draws with the project's engine: once held to
-22.5 GiB, once with the whole card, each with and without compiled blocks. Random weights draw noise,
-at the cost of real ones. With --small it does the same with the embedded model's architecture on the
-CPU, where memory is computed from shapes and not measured, the share of the card is not limited,
-and sleep is a copy in memory: that tests this code and tells nothing of a GPU.
+22.5 GiB, once with the whole card, each with and without compiled blocks. Random weights draw
+noise, at the cost of real ones.
+
+With --small it does the same with the embedded model's architecture on the CPU, in minutes: there
+memory is computed from shapes and not measured, nothing limits the process, and sleep is a copy in
+memory. That tries this code and tells nothing of a GPU.
 """
 
 import argparse
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("benchmarks.gpu: this machine has no CUDA device; --small runs on the CPU")
         return 1
     device = torch.device("cpu" if options.small else "cuda")
-    result = run(device, small=options.small, compiled=not options.no_compile)
+    result = run(cases(device, small=options.small), device, compiled=not options.no_compile)
     options.out.mkdir(parents=True, exist_ok=True)
     name = result["device"]["name"].lower().replace(" ", "-").replace("/", "-")
     path = options.out / f"{result['date'][:10]}-{name}-{result['model']}.json"
@@ -70,10 +72,14 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def run(device: torch.device, *, small: bool, compiled: bool) -> dict[str, Any]:
-    """Everything that is measured, ready for JSON. Seconds, milliseconds and bytes as named."""
-    cases = _cases(device, small=small)
-    first, _ = cases[0]
+def run(
+    budgets: Sequence[tuple[DiffusionProfile, int]], device: torch.device, *, compiled: bool
+) -> dict[str, Any]:
+    """Everything that is measured, ready for JSON. Seconds, milliseconds and bytes as named.
+
+    budgets: profiles of one model, each with the bytes that it may take.
+    """
+    first, _ = budgets[0]
     result: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": first.name.rpartition("-")[0] or first.name,
@@ -84,29 +90,28 @@ def run(device: torch.device, *, small: bool, compiled: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         result["build"] = save_random_checkpoint(first, device, Path(folder))
         components, result["load"] = load_timed(first, device, Path(folder))
-    for profile, budget in cases:
-        with limited_to(device, budget, CUDA_CONTEXT):
-            result["cases"].append(_case(profile, family_of(profile, components), budget))
-    result["sleep"] = sleep_and_wake(components)
-    if compiled:
-        transformer: Any = components.modules["transformer"]
-        transformer.compile_repeated_blocks(fullgraph=True)
-        for profile, budget in cases:
+    for compiling in (False, True) if compiled else (False,):
+        if compiling:
+            transformer: Any = components.modules["transformer"]
+            transformer.compile_repeated_blocks(fullgraph=True)
+        for profile, budget in budgets:
             with limited_to(device, budget, CUDA_CONTEXT):
                 case = _case(profile, family_of(profile, components), budget)
-                result["cases"].append({**case, "compiled": True})
+            result["cases"].append({"compiled": compiling, **case})
+    result["sleep"] = sleep_and_wake(components)
     return result
 
 
-def _cases(device: torch.device, *, small: bool) -> list[tuple[DiffusionProfile, int]]:
+def cases(device: torch.device, *, small: bool) -> list[tuple[DiffusionProfile, int]]:
+    """The budgets of a device: 22.5 GiB and all it has, each with the profile for such a card."""
     if small:
         return [(load_profile("embedded"), parse_bytes("1GiB"))]
     total = torch.cuda.get_device_properties(device).total_memory
     whole = "z-image-turbo-80gb" if total >= LARGE_CARD else "z-image-turbo-24gb"
-    cases = [(load_profile(whole), total)]
+    every = [(load_profile(whole), total)]
     if total > CARD:
-        cases.insert(0, (load_profile("z-image-turbo-24gb"), CARD))
-    return cases
+        every.insert(0, (load_profile("z-image-turbo-24gb"), CARD))
+    return every
 
 
 def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, Any]:
@@ -117,7 +122,6 @@ def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, A
     case: dict[str, Any] = {
         "profile": profile.name,
         "budget": budget,
-        "compiled": False,
         "plan": _plain(made),
         "working_memory": {"basis": figures.basis, "encode": figures.encode},
     }
@@ -197,14 +201,14 @@ def _requests(draw: _Draws) -> dict[str, list[dict[str, Any]]]:
 
 
 def _batches(draw: _Draws) -> list[dict[str, Any]]:
-    """1 to 8 pictures a request, at the default size and at half its sides.
+    """1 to 8 pictures a request, at the smallest square and at the default size.
 
     `first_ms` holds what a batch size pays once (compilation, kernels); the rest is of the second
     request. Rows beyond the token budget take turns: then there are more forwards than steps.
     """
-    width, height = parse_size(draw.profile.sizes.default)
+    sizes = draw.profile.sizes
     batches = []
-    for size in ((width // 2, height // 2), (width, height)):
+    for size in ((sizes.min_side, sizes.min_side), parse_size(sizes.default)):
         for n in range(1, MAX_N + 1):
             console.print(f"  {n} of {size[0]}x{size[1]}")
             first = draw(size, n)["total_ms"]

@@ -1,4 +1,4 @@
-"""The text encoder's last layer is never read: without it every embedding is the same to the bit."""
+"""The text encoder's last layer is never read: without it embeddings are the same to the bit."""
 
 from pathlib import Path
 

@@ -148,7 +148,9 @@ def test_with_too_little_less_is_promised() -> None:
 
 
 def test_nothing_fits_says_what_would() -> None:
-    with pytest.raises(NothingFits, match=r"one picture of 20x50 pixels takes at least 452 MiB") as e:
+    with pytest.raises(
+        NothingFits, match=r"one picture of 20x50 pixels takes at least 452 MiB"
+    ) as e:
         at(100)
 
     assert e.value.least == 452 * MIB
