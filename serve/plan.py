@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from deployments.diffusion.components import ModelUnavailable
+from deployments.diffusion.figures import Figures
 from deployments.diffusion.measure import computed, demand_of
-from deployments.diffusion.memory import MIB, Figures, MemoryPlan, NothingFits, plan
+from deployments.diffusion.memory import MIB, MemoryPlan, NothingFits, plan
 from deployments.diffusion.profile import DiffusionProfile
 from serve.settings import load_profile
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deployments.diffusion.memory import Basis
+from deployments.diffusion.figures import Basis
 
 aten = torch.ops.aten
 READS_ONE_VALUE = (aten.item.default, aten.is_nonzero.default, aten._local_scalar_dense.default)

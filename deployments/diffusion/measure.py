@@ -5,6 +5,7 @@ The same phases run on meta tensors, where shapes alone are followed, and on a C
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,18 +16,9 @@ from deployments.diffusion.architecture import Architecture
 from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.load import family_of
+from deployments.diffusion.figures import Component, Demand, Figures, Line, Role, Weights
 from deployments.diffusion.gauge import CudaGauge, Gauge, ShapeGauge
-from deployments.diffusion.memory import (
-    MIB,
-    Component,
-    Demand,
-    Figures,
-    Line,
-    MemoryPlan,
-    Role,
-    Weights,
-    plan,
-)
+from deployments.diffusion.memory import MIB, MemoryPlan, plan
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Generation, Request
@@ -52,14 +44,17 @@ def computed(profile: DiffusionProfile) -> Figures:
 
 
 def measured(profile: DiffusionProfile, family: Family) -> Figures:
-    """Figures of a loaded model, measured on its device if that is CUDA, else computed.
+    """Figures of a loaded model, its phases measured on its device if that is CUDA, else computed.
 
-    For the device thread, before the first request.
+    For the device thread, before the first request. Weights that a phase itself brings to the
+    device count as working memory there: measure before a residency does that.
     """
     components = family.components
-    if components.device.type == "cuda":
-        return take_figures(profile, family, CudaGauge(components.device))
-    return _computed(profile, Architecture.of(components))
+    shapes = _computed(profile, Architecture.of(components))
+    if components.device.type != "cuda":
+        return shapes
+    on_device = take_figures(profile, family, CudaGauge(components.device))
+    return replace(on_device, components=shapes.components, dropped=shapes.dropped)
 
 
 def demand_of(profile: DiffusionProfile) -> Demand:
@@ -69,7 +64,7 @@ def demand_of(profile: DiffusionProfile) -> Demand:
     return Demand(
         size=sizes.default,
         default_pixels=width * height,
-        pixels=sizes.max_pixels,
+        pixels=min(sizes.max_pixels, sizes.max_side**2),
         most_pixels=sizes.max_side**2,
         tokens=profile.engine.token_budget,
         n=profile.max_n,

@@ -4,10 +4,12 @@
 its memory. Peaks are sums of named rows, each rounded up to whole MiB, that a reader can add up.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
+
+from deployments.diffusion.figures import Basis, Component, Demand, Figures, Role
 
 MIB = 2**20
 
@@ -15,8 +17,6 @@ Residency = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
 ]
 RESIDENCIES: tuple[Residency, ...] = get_args(Residency)  # in order of preference
-Role = Literal["text_encoder", "denoiser", "vae"]
-Basis = Literal["measured", "computed"]
 
 MAX_N = 8
 ALLOCATOR_SLACK = Fraction(1, 10)  # of the working memory: what the allocator loses to fragments
@@ -36,99 +36,6 @@ class NothingFits(Exception):
         )
         self.budget = budget
         self.least = least
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Bytes that grow with a count (tokens, pixels): fixed + each * count."""
-
-    fixed: Fraction
-    each: Fraction
-
-    @classmethod
-    def over(cls, counts: Sequence[int], sizes: Sequence[int]) -> "Line":
-        """Through the smallest and the largest of `counts`, with no point above it.
-
-        `sizes` are their bytes. A single count is taken to grow from nothing.
-        """
-        points = sorted(zip(counts, sizes, strict=True))
-        (low, least), (high, most) = points[0], points[-1]
-        if low == high:
-            return cls(Fraction(0), Fraction(most, high))
-        each = max(Fraction(most - least, high - low), Fraction(0))
-        return cls(max(size - each * count for count, size in points), each)
-
-    def at(self, count: int) -> int:
-        """Bytes at `count`, rounded up."""
-        return max(-(-(self.fixed + self.each * count) // 1), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Bytes of a component in one storage; of `blocks` in all, the largest has `largest_block`.
-
-    Blocks are what can be streamed.
-    """
-
-    bytes: int
-    blocks: int = 0
-    largest_block: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One module's weights, as loaded and with fp8 storage of the layers that bear it.
-
-    fp8.bytes holds room for the largest such layer, cast back to compute.
-    """
-
-    name: str
-    role: Role
-    loaded: Weights
-    fp8: Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a plan is made from, in bytes; each phase's working memory comes on top of the weights.
-
-    encode: the longest prompt. forward: by tokens, padding included. decode, encode_picture: one
-    picture by pixels; tiled_*: the same through the tiled VAE. picture_tokens: tokens of one
-    picture and its longest caption, by pixels. kept: what is held beside the weights in all
-    phases, by name. dropped: weights of the checkpoint that are never read, and freed at load.
-    basis: "computed" from shapes, or "measured" on the device.
-    """
-
-    components: tuple[Component, ...]
-    encode: int
-    forward: Line
-    decode: Line
-    tiled_decode: Line
-    encode_picture: Line
-    tiled_encode_picture: Line
-    picture_tokens: Line
-    kept: Mapping[str, int]
-    dropped: int
-    basis: Basis
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What a profile wants of the device.
-
-    size: the default one, as said to people; default_pixels: the same, without which nothing is
-    served. pixels: of the largest picture. most_pixels: beyond which the model does not go. tokens:
-    of a forward. n: pictures of the default size in one forward. guided: whether guidance may
-    double a picture's tokens.
-    """
-
-    size: str
-    default_pixels: int
-    pixels: int
-    most_pixels: int
-    tokens: int
-    n: int
-    guided: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +73,6 @@ class MemoryPlan:
     complete: bool
     basis: Basis
 
-    @property
-    def peak(self) -> int:
-        """Bytes of the phase that needs most."""
-        return max(phase.peak for phase in self.phases)
-
 
 def plan(figures: Figures, demand: Demand, budget: int) -> MemoryPlan:
     """The best residency under which all that is wanted fits `budget` bytes.
@@ -184,7 +86,7 @@ def plan(figures: Figures, demand: Demand, budget: int) -> MemoryPlan:
     for reliefs in PREFERENCE:
         if room.fits(reliefs, room.wanted_tokens, demand.pixels):
             if reliefs:
-                return room.plan(reliefs, room.wanted_tokens, demand.pixels, complete=True)
+                return room.plan(reliefs, room.wanted_tokens, demand.pixels)
             return room.fill(reliefs, room.wanted_tokens, room.most_tokens, demand.most_pixels)
     every = PREFERENCE[-1]
     if not room.fits(every, room.least_tokens, demand.default_pixels):
@@ -231,12 +133,9 @@ class _Room:
         pixels = _largest(
             lambda p: self.tokens(p) <= tokens and self.fits(reliefs, tokens, p), least, most_pixels
         )
-        complete = tokens >= self.wanted_tokens and pixels >= self.demand.pixels
-        return self.plan(reliefs, tokens, pixels, complete=complete)
+        return self.plan(reliefs, tokens, pixels)
 
-    def plan(
-        self, reliefs: tuple[Residency, ...], tokens: int, pixels: int, *, complete: bool
-    ) -> MemoryPlan:
+    def plan(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> MemoryPlan:
         places = {c.name: _place(c, reliefs) for c in self.figures.components}
         one = max(self.figures.picture_tokens.at(self.demand.default_pixels), 1)
         return MemoryPlan(
@@ -249,7 +148,7 @@ class _Room:
             token_budget=tokens,
             max_pixels=pixels,
             n=min(MAX_N, max(tokens // one, 1)),
-            complete=complete,
+            complete=tokens >= self.wanted_tokens and pixels >= self.demand.pixels,
             basis=self.figures.basis,
         )
 

@@ -5,19 +5,8 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.diffusion.memory import (
-    MIB,
-    RESIDENCIES,
-    Component,
-    Demand,
-    Figures,
-    Line,
-    MemoryPlan,
-    NothingFits,
-    Role,
-    Weights,
-    plan,
-)
+from deployments.diffusion.figures import Component, Demand, Figures, Line, Role, Weights
+from deployments.diffusion.memory import MIB, RESIDENCIES, MemoryPlan, NothingFits, plan
 
 GIB = 2**30
 ROLES: tuple[Role, ...] = ("text_encoder", "denoiser", "vae")

@@ -15,9 +15,10 @@ from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.families import Encoding
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.figures import Basis, Figures
 from deployments.diffusion.gauge import ShapeGauge
 from deployments.diffusion.measure import computed, demand_of, measured, plan_for, take_figures
-from deployments.diffusion.memory import MIB, Basis, Figures, plan
+from deployments.diffusion.memory import MIB, plan
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Generation
 from serve.settings import load_profile

@@ -5,17 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from deployments.diffusion.memory import (
-    MIB,
-    Component,
-    Demand,
-    Figures,
-    Line,
-    MemoryPlan,
-    NothingFits,
-    Weights,
-    plan,
-)
+from deployments.diffusion.figures import Component, Demand, Figures, Line, Weights
+from deployments.diffusion.memory import MIB, MemoryPlan, NothingFits, plan
 
 PIXELS = 1000
 FIGURES = Figures(
