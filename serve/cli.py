@@ -14,6 +14,7 @@ from rich.status import Status
 from rich.table import Table
 
 from configs import profile_names
+from deployments.diffusion.profile import parse_bytes
 from serve import local
 from serve.demo import DemoFailed, Shot, Tour
 
@@ -39,7 +40,28 @@ def parser() -> argparse.ArgumentParser:
 
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
+
+    plan = actions.add_parser("plan", help="show what of a model fits in how much memory")
+    plan.add_argument(
+        "--profile",
+        default="embedded",
+        help=f"{', '.join(profile_names())}, or a YAML file of your own (default: embedded)",
+    )
+    plan.add_argument(
+        "--budget",
+        type=budget,
+        action="append",
+        help="device memory, 22.5GiB for example; more than once for several",
+    )
     return command
+
+
+def budget(size: str) -> int:
+    """A budget in bytes, as argparse takes it."""
+    try:
+        return parse_bytes(size)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,12 +70,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.action == "demo":
             return demo(options.out)
+        if options.action == "plan":
+            return plan(options.profile, options.budget)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
-        console.print(f"[bold red]signboard:[/] {error}", highlight=False)
-        return 1
+        return failed(error)
     except KeyboardInterrupt:
         return 130
+
+
+def plan(profile: str, budgets: Sequence[int] | None) -> int:
+    """Print what fits where, from the profile and the model's config alone."""
+    from serve.plan import BUDGETS, PlanFailed, tables  # brings torch, which takes seconds
+
+    try:
+        for table in tables(profile, budgets or BUDGETS):
+            console.print(table)
+    except PlanFailed as error:
+        return failed(error)
+    return 0
+
+
+def failed(error: Exception) -> int:
+    """Say why the command cannot go on."""
+    console.print(f"[bold red]signboard:[/] {error}", highlight=False)
+    return 1
 
 
 def serve(profile: str, port: int, library: str | None = None) -> int:

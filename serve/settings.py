@@ -46,7 +46,8 @@ class AppArgs(BaseModel):
 def load_profile(name: str) -> DiffusionProfile:
     """Read a packaged profile by name, or any profile by path.
 
-    A relative folder, of the model or of a style, is looked for beside the profile's file. Raises
+    A relative folder, of the model or of a style, or a relative architecture is looked for beside
+    the profile's file. Raises
     ValueError when there is no such profile, pydantic.ValidationError when it is not sound.
     """
     path = profile_path(name) if name in profile_names() else Path(name).expanduser()
@@ -56,6 +57,9 @@ def load_profile(name: str) -> DiffusionProfile:
         )
     profile = DiffusionProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     model = _beside(path, profile.model)
+    if model.architecture is not None and model.architecture.startswith("."):
+        architecture = str((path.parent / model.architecture).resolve())
+        model = model.model_copy(update={"architecture": architecture})
     styles = {name: _beside(path, style) for name, style in profile.styles.items()}
     return profile.model_copy(update={"model": model, "styles": styles})
 

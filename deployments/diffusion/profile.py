@@ -1,15 +1,18 @@
 """What one model on one kind of hardware can do: the typed, strict form of a profile file."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from deployments.errors import InvalidValue
 
 Quality = Literal["low", "medium", "high"]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
 
@@ -18,6 +21,21 @@ def parse_size(size: str) -> tuple[int, int]:
     """ "WxH" as (width, height) in pixels."""
     width, _, height = size.partition("x")
     return int(width), int(height)
+
+
+def parse_bytes(size: str | int) -> int:
+    """ "22.5GiB" as bytes; a whole number is bytes already. Raises ValueError."""
+    if isinstance(size, str):
+        said = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]i?B)", size)
+        if said is None:
+            raise ValueError(f"{size!r} is no size: write 22.5GiB or 24GB, with {', '.join(UNITS)}")
+        size = int(float(said[1]) * UNITS[said[2]])
+    if size <= 0:
+        raise ValueError("a size must be above 0")
+    return size
+
+
+ByteSize = Annotated[int, BeforeValidator(parse_bytes)]
 
 
 class Strict(BaseModel):
@@ -57,11 +75,15 @@ class ModelSource(Source):
 
     dtype: what the weights run in, whatever they are stored in.
     device: "auto" takes a CUDA device where there is one.
+    architecture: a file that says what a hub model is made of, for plans made without it.
+    memory_budget: what the process may take of the device, "22.5GiB" for example; all by default.
     """
 
     family: Literal["z-image", "sdxl", "flux"] = "z-image"
     dtype: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    architecture: str | None = None
+    memory_budget: ByteSize | None = None
 
 
 class Style(Source):

@@ -19,9 +19,14 @@ FAMILIES: dict[str, Callable[[SharedComponents, int], Family]] = {
 
 def load_family(profile: DiffusionProfile) -> Family:
     """The profile's model with its styles, ready to step. Raises ModelUnavailable."""
-    components = SharedComponents.load(profile.model)
+    family = family_of(profile, SharedComponents.load(profile.model))
+    return with_styles(family, profile.styles)
+
+
+def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family:
+    """The profile's family, without styles, over components that are there already."""
     family = FAMILIES[profile.model.family]
-    return with_styles(family(components, profile.engine.max_prompt_tokens), profile.styles)
+    return family(components, profile.engine.max_prompt_tokens)
 
 
 def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:

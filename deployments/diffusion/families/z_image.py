@@ -41,6 +41,7 @@ class ZImage:
         self._text_encoder: Any = components.modules["text_encoder"]
         self._space = LatentSpace(components)
         self._shift = float(components.scheduler_config["shift"])
+        _drop_last_layer(self._text_encoder)
 
     def check(self, params: GenerationParams) -> None:
         refuse_unread_negative(params, self.guided(params), above=0)
@@ -71,6 +72,7 @@ class ZImage:
         real = tokens.attention_mask[0].bool()
         count = int(real.sum())
         refuse_long_prompt(count, self.max_prompt_tokens)
+        positions = real.nonzero()[:, 0]  # on the CPU: the device need not be asked how many
         device = self.components.device
         hidden = self._text_encoder(
             input_ids=tokens.input_ids.to(device),
@@ -81,7 +83,7 @@ class ZImage:
         spans = tokens.offset_mapping[0][unknown].tolist()
         words = sorted({text[begin:end] for begin, end in spans})
         warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
-        return Encoding(Embedding(hidden[real.to(device)]), (warning,) if words else ())
+        return Encoding(Embedding(hidden[positions.to(device)]), (warning,) if words else ())
 
     def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
         sigmas = self._sigmas(params.num_inference_steps)
@@ -160,6 +162,21 @@ class ZImage:
         u = np.array(torch.linspace(1.0, 1 / steps, steps).tolist()).astype(np.float32)
         shifted = self._shift * u / (1 + (self._shift - 1) * u)
         return torch.cat([torch.from_numpy(shifted), torch.zeros(1)])
+
+
+def _drop_last_layer(text_encoder: Any) -> None:
+    """Free the last layer's weights: `encode` reads what goes into it.
+
+    It stays in its place, so that the hidden states keep their numbers, and hands on what it gets.
+    """
+    last = text_encoder.layers[-1]
+    for name in [name for name, _ in last.named_children()]:
+        delattr(last, name)
+    last.forward = _hand_on
+
+
+def _hand_on(hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
+    return hidden_states
 
 
 def _padded(tokens: int) -> int:

@@ -107,12 +107,14 @@ def test_it_listens_on_loopback(config: dict[str, Any]) -> None:
 
 
 def test_the_profiles() -> None:
-    assert profile_names() == ("embedded", "z-image-turbo-24gb")
+    cards = ("z-image-turbo-16gb", "z-image-turbo-24gb", "z-image-turbo-80gb")
+    assert profile_names() == ("embedded", *cards)
     assert all(load_profile(name).name == name for name in profile_names())
 
 
-def test_the_hub_model_is_pinned_to_a_commit() -> None:
-    profile = load_profile("z-image-turbo-24gb")
+@pytest.mark.parametrize("card", ["16gb", "24gb", "80gb"])
+def test_the_hub_model_is_pinned_to_a_commit(card: str) -> None:
+    profile = load_profile(f"z-image-turbo-{card}")
 
     assert len(bytes.fromhex(profile.model.revision or "")) == 20
     assert profile.model.dtype == "bfloat16"

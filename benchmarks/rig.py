@@ -1,0 +1,118 @@
+"""A model on a device, from nothing: random weights, a checkpoint on disk, sleep and wake."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from deployments.diffusion.architecture import Architecture
+from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.profile import DiffusionProfile
+
+
+def save_random_checkpoint(
+    profile: DiffusionProfile, device: torch.device, folder: Path
+) -> dict[str, float]:
+    """Make random weights of the profile's model on `device`, and write them as a checkpoint.
+
+    Answers the seconds that making took, and the bytes made.
+    """
+    architecture = Architecture.read(profile.model)
+    began = time.perf_counter()
+    made = architecture.build(device)
+    settle(device)
+    seconds = time.perf_counter() - began
+    index: dict[str, list[str]] = {}
+    for name, module in made.modules.items():
+        entry = architecture.components[name]
+        index[name] = [entry["library"], entry["class"]]
+        saved: Any = module
+        saved.save_pretrained(folder / name)
+    for name, tokenizer in made.tokenizers.items():
+        index[name] = ["transformers", type(tokenizer).__name__]
+        tokenizer.save_pretrained(folder / name)
+    index["scheduler"] = ["diffusers", "FlowMatchEulerDiscreteScheduler"]
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    scheduler.parent.mkdir()
+    scheduler.write_text(json.dumps(dict(made.scheduler_config)), encoding="utf-8")
+    whole = {"_class_name": "ZImagePipeline", **index}
+    (folder / "model_index.json").write_text(json.dumps(whole), encoding="utf-8")
+    return {"seconds": seconds, "bytes": made.held_bytes}
+
+
+def load_timed(
+    profile: DiffusionProfile, device: torch.device, folder: Path
+) -> tuple[SharedComponents, dict[str, float]]:
+    """The checkpoint through the project's own loader; seconds with a page cache that is warm."""
+    model = profile.model.model_copy(
+        update={"source": str(folder), "revision": None, "device": device.type}
+    )
+    began = time.perf_counter()
+    components = SharedComponents.load(model)
+    settle(device)
+    seconds = time.perf_counter() - began
+    held = components.held_bytes
+    return components, {"seconds": seconds, "bytes": held, "gb_per_s": held / seconds / 1e9}
+
+
+def sleep_and_wake(components: SharedComponents) -> dict[str, float]:
+    """Move every weight to pinned host memory and back; seconds of each, and what was left.
+
+    On the CPU there is no bus: the times are those of two copies in memory.
+    """
+    device = components.device
+    tensors = list(components.tensors())
+    pinned = device.type == "cuda"
+    settle(device)
+    began = time.perf_counter()
+    host = [torch.empty_like(t, device="cpu", pin_memory=pinned) for t in tensors]
+    prepared = time.perf_counter()
+    for tensor, kept in zip(tensors, host, strict=True):
+        kept.copy_(tensor, non_blocking=True)
+    settle(device)
+    for tensor, kept in zip(tensors, host, strict=True):
+        tensor.data = kept
+    asleep = time.perf_counter()
+    left = allocated(device)
+    woken = time.perf_counter()
+    for tensor, kept in zip(tensors, host, strict=True):
+        tensor.data = kept.to(device, non_blocking=True, copy=True)
+    settle(device)
+    awake = time.perf_counter()
+    return {
+        "pin_s": prepared - began,
+        "sleep_s": asleep - prepared,
+        "wake_s": awake - woken,
+        "bytes": sum(t.nbytes for t in tensors),
+        "device_bytes_asleep": left,
+    }
+
+
+def settle(device: torch.device) -> None:
+    """Wait until the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def allocated(device: torch.device) -> int:
+    """Bytes of tensors on a CUDA device; 0 on the CPU, which does not say."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+@contextmanager
+def limited_to(device: torch.device, budget: int, context: int) -> Iterator[None]:
+    """The process's share of a CUDA device cut to `budget` bytes, `context` of them not torch's."""
+    if device.type != "cuda":
+        yield
+        return
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min((budget - context) / total, 1.0), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)

@@ -1,0 +1,241 @@
+"""What a plan is made from: the weights of a model, and what each phase takes beside them.
+
+The same phases run on meta tensors, where shapes alone are followed, and on a CUDA device.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from deployments.diffusion.architecture import Architecture
+from deployments.diffusion.components import ModelUnavailable, SharedComponents
+from deployments.diffusion.families import Family
+from deployments.diffusion.families.load import family_of, with_styles
+from deployments.diffusion.figures import Component, Demand, Figures, Line, Role, Weights
+from deployments.diffusion.gauge import CudaGauge, Gauge, ShapeGauge
+from deployments.diffusion.memory import MIB, MemoryPlan, plan
+from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.profile import DiffusionProfile, parse_size
+from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.errors import InvalidValue
+
+TILE_PIXELS = 512  # the side of a tile when the VAE is tiled
+CUDA_CONTEXT = 512 * MIB  # a CUDA context with the workspaces of cuBLAS and cuDNN
+
+
+def plan_for(profile: DiffusionProfile, budget: int, family: Family | None = None) -> MemoryPlan:
+    """The plan of a profile under `budget` bytes of device memory.
+
+    family: as loaded, to measure it where it is on a CUDA device; without it, or on another
+    device, everything is computed from configs. Raises NothingFits, ModelUnavailable.
+    """
+    figures = computed(profile) if family is None else measured(profile, family)
+    return plan(figures, demand_of(profile), budget)
+
+
+def computed(profile: DiffusionProfile) -> Figures:
+    """Figures of the profile's model from its configs alone. Raises ModelUnavailable."""
+    return _computed(profile, Architecture.read(profile.model))
+
+
+def measured(profile: DiffusionProfile, family: Family) -> Figures:
+    """Figures of a loaded model, its phases measured on its device if that is CUDA, else computed.
+
+    For the device thread, before the first request. Weights that a phase itself brings to the
+    device count as working memory there: measure before a residency does that.
+    """
+    components = family.components
+    shapes = _computed(profile, Architecture.of(components))
+    if components.device.type != "cuda":
+        return shapes
+    on_device = take_figures(profile, family, CudaGauge(components.device))
+    return replace(on_device, components=shapes.components, dropped=shapes.dropped)
+
+
+def demand_of(profile: DiffusionProfile) -> Demand:
+    """What the profile wants of the device."""
+    sizes = profile.sizes
+    width, height = parse_size(sizes.default)
+    return Demand(
+        size=sizes.default,
+        default_pixels=width * height,
+        pixels=min(sizes.max_pixels, sizes.max_side**2),
+        most_pixels=sizes.max_side**2,
+        tokens=profile.engine.token_budget,
+        n=profile.max_n,
+        guided=profile.guidance.max > 0,
+    )
+
+
+def take_figures(
+    profile: DiffusionProfile, family: Family, gauge: Gauge, dropped: int = 0
+) -> Figures:
+    """Weigh the components and run every phase under the gauge.
+
+    Pictures of the default size and of half its sides are drawn; between and beyond them memory
+    grows linearly. Whatever does not fit the device raises torch.OutOfMemoryError.
+    """
+    prompt, embedding, encode = _longest_prompt(profile, family, gauge)
+    width, height = parse_size(profile.sizes.default)
+    sizes = [(width, height), _on_grid(profile, width // 2, height // 2)]
+    areas = [width * height for width, height in sizes]
+    rows = [_row(family, prompt, embedding, size) for size in sizes]
+
+    def line(counts: Sequence[int], works: Sequence[Callable[[], object]]) -> Line:
+        return Line.over(counts, [gauge.run(work)[1] for work in works])
+
+    largest = _on_grid(profile, profile.sizes.max_side, profile.sizes.max_side)
+    longest = _row(family, prompt, embedding, largest)
+    decode = [partial(family.decode, row.latents) for row in rows]
+    pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
+    encode_picture = [partial(family.latents_of, picture) for picture in pictures]
+    tokens = [row.tokens for row in rows]
+    with tiled(family.components.modules["vae"]):
+        tiled_decode, tiled_picture = line(areas, decode), line(areas, encode_picture)
+    return Figures(
+        components=weigh(family.components),
+        encode=encode,
+        forward=line(tokens, [partial(family.velocity, [row]) for row in rows]),
+        decode=line(areas, decode),
+        tiled_decode=tiled_decode,
+        encode_picture=line(areas, encode_picture),
+        tiled_encode_picture=tiled_picture,
+        picture_tokens=Line.over([*areas, largest[0] * largest[1]], [*tokens, longest.tokens]),
+        kept=kept_bytes(profile, family, longest),
+        dropped=dropped,
+        basis=gauge.basis,
+    )
+
+
+def weigh(components: SharedComponents) -> tuple[Component, ...]:
+    """Bytes of every component in each storage."""
+    return tuple(
+        Component(name, _role(name), _weights(module), _fp8_weights(module))
+        for name, module in components.modules.items()
+    )
+
+
+def blocks_of(module: Any) -> list[torch.nn.Module]:
+    """The repeated blocks of a model, which may be streamed one by one."""
+    kinds = set(module._no_split_modules or ())
+    blocks: list[torch.nn.Module] = []
+    inside: set[int] = set()
+    for part in module.modules():  # outer ones come first
+        if id(part) not in inside and type(part).__name__ in kinds:
+            blocks.append(part)
+            inside |= {id(inner) for inner in part.modules()}
+    return blocks
+
+
+def bears_fp8(name: str, layer: torch.nn.Module) -> bool:
+    """Whether a layer of a block, by its name there, keeps its picture when stored in fp8.
+
+    The large matrices of attention and feed-forward do; modulation does not.
+    """
+    return isinstance(layer, torch.nn.Linear) and "modulation" not in name
+
+
+def kept_bytes(profile: DiffusionProfile, family: Family, row: Generation) -> dict[str, int]:
+    """What is held beside the weights in every phase; `row`: the largest picture's."""
+    engine = profile.engine
+    # Running rows of both priorities, and those that wait for their decode.
+    places = 3 * max(engine.max_running, profile.max_n)
+    latents = 3 * row.latents.nbytes  # with the source and the noise of inpainting
+    embeddings = row.embedding.nbytes * (2 if profile.guidance.max > 0 else 1)
+    kept = {
+        "embedding cache": engine.embedding_cache_bytes,
+        "requests on their way": places * (latents + embeddings),
+    }
+    if profile.styles:
+        kept["styles"] = _bytes(family.components.adapters)
+    return kept if profile.model.device == "cpu" else {**kept, "CUDA context": CUDA_CONTEXT}
+
+
+@contextmanager
+def tiled(vae: Any) -> Iterator[None]:
+    """The VAE in tiles of TILE_PIXELS, where a picture is larger than one; as before afterwards."""
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    before = (vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size)
+    vae.use_tiling = True
+    vae.tile_sample_min_size, vae.tile_latent_min_size = TILE_PIXELS, TILE_PIXELS // scale
+    try:
+        yield
+    finally:
+        vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size = before
+
+
+def _computed(profile: DiffusionProfile, architecture: Architecture) -> Figures:
+    components = architecture.build(torch.device("meta"))
+    whole = sum(_bytes(module) for module in components.modules.values())
+    at_hand = {name: style for name, style in profile.styles.items() if style.is_local}
+    family = with_styles(family_of(profile, components), at_hand)
+    kept = sum(_bytes(module) for module in components.modules.values())
+    return take_figures(profile, family, ShapeGauge(components.tensors()), whole - kept)
+
+
+def _on_grid(profile: DiffusionProfile, width: int, height: int) -> tuple[int, int]:
+    """The next smaller size that the profile's grid has."""
+    grid = profile.sizes.multiple
+    return max(width // grid, 1) * grid, max(height // grid, 1) * grid
+
+
+def _longest_prompt(
+    profile: DiffusionProfile, family: Family, gauge: Gauge
+) -> tuple[str, Embedding, int]:
+    """The longest prompt that is read, its embedding, and what encoding it takes."""
+    most = profile.engine.max_prompt_tokens
+    for words in range(most, 0, -1):
+        prompt = " ".join(["a"] * words)
+        with suppress(InvalidValue):
+            encoding, peak = gauge.run(partial(family.encode, prompt))
+            return prompt, encoding.embedding, peak
+    raise ModelUnavailable(f"engine.max_prompt_tokens: {most} hold no word")
+
+
+def _row(family: Family, prompt: str, embedding: Embedding, size: tuple[int, int]) -> Generation:
+    """A picture of pure noise before its first step."""
+    params = GenerationParams(prompt, *size, num_inference_steps=1, seed=0)
+    with torch.inference_mode():
+        (start,) = family.start(params, None)
+    return Generation(
+        request=Request("plan", params, None, Terms(), family.work(params)),
+        sigmas=start.sigmas,
+        latents=start.latents,
+        embedding=embedding,
+        negative=None,
+        source=start.source,
+        lengths=family.lengths(start, embedding, None),
+        batch_key=family.batch_key(start),
+    )
+
+
+def _role(name: str) -> Role:
+    if name.startswith("text_encoder"):
+        return "text_encoder"
+    return "vae" if name == "vae" else "denoiser"
+
+
+def _weights(module: torch.nn.Module) -> Weights:
+    blocks = [_bytes(block) for block in blocks_of(module)]
+    return Weights(_bytes(module), sum(blocks), max(blocks, default=0))
+
+
+def _fp8_weights(module: torch.nn.Module) -> Weights:
+    blocks, saved, cast = [], 0, 0
+    for block in blocks_of(module):
+        bearing = [x for name, x in block.named_modules() if bears_fp8(name, x)]
+        matrices = [x.weight for x in bearing if isinstance(x.weight, torch.Tensor)]
+        less = sum(m.nbytes - m.numel() for m in matrices)  # one byte a value is left
+        cast = max([cast, *(m.nbytes for m in matrices)])
+        blocks.append(_bytes(block) - less)
+        saved += less
+    return Weights(_bytes(module) - saved + cast, sum(blocks), max(blocks, default=0))
+
+
+def _bytes(module: torch.nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))

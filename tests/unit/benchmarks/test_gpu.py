@@ -1,0 +1,76 @@
+"""The benchmark's code on the CPU, on a model so small that it takes seconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu
+from benchmarks.rig import load_timed, save_random_checkpoint, sleep_and_wake
+from deployments.diffusion.measure import plan_for
+from deployments.diffusion.memory import NothingFits
+from deployments.diffusion.profile import DiffusionProfile
+from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> DiffusionProfile:
+    tiny = tiny_profile(save_tiny_checkpoint(tmp_path_factory.mktemp("tiny")))
+    sizes = tiny.sizes.model_copy(update={"default": "96x96"})
+    engine = tiny.engine.model_copy(update={"max_prompt_tokens": 64})
+    return tiny.model_copy(update={"sizes": sizes, "engine": engine})
+
+
+def test_what_a_run_tells(profile: DiffusionProfile) -> None:
+    result = gpu.run([(profile, 2**30)], CPU, compiled=False)
+
+    (case,) = json.loads(json.dumps(result))["cases"]
+    assert case["plan"]["basis"] == case["working_memory"]["basis"] == "computed"
+    assert case["plan"]["complete"]
+    assert {name: len(drawn) for name, drawn in case["requests"].items()} == {
+        "t2i": 4,
+        "i2i": 4,
+        "alternating": 6,
+    }
+    kinds = [drawn["steps_executed"] for drawn in case["requests"]["alternating"]]
+    assert kinds == [4, 3] * 3  # 4 steps at strength 0.6 run 3
+    assert [(b["size"], b["n"]) for b in case["batches"]] == [
+        ([side, side], n) for side in (64, 96) for n in range(1, 9)
+    ]
+    assert all(b["forwards"] == 4 for b in case["batches"])  # eight rows share each
+    assert all(b["step_ms"] > 0 and b["picture_ms"] < b["total_ms"] + 1 for b in case["batches"])
+    assert result["load"]["bytes"] == result["build"]["bytes"] > 0
+
+
+def test_a_model_that_needs_relief_is_planned_but_not_drawn_with(profile: DiffusionProfile) -> None:
+    with pytest.raises(NothingFits) as refused:
+        plan_for(profile, 1)
+
+    (case,) = gpu.run([(profile, refused.value.least)], CPU, compiled=False)["cases"]
+
+    assert case["plan"]["reliefs"]
+    assert case["skipped"]
+    assert "requests" not in case
+
+
+def test_weights_wake_as_they_slept(profile: DiffusionProfile, tmp_path: Path) -> None:
+    save_random_checkpoint(profile, CPU, tmp_path)
+    components, _ = load_timed(profile, CPU, tmp_path)
+    before = [tensor.clone() for tensor in components.tensors()]
+
+    told = sleep_and_wake(components)
+
+    assert told["bytes"] == sum(tensor.nbytes for tensor in before)
+    after = list(components.tensors())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_it_needs_no_ray() -> None:
+    code = "import sys, benchmarks.gpu; assert 'ray' not in sys.modules"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
