@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -163,7 +163,8 @@ class Told(ZImage):
         return super().latents_of(picture)
 
     def _vae_phase(self, phase: str) -> str:
-        return f"tiled_{phase}" if self._vae.use_tiling else phase
+        vae: Any = self.components.modules["vae"]
+        return f"tiled_{phase}" if vae.use_tiling else phase
 
 
 EACH = {
