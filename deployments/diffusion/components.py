@@ -69,6 +69,15 @@ class SharedComponents:
             yield from module.parameters()
             yield from module.buffers()
 
+    def to_host(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy in host memory, pinned for CUDA; on a CPU a copy too, so that all can be tested."""
+        pinned = self.device.type == "cuda"
+        return torch.empty_like(tensor, device="cpu", pin_memory=pinned).copy_(tensor)
+
+    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy on the device, in the order of its stream."""
+        return tensor.to(self.device, copy=True, non_blocking=True)
+
     @property
     def held_bytes(self) -> int:
         """Bytes of the weights, each storage counted once."""

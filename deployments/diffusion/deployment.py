@@ -14,8 +14,6 @@ from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.handover import Drawn, Fitted
 
-STALL_S = 120.0  # a device thread that was between two steps longer ago than this is stuck
-
 
 @serve.deployment
 class DiffusionDeployment:
@@ -88,11 +86,10 @@ class DiffusionDeployment:
 
         A model that cannot be loaded is no reason to restart; `state` names what is missing.
         """
-        if self._engine.crashed:
-            raise RuntimeError("the device thread has failed")
-        state = self._engine.state()
-        if state.phase == "ready" and state.beat_age_s > STALL_S:
-            raise RuntimeError(f"the device thread has not finished a step for {STALL_S:.0f} s")
+        fault = self._engine.fault()
+        if fault:
+            self._engine.give_up(fault)
+            raise RuntimeError(fault)
 
     def __del__(self) -> None:
         self._engine.close()

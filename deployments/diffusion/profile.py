@@ -29,6 +29,8 @@ class ModelSource(Strict):
     source: "embedded", a folder, or a hub id; a hub id needs a pinned `revision`.
     dtype: what the weights run in, whatever they are stored in.
     device: "auto" takes a CUDA device where there is one.
+    residency: "always" keeps the weights where the plan puts them; "sleep" moves all of them to
+    host memory after `sleep_after_s` seconds without work, and back for the next request.
     """
 
     source: str = Field(min_length=1)
@@ -36,6 +38,8 @@ class ModelSource(Strict):
     family: Literal["z-image"] = "z-image"
     dtype: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    residency: Literal["always", "sleep"] = "always"
+    sleep_after_s: float = Field(default=600.0, ge=0)
 
     @property
     def is_local(self) -> bool:
@@ -139,6 +143,9 @@ class EngineLimits(Strict):
     max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
     embeddings kept for the next request with the same prompt.
     threads: CPU threads of the device thread, when the device is the CPU.
+    load_retry_s: until a failed load is tried again; twice as long each time, 300 at most.
+    stall_s: that one encode, forward or decode may take before the device thread counts as stuck;
+    ten times the predicted time of the largest one, where that is more.
     """
 
     token_budget: int = Field(gt=0)
@@ -148,6 +155,8 @@ class EngineLimits(Strict):
     max_prompt_tokens: int = Field(default=512, gt=0)
     embedding_cache_bytes: int = Field(default=32 * 2**20, ge=0)
     threads: int = Field(default=1, gt=0)
+    load_retry_s: float = Field(default=5.0, gt=0, le=300)
+    stall_s: float = Field(default=60.0, ge=2)
 
 
 class DiffusionProfile(Strict):

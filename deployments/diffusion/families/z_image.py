@@ -5,7 +5,8 @@ a picture equals theirs to within rounding; what differs is that rows of any kin
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding
+from deployments.diffusion.families import Encoding, Uses
+from deployments.diffusion.families.tiling import tiles
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.request import Generation, Source, Start
 from deployments.errors import InvalidValue
@@ -28,6 +30,13 @@ TRAIN_TIMESTEPS = 1000
 
 class ZImage:
     """The family of Z-Image, Z-Image-Turbo and the embedded model."""
+
+    uses: ClassVar[Uses] = {
+        "encode": ("text_encoder",),
+        "start": ("vae",),
+        "forward": ("transformer",),
+        "decode": ("vae",),
+    }
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -135,10 +144,11 @@ class ZImage:
     def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         return self._scaled(self._vae.encode(self._pixels(picture)).latent_dist.mode())
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
         config = self._config
         scaled = latents.to(self.components.dtype) / config.scaling_factor + config.shift_factor
-        image = self._vae.decode(scaled, return_dict=False)[0][0]
+        with tiles(self._vae, scaled) if tiled else nullcontext():
+            image = self._vae.decode(scaled, return_dict=False)[0][0]
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         picture: NDArray[np.uint8] = (image * 255).round().astype(np.uint8)
         return picture
