@@ -31,24 +31,27 @@ class Budget(TorchDispatchMode):
         self.peaks: dict[Stage, int] = {}
         self._stage: Stage | None = None
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._at_most = 0  # the bytes of all in _live, the dead included: they go when it matters
 
     def count(self, tensor: torch.Tensor) -> None:
         """Count a tensor's storage from now on, until it is freed."""
         storage = tensor.untyped_storage()
         reference = StorageWeakRef(storage)
-        self._live[reference.cdata] = (reference, storage.nbytes())
+        if reference.cdata not in self._live:
+            self._live[reference.cdata] = (reference, storage.nbytes())
+            self._at_most += storage.nbytes()
 
     def spare(self, tensor: torch.Tensor) -> None:
         """Do not count it any more: it lies in host memory."""
-        del self._live[StorageWeakRef(tensor.untyped_storage()).cdata]
+        _, size = self._live.pop(StorageWeakRef(tensor.untyped_storage()).cdata)
+        self._at_most -= size
 
     @property
     def held(self) -> int:
         """Bytes that live now."""
-        for key, (reference, _) in list(self._live.items()):
-            if reference.expired():
-                del self._live[key]
-        return sum(size for _, size in self._live.values())
+        self._live = {key: one for key, one in self._live.items() if not one[0].expired()}
+        self._at_most = sum(size for _, size in self._live.values())
+        return self._at_most
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
@@ -68,16 +71,17 @@ class Budget(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         results = func(*args, **(kwargs or {}))
-        for result in tree_leaves(results):
-            if isinstance(result, torch.Tensor):
-                self.count(result)
+        leaves = [leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor)]
+        floats = [leaf for leaf in leaves if leaf.is_floating_point()]
+        for result in floats:  # tokens are made in host memory
+            self.count(result)
         stage = self._stage
-        if stage is not None:
-            held = self.held
-            limit = self.limits.get(stage)
-            if limit is not None and held > limit:
-                raise torch.OutOfMemoryError(f"{stage}: {held} bytes are more than {limit}")
-            self.peaks[stage] = max(held, self.peaks.get(stage, 0))
+        if stage is not None and floats:
+            limit, peak = self.limits.get(stage, 2**62), self.peaks.get(stage, 0)
+            if self._at_most > min(limit, peak):
+                self.peaks[stage] = max(self.held, peak)
+                if self.held > limit:
+                    raise torch.OutOfMemoryError(f"{stage}: more than {limit} bytes")
         return results
 
 

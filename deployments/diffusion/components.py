@@ -70,7 +70,7 @@ class SharedComponents:
             yield from module.buffers()
 
     def to_host(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A copy in host memory, pinned for CUDA; on a CPU a copy too, so that all can be tested."""
+        """A copy in host memory, pinned for CUDA; on a CPU one too, so that the two differ."""
         pinned = self.device.type == "cuda"
         return torch.empty_like(tensor, device="cpu", pin_memory=pinned).copy_(tensor)
 

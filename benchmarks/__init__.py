@@ -1,0 +1,1 @@
+"""What Signboard claims, measured by commands."""
