@@ -16,6 +16,7 @@ from rich.table import Table
 from configs import profile_names
 from serve import local
 from serve.demo import DemoFailed, Shot, Tour
+from serve.settings import load_profile
 
 console = Console()
 
@@ -33,6 +34,13 @@ def parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=8000, help="of the loopback address")
 
+    models = actions.add_parser("models", help="the models' files on this machine")
+    pull = models.add_subparsers(dest="models_action", required=True).add_parser(
+        "pull", help="fetch a profile's model from the hub, in the dtype that it runs in"
+    )
+    pull.add_argument("--profile", default="z-image-turbo-24gb", help="as of serve")
+    pull.add_argument("--into", type=Path, help="a folder (default: one that serve finds)")
+
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
     return command
@@ -44,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.action == "demo":
             return demo(options.out)
+        if options.action == "models":
+            return pull_model(options.profile, options.into)
         return serve(options.profile, options.port)
     except (local.StartFailed, DemoFailed) as error:
         console.print(f"[bold red]signboard:[/] {error}", highlight=False)
@@ -80,6 +90,23 @@ def demo(folder: Path) -> int:
             tour = Tour(running.url, folder, told)
             shots = tour.run()
         console.print(summary(shots, **tour.weights()))
+    return 0
+
+
+def pull_model(profile: str, into: Path | None) -> int:
+    """Fetch a profile's model."""
+    from deployments.diffusion import checkpoint  # torch: not for the other commands
+
+    source = load_profile(profile).model
+    folder = into or checkpoint.default_folder(source)
+    try:
+        checkpoint.pull(source, folder, lambda said: console.print(said, highlight=False))
+    except checkpoint.PullFailed as error:
+        console.print(f"[bold red]signboard:[/] {error}", highlight=False)
+        return 1
+    console.print(f"{source.source} is in {folder}", highlight=False)
+    if into:
+        console.print(f"serve it from a profile with model.source: {folder.resolve()}")
     return 0
 
 

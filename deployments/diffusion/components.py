@@ -11,6 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 from transformers import PreTrainedTokenizerBase
 
+from deployments.diffusion.checkpoint import pulled
 from deployments.diffusion.profile import ModelSource
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -44,7 +45,8 @@ class SharedComponents:
             _require_checkpoint(Path(source.location))
         device = pick_device(source.device)
         dtype = DTYPES[source.dtype]
-        location = {"pretrained_model_name_or_path": source.location, "revision": source.revision}
+        place = str(pulled(source) or source.location)
+        location = {"pretrained_model_name_or_path": place, "revision": source.revision}
         try:
             index = DiffusionPipeline.load_config(**location)
             loaded: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.requests import KINDS, image_to_image, inpaint, text_to_image
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 KB = 1000
 Asked = tuple[GenerationParams, Fitted | None]
 
@@ -170,8 +170,7 @@ def test_what_does_not_fit_is_refused_and_harms_nobody(
 def test_neighbours_of_a_refused_row_are_drawn(small: Small) -> None:
     large, tiny = text_to_image(width=192, height=192), text_to_image(seed=3)
     twin = small.draw(*tiny).pictures
-    small.engine._placement.text_encoder_out()
-    small.budget.limits = {"forward": 900 * KB}  # with everything else moved out: not for 192x192
+    small.budget.limits = {"forward": 2900 * KB}  # too little for 192x192, even alone
     futures = {name: small.engine.submit(name, *a) for name, a in (("large", large), ("a", tiny))}
     assert small.draw(*tiny).pictures.shape == twin.shape
     with pytest.raises(OutOfMemory):

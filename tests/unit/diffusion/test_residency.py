@@ -25,7 +25,7 @@ from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.requests import KINDS, image_to_image, text_to_image
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 
 
 def draw(engine: Engine) -> list[np.ndarray]:
