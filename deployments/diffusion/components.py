@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.checkpoint import pulled
+from deployments.diffusion.mapped import load_mapped
 from deployments.diffusion.profile import ModelSource
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -55,7 +57,7 @@ class SharedComponents:
                     continue
                 library, class_name = entry
                 loaded[name] = _load(name, library, class_name, location, device, dtype)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(f"{source.source}: {error}") from error
         return cls(
             modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
@@ -158,6 +160,10 @@ def _load(
         return kind.load_config(**where)
     if name.startswith("tokenizer"):
         return kind.from_pretrained(**where)
+    folder = Path(location["pretrained_model_name_or_path"]) / name
+    module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
+    if module is not None:
+        return module.eval().requires_grad_(False)
     # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
     dtype_name = "dtype" if library == "transformers" else "torch_dtype"
     module = kind.from_pretrained(

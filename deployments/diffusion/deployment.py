@@ -1,7 +1,7 @@
 """The diffusion room as a Ray Serve deployment: an async face for the engine, nothing more."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from ray.serve.metrics import Counter, Gauge
 
 from deployments.diffusion.engine import NO_HURRY, Engine
 from deployments.diffusion.events import Event
+from deployments.diffusion.families import Family
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.params import GenerationParams, Terms
@@ -42,9 +43,13 @@ class Meter:
 class DiffusionDeployment:
     """One engine on one device. Loading goes on beside the replica's life: `state` tells."""
 
-    def __init__(self, profile: DiffusionProfile) -> None:
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        load: Callable[[DiffusionProfile], Family] = load_family,
+    ) -> None:
         self._profile = profile
-        self._engine = Engine(profile, lambda: load_family(profile))
+        self._engine = Engine(profile, lambda: load(profile))
         self._meters = [(metric, Meter(metric)) for metric in METRICS]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
