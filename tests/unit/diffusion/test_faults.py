@@ -77,7 +77,8 @@ def test_a_stuck_thread(fragile: Engine) -> None:
     futures = [fragile.submit(f"{i}", *text_to_image(prompt="dog")) for i in range(3)]
     wait_until(fragile.fault, DEADLINE_S)
     fault = fragile.fault()
-    assert fault == "the device thread is stuck: it has finished nothing for 2 s"
+    assert fault is not None
+    assert "stuck: it has finished nothing for" in fault
     fragile.give_up(fault)
     for future in futures:
         with pytest.raises(NotReady):
