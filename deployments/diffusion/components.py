@@ -2,7 +2,7 @@
 
 import gc
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ class SharedComponents:
     dtype: torch.dtype
 
     @classmethod
-    def load(cls, source: ModelSource) -> "SharedComponents":
-        """Load every component or none.
+    def load(cls, source: ModelSource, on_host: Collection[str] = ()) -> "SharedComponents":
+        """Load every component or none; those named by `on_host` stay in host memory for now.
 
         Raises ModelUnavailable when the folder, a file of it, or the device is missing.
         """
@@ -56,7 +56,8 @@ class SharedComponents:
                 if name.startswith("_") or not isinstance(entry, list):
                     continue
                 library, class_name = entry
-                loaded[name] = _load(name, library, class_name, location, device, dtype)
+                lies = torch.device("cpu") if name in on_host else device
+                loaded[name] = _load(name, library, class_name, location, lies, dtype)
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(f"{source.source}: {error}") from error
         return cls(

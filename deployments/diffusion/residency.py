@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from deployments.diffusion.components import SharedComponents, unique_storages
-from deployments.diffusion.families import Family, Stage
+from deployments.diffusion.families import Family, Stage, Uses
 
 Residency = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
@@ -187,6 +187,14 @@ class Placement:
             for name, layer in block.named_modules():
                 if type(layer) is torch.nn.Linear and not SENSITIVE.search(name):
                     _shrink(layer)
+
+
+def loaded_on_host(uses: Uses, residency: Residency) -> tuple[str, ...]:
+    """The components to load into host memory, since not all of them would fit the device."""
+    reached = RESIDENCIES.index(residency)
+    encoders = uses["encode"] if reached >= RESIDENCIES.index("text_encoder_on_host") else ()
+    denoiser = uses["forward"] if reached >= RESIDENCIES.index("fp8_storage") else ()
+    return (*encoders, *denoiser)
 
 
 def release_cache(device: torch.device) -> None:

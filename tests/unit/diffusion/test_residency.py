@@ -18,7 +18,7 @@ from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.params import Terms
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.request import Generation, Request
-from deployments.diffusion.residency import RESIDENCIES, Placement, Residency
+from deployments.diffusion.residency import RESIDENCIES, Placement, Residency, loaded_on_host
 from tests.budget import Budget, OnSmallDevice
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -134,6 +134,12 @@ def test_it_sleeps_when_idle_and_wakes_for_a_request(checkpoint: Path) -> None:
     wait_until(lambda: engine.state().phase == "sleeping", DEADLINE_S)
     assert budget.held < 0.05 * state.held_bytes
     engine.close()
+
+
+def test_what_will_not_stay_on_the_device_is_loaded_beside_it() -> None:
+    assert loaded_on_host(ZImage.uses, "tiled_decode") == ()
+    assert loaded_on_host(ZImage.uses, "text_encoder_on_host") == ("text_encoder",)
+    assert loaded_on_host(ZImage.uses, "streamed_blocks") == ("text_encoder", "transformer")
 
 
 def test_unloading_frees_everything(checkpoint: Path, make: Callable[[], Engine]) -> None:
