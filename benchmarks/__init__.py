@@ -1,1 +1,1 @@
-"""What the project takes: memory, time, load. Measured with its own parts, without Ray."""
+"""What Signboard claims, measured by commands."""

@@ -127,7 +127,7 @@ def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, A
     }
     if made.reliefs:
         return {**case, "skipped": f"{made.residency}: only resident models are drawn with here"}
-    engine = Engine(_under(profile, made), lambda: family)
+    engine = Engine(_under(profile, made), lambda _: family, reliefs=())
     try:
         _wait_until_ready(engine)
         draw = _Draws(engine, family.components.device)

@@ -26,6 +26,7 @@ class Drawn:
 
     pictures: uint8 (n, H, W, 3). seeds: one a picture. timings_ms: wall milliseconds by stage
     (queue, encode, start, steps, decode). steps_executed: forwards that each picture took.
+    recovery: what had to be done where memory did not suffice, by its rungs' names.
     """
 
     id: str
@@ -34,3 +35,4 @@ class Drawn:
     steps_executed: int
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    recovery: tuple[str, ...] = ()

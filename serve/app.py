@@ -4,6 +4,7 @@ import ray
 from ray.serve import Application, Deployment
 
 from deployments.diffusion.deployment import DiffusionDeployment
+from deployments.diffusion.families.load import LoadFamily, load_family
 from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
@@ -16,9 +17,16 @@ DIFFUSION_CPUS = 0.5  # with the others' shares, all of the application schedule
 
 def build(args: AppArgs) -> Application:
     """Bind the three deployments for the profile that `args` names."""
+    return bind(args, load_family)
+
+
+def bind(args: AppArgs, load: LoadFamily) -> Application:
+    """The same, with the family that `load` makes of the profile."""
     profile = load_profile(args.profile)
     options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
-    diffusion = deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile)
+    diffusion = (
+        deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile, load)
+    )
     limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
         profile.sizes.recommended_pixels, limits, args.library, args.library_bytes

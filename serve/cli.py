@@ -17,6 +17,7 @@ from configs import profile_names
 from deployments.diffusion.profile import parse_bytes
 from serve import local
 from serve.demo import DemoFailed, Shot, Tour
+from serve.settings import load_profile
 
 console = Console()
 
@@ -37,6 +38,13 @@ def parser() -> argparse.ArgumentParser:
         "--library",
         help="folder or URL where pictures are kept (default: only until it stops)",
     )
+
+    models = actions.add_parser("models", help="the models' files on this machine")
+    pull = models.add_subparsers(dest="models_action", required=True).add_parser(
+        "pull", help="fetch a profile's model from the hub, in the dtype that it runs in"
+    )
+    pull.add_argument("--profile", default="z-image-turbo-24gb", help="as of serve")
+    pull.add_argument("--into", type=Path, help="a folder (default: one that serve finds)")
 
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
@@ -72,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return demo(options.out)
         if options.action == "plan":
             return plan(options.profile, options.budget)
+        if options.action == "models":
+            return pull_model(options.profile, options.into)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         return failed(error)
@@ -127,6 +137,22 @@ def demo(folder: Path) -> int:
             tour = Tour(running.url, folder, told)
             shots = tour.run()
         console.print(summary(shots, **tour.weights()))
+    return 0
+
+
+def pull_model(profile: str, into: Path | None) -> int:
+    """Fetch a profile's model."""
+    from deployments.diffusion import checkpoint  # torch: not for the other commands
+
+    source = load_profile(profile).model
+    folder = into or checkpoint.default_folder(source)
+    try:
+        checkpoint.pull(source, folder, lambda said: console.print(said, highlight=False))
+    except checkpoint.PullFailed as error:
+        return failed(error)
+    console.print(f"{source.source} is in {folder}", highlight=False)
+    if into:
+        console.print(f"serve it from a profile with model.source: {folder.resolve()}")
     return 0
 
 

@@ -1,12 +1,14 @@
 """What the callers' threads and the device thread share: the queue, the requests, the phase.
 
 One lock guards it all and is never held while the model runs. Only the device thread takes requests
-out of the queue and resolves their futures; callers submit, cancel and read.
+out of the queue and resolves their futures; callers submit, cancel and read. When that thread is
+dead or stuck, whoever finds it so gives up in its place.
 """
 
 import logging
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 
 from deployments.diffusion.cost import CostModel, Work
 from deployments.diffusion.events import Progress
@@ -14,7 +16,7 @@ from deployments.diffusion.params import Priority
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import Generation, Request
 from deployments.diffusion.scheduler import StepScheduler
-from deployments.diffusion.state import Phase, Queue
+from deployments.diffusion.state import SERVING, Phase, Queue
 from deployments.errors import InvalidValue, NotReady, Overloaded
 from deployments.handover import Drawn
 
@@ -31,25 +33,25 @@ class Admission:
         self._lock = threading.Condition()
         self._scheduler: StepScheduler[Request, Generation] = StepScheduler(profile.engine)
         self._requests: dict[str, Request] = {}
+        self._most_tokens: int | None = None
         self._phase: Phase = "loading"
         self._reason: str | None = None
 
     # Any thread ------------------------------------------------------------------------------
 
     def require_ready(self) -> None:
-        """Raise NotReady, saying what is missing, outside the ready phase."""
+        """Raise NotReady, saying what is missing, where no request is taken."""
         with self._lock:
-            if self._phase != "ready":
-                reason = f": {self._reason}" if self._reason else ""
-                raise NotReady(f"The model is {self._phase}{reason}.", None, f"model_{self._phase}")
+            self._require_serving()
 
     def submit(self, request: Request) -> Future[Drawn]:
         """Queue the request.
 
-        Raises Overloaded when it finds no place now or would be late, InvalidValue when it could
-        never find one.
+        Raises NotReady where no request is taken, Overloaded when it finds no place now or would be
+        late, InvalidValue when it could never find one.
         """
         with self._lock:
+            self._require_serving()
             if request.id in self._requests:
                 raise ValueError(f"request {request.id} is already on its way")
             if request.rows > self._scheduler.capacity:
@@ -84,8 +86,14 @@ class Admission:
     def retune(self, limits: EngineLimits) -> None:
         """Change the bounds and the budget; what is let in already stays."""
         with self._lock:
-            self._scheduler.limits = limits
+            self._scheduler.limits = self._within_memory(limits)
             self._lock.notify()
+
+    def limit_forwards(self, tokens: int) -> None:
+        """What the device's memory allows a forward, now and after every change."""
+        with self._lock:
+            self._most_tokens = tokens
+            self._scheduler.limits = self._within_memory(self._scheduler.limits)
 
     def enter(self, phase: Phase, reason: str | None = None) -> None:
         """Begin a phase of the engine's life; draining is the last."""
@@ -94,6 +102,17 @@ class Admission:
                 self._phase, self._reason = phase, reason
             self._lock.notify()
         log.info("engine %s%s", phase, f": {reason}" if reason else "")
+
+    def give_up(self, reason: str) -> None:
+        """Fail everything on its way, since the device thread will not; take nothing any more."""
+        with self._lock:
+            self._phase, self._reason = "failed", reason
+            given_up = list(self._requests.values())
+            self._requests.clear()
+            self._lock.notify()
+        for request in given_up:
+            with suppress(InvalidStateError):  # the thread may have come back this very moment
+                request.future.set_exception(NotReady("The engine has failed.", None, "stopped"))
 
     def queue(self) -> Queue:
         """A snapshot of the phase and the queue."""
@@ -115,9 +134,14 @@ class Admission:
     def serving(self) -> bool:
         """Wait for work, a while at most; False once the engine is to end."""
         with self._lock:
-            if not self._requests and self._phase == "ready":
+            if not self._requests and self._phase in SERVING:
                 self._lock.wait(IDLE_BEAT_S)
-            return self._phase == "ready"
+            return self._phase in SERVING
+
+    def pause(self, seconds: float) -> bool:
+        """Wait that long; False as soon as the engine is to end."""
+        with self._lock:
+            return not self._lock.wait_for(lambda: self._phase == "draining", seconds)
 
     def requests(self) -> list[Request]:
         """Everything on its way."""
@@ -177,6 +201,16 @@ class Admission:
         request.generations.clear()  # request and rows refer to each other: free the tensors now
 
     # Under the lock --------------------------------------------------------------------------
+
+    def _within_memory(self, limits: EngineLimits) -> EngineLimits:
+        if self._most_tokens is None or limits.token_budget <= self._most_tokens:
+            return limits
+        return limits.model_copy(update={"token_budget": self._most_tokens})
+
+    def _require_serving(self) -> None:
+        if self._phase not in SERVING:
+            reason = f": {self._reason}" if self._reason else ""
+            raise NotReady(f"The model is {self._phase}{reason}.", None, f"model_{self._phase}")
 
     def _require_in_time(self, request: Request) -> None:
         deadline_s = request.terms.deadline_s

@@ -2,16 +2,19 @@
 
 import gc
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.adapters import Adapters
+from deployments.diffusion.checkpoint import pulled
+from deployments.diffusion.mapped import load_mapped
 from deployments.diffusion.profile import ModelSource
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -40,8 +43,8 @@ class SharedComponents:
     adapters: Adapters = field(default_factory=Adapters)
 
     @classmethod
-    def load(cls, source: ModelSource) -> "SharedComponents":
-        """Load every component or none.
+    def load(cls, source: ModelSource, on_host: Collection[str] = ()) -> "SharedComponents":
+        """Load every component or none; those named by `on_host` stay in host memory for now.
 
         Raises ModelUnavailable when the folder, a file of it, or the device is missing.
         """
@@ -49,7 +52,8 @@ class SharedComponents:
             _require_checkpoint(Path(source.location))
         device = pick_device(source.device)
         dtype = DTYPES[source.dtype]
-        location = {"pretrained_model_name_or_path": source.location, "revision": source.revision}
+        place = str(pulled(source) or source.location)
+        location = {"pretrained_model_name_or_path": place, "revision": source.revision}
         try:
             index = DiffusionPipeline.load_config(**location)
             loaded: dict[str, Any] = {}
@@ -57,9 +61,11 @@ class SharedComponents:
                 if name.startswith("_") or not isinstance(entry, list):
                     continue
                 library, class_name = entry
-                if library is not None:  # [null, null] marks an optional part that is not there
-                    loaded[name] = _load(name, library, class_name, location, device, dtype)
-        except (OSError, ValueError) as error:
+                if library is None:  # [null, null] marks an optional part that is not there
+                    continue
+                lies = torch.device("cpu") if name in on_host else device
+                loaded[name] = _load(name, library, class_name, location, lies, dtype)
+        except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(f"{source.source}: {error}") from error
         return cls(
             modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
@@ -79,6 +85,15 @@ class SharedComponents:
         for module in (*self.modules.values(), self.adapters):
             yield from module.parameters()
             yield from module.buffers()
+
+    def to_host(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy in host memory, pinned for CUDA; on a CPU one too, so that the two differ."""
+        pinned = self.device.type == "cuda"
+        return torch.empty_like(tensor, device="cpu", pin_memory=pinned).copy_(tensor)
+
+    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy on the device, in the order of its stream."""
+        return tensor.to(self.device, copy=True, non_blocking=True)
 
     @property
     def held_bytes(self) -> int:
@@ -158,6 +173,10 @@ def _load(
         return kind.load_config(**where)
     if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
         return kind.from_pretrained(**where)
+    folder = Path(location["pretrained_model_name_or_path"]) / name
+    module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
+    if module is not None:
+        return module.eval().requires_grad_(False)
     # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
     dtype_name = "dtype" if library == "transformers" else "torch_dtype"
     module = kind.from_pretrained(

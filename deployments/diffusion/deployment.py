@@ -3,27 +3,54 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ray import serve
+from ray.serve.metrics import Counter, Gauge
 
 from deployments.diffusion.engine import NO_HURRY, Engine
 from deployments.diffusion.events import Event
-from deployments.diffusion.families.load import load_family
+from deployments.diffusion.families.load import LoadFamily, load_family
+from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.handover import Drawn, Fitted
 
-STALL_S = 120.0  # a device thread that was between two steps longer ago than this is stuck
+
+class Meter:
+    """One metric as Ray exports it, under the name ray_<name>."""
+
+    def __init__(self, metric: Metric) -> None:
+        keys = (metric.by,) if metric.by else None
+        kind = Counter if metric.kind == "counter" else Gauge
+        self._meter = kind(metric.name, description=metric.help, tag_keys=keys)
+        self._by = metric.by
+        self._before: dict[str | None, float] = {}
+
+    def report(self, values: dict[str | None, float]) -> None:
+        """Tell the values; of a counter, what was added since the last time."""
+        for tag, value in values.items():
+            tags = {self._by: tag} if self._by and tag else {}
+            if isinstance(self._meter, Gauge):
+                self._meter.set(value, tags)
+            elif value > self._before.get(tag, 0):
+                self._meter.inc(value - self._before.get(tag, 0), tags)
+            self._before[tag] = value
 
 
 @serve.deployment
 class DiffusionDeployment:
     """One engine on one device. Loading goes on beside the replica's life: `state` tells."""
 
-    def __init__(self, profile: DiffusionProfile) -> None:
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        load: LoadFamily = load_family,
+    ) -> None:
         self._profile = profile
-        self._engine = Engine(profile, lambda: load_family(profile))
+        self._engine = Engine(profile, partial(load, profile))
+        self._meters = [(metric, Meter(metric)) for metric in METRICS]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Change the engine's limits in place; keys are EngineLimits' own, others are refused."""
@@ -86,13 +113,16 @@ class DiffusionDeployment:
     async def check_health(self) -> None:
         """Raise when only a new replica can help: the device thread crashed or is stuck.
 
-        A model that cannot be loaded is no reason to restart; `state` names what is missing.
+        A model that cannot be loaded is no reason to restart; `state` names what is missing. What
+        is measured is reported here, once in a health check's period.
         """
-        if self._engine.crashed:
-            raise RuntimeError("the device thread has failed")
-        state = self._engine.state()
-        if state.phase == "ready" and state.beat_age_s > STALL_S:
-            raise RuntimeError(f"the device thread has not finished a step for {STALL_S:.0f} s")
+        state = await self.state()
+        for metric, meter in self._meters:
+            meter.report(metric.values(state))
+        fault = self._engine.fault()
+        if fault:
+            self._engine.give_up(fault)
+            raise RuntimeError(fault)
 
     def __del__(self) -> None:
         self._engine.close()

@@ -7,42 +7,64 @@ One thread (`device`) runs the model and owns every Generation; what it shares w
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.admission import Admission
-from deployments.diffusion.components import ModelUnavailable
+from deployments.diffusion.cost import Work
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.events import Preview, Sink
 from deployments.diffusion.families import Family
+from deployments.diffusion.loading import load_until_ready
+from deployments.diffusion.measure import start_plan
+from deployments.diffusion.memory import Residency
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
+from deployments.diffusion.recovery import (
+    Recovery,
+    attempt,
+    is_out_of_memory,
+    tokens,
+    without_frames,
+)
 from deployments.diffusion.request import Embedding, Generation, Request
-from deployments.diffusion.state import EngineState, Gauges
+from deployments.diffusion.residency import Placement
+from deployments.diffusion.state import SERVING, EngineState, Gauges
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 from deployments.handover import Drawn, Fitted
 
 log = logging.getLogger(__name__)
 
 NO_HURRY = Terms()
+STALL_FACTOR = 10  # a piece of work that takes so many times what was predicted is stuck
 
 
 class Engine:
-    """The only owner of the device.
+    """The only owner of the device."""
 
-    crashed: the device thread met an error of its own, which only a new engine mends.
-    """
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        load: Callable[[Collection[Residency]], Family],
+        reliefs: Collection[Residency] | None = None,
+    ) -> None:
+        """Begin to load. reliefs: where the weights are to lie; None lets the memory plan say.
 
-    def __init__(self, profile: DiffusionProfile, load: Callable[[], Family]) -> None:
+        load: reads the weights, and is told the reliefs, so that it need not bring to the device
+        what will not stay there.
+        """
         self.profile = profile
-        self.crashed = False
         self._load = load
+        self._reliefs = reliefs
+        self._crash: str | None = None
+        self._ladder: Recovery | None = None
         self._family: Family | None = None
         self._admission = Admission(profile)
         self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
@@ -90,6 +112,27 @@ class Engine:
             **self._gauges.read(),
         )
 
+    def fault(self) -> str | None:
+        """Why only a new engine can help: the device thread has failed, ended, or is stuck.
+
+        A model that cannot be loaded is no reason: loading is tried again.
+        """
+        phase = self._admission.queue().phase
+        if self._crash:
+            return f"the device thread has failed ({self._crash}); see its log"
+        if phase != "draining" and not self._thread.is_alive():
+            return "the device thread has ended"
+        largest = Work(self.profile.engine.token_budget, self.profile.sizes.max_pixels)
+        predicted_s = STALL_FACTOR * self._admission.cost.seconds(largest)
+        limit_s = max(self.profile.engine.stall_s, predicted_s)
+        if phase in SERVING and self._gauges.beat_age_s > limit_s:
+            return f"the device thread is stuck: it has finished nothing for {limit_s:.0f} s"
+        return None
+
+    def give_up(self, reason: str) -> None:
+        """Fail what is on its way, so that nobody waits for a thread that does not answer."""
+        self._admission.give_up(reason)
+
     def held_twice_bytes(self) -> int:
         """Bytes of live tensors that repeat a weight; an audit, slow."""
         return 0 if self._family is None else self._family.components.held_twice_bytes()
@@ -105,25 +148,38 @@ class Engine:
         torch.set_num_threads(self.profile.engine.threads)  # per thread: OpenMP's own setting
         with torch.inference_mode():
             try:
-                self._start()
+                retry_s = self.profile.engine.load_retry_s
+                load_until_ready(self._start, self._discard, self._admission, retry_s)
                 while self._admission.serving():
                     self._border()
-            except ModelUnavailable as error:
-                self._admission.enter("failed", str(error))
-            except Exception:
+            except BaseException as error:
                 log.exception("the device thread failed")
-                self.crashed = True
+                self._crash = type(error).__name__
                 self._admission.enter("failed", "internal error of the engine; see its log")
             finally:
                 for request in self._admission.requests():
                     self._fail(request, NotReady("The engine has stopped.", None, "stopped"))
 
+    def _discard(self) -> None:
+        """Forget what a load left that did not end in a ready model."""
+        self._gauges.loads_failed += 1
+        self._gauges.release()
+        self._encodings = EncodingCache(self.profile.engine.embedding_cache_bytes)
+        self._family = self._ladder = None
+
     def _start(self) -> None:
-        self._family = self._load()
-        self._gauges.hold(self._family.components)
+        plan = start_plan(self.profile) if self._reliefs is None else None
+        reliefs = plan.reliefs if plan else self._reliefs or ()
+        family = self._family = self._load(reliefs)
+        self._ladder = Recovery(Placement(family), self.profile.sizes)
+        self._placement.apply(reliefs)
+        self._gauges.hold(family.components, self._recovery, plan)
+        if plan:
+            self._admission.limit_forwards(plan.token_budget)
         self._admission.enter("warming")
         self._warm_up()
-        self._projection = LatentProjection(self._family.latents_of)
+        self._projection = LatentProjection(family.latents_of)
+        self._idle_since = time.monotonic()
         self._admission.enter("ready")
 
     def _warm_up(self) -> None:
@@ -134,9 +190,10 @@ class Engine:
         for calibrating in (False, True):  # the first pass pays for kernels and allocations
             (row,) = self._rows(request)
             began = time.perf_counter()
-            (velocity,) = self._loaded.velocity([row])
+            forward = partial(self._loaded.velocity, [row])
+            (velocity,) = self._recovery.run("forward", request, forward)
             stepped = time.perf_counter()
-            self._loaded.decode(row.latents + velocity)
+            self._decoded(request, row.latents + velocity)
             if calibrating:
                 self._admission.cost.observe_step(row.tokens, stepped - began)
                 self._admission.cost.observe_decode(width * height, time.perf_counter() - stepped)
@@ -144,11 +201,40 @@ class Engine:
     def _border(self) -> None:
         """Between two steps: everything that may change does so here."""
         self._drop_unwanted()
-        self._admit()
-        self._step()
-        self._tell()
-        self._decode()
+        for stage in (self._admit, self._step, self._tell, self._decode):
+            if self._awake():
+                stage()
         self._gauges.beat()
+
+    def _awake(self) -> bool:
+        """Whether the weights are where they belong: a request brings them back, idling does not.
+
+        Without the memory to bring them back, what is on its way fails.
+        """
+        if not self._admission.requests():
+            self._rest()
+            return not self._placement.asleep
+        self._idle_since = time.monotonic()
+        if not self._placement.asleep:
+            return True
+        error = attempt(self._placement.wake)
+        if error is None:
+            self._admission.enter("ready")
+            return True
+        if not is_out_of_memory(error):
+            raise error
+        for request in self._admission.requests():
+            message = "The device has no room for the sleeping model now; try again later."
+            self._fail(request, NotReady(message, None, "no_room_to_wake"))
+        return False
+
+    def _rest(self) -> None:
+        """Sleep after an idle while, if the profile says so."""
+        model = self.profile.model
+        idle = time.monotonic() - self._idle_since >= model.sleep_after_s
+        if model.residency == "sleep" and idle and not self._placement.asleep:
+            self._placement.sleep()
+            self._admission.enter("sleeping")
 
     def _drop_unwanted(self) -> None:
         """Drop what nobody waits for any more: the cancelled and the overdue."""
@@ -170,6 +256,7 @@ class Engine:
                 self._fail(request, error)
             else:
                 self._admission.run(request.generations)
+            self._gauges.beat()
 
     def _rows(self, request: Request) -> list[Generation]:
         params, family = request.params, self._loaded
@@ -180,7 +267,8 @@ class Engine:
         guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
-        starts = family.start(params, request.given)
+        begin = partial(family.start, params, request.given)
+        starts = self._recovery.run("start", request, begin)
         if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
             request.warn(
                 f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
@@ -205,37 +293,42 @@ class Engine:
     def _encode(self, request: Request, prompt: str) -> Embedding:
         encoding = self._encodings.get(prompt)
         if encoding is None:
-            encoding = self._loaded.encode(prompt)
+            encode = partial(self._loaded.encode, prompt)
+            encoding = self._recovery.run("encode", request, encode)
             self._encodings.put(prompt, encoding)
         request.warn(*encoding.warnings)
         return encoding.embedding
 
     def _step(self) -> None:
         rows = self._admission.next_batch()
-        if not rows:
-            return
-        error = self._euler(rows)
-        if error and len(rows) > 1:  # one row's fault is not its neighbours': each alone
-            for row in rows:
-                alone = self._euler([row])
-                if alone:
-                    self._fail(row.request, alone)
-        elif error:
-            self._fail(rows[0].request, error)
+        for part in self._recovery.parts(rows):
+            self._step_part(part)
         for row in rows:
             if row.denoised and not row.request.future.done():
                 self._admission.to_decoder(row)
                 if row.request.denoised:
                     row.request.lap("steps")
 
-    def _euler(self, rows: list[Generation]) -> Exception | None:
+    def _step_part(self, rows: list[Generation]) -> None:
+        """Step the rows together, or in smaller parts: one row's fault is not its neighbours'."""
+        step = partial(self._euler, rows)
+        if len(rows) == 1:
+            error = attempt(partial(self._recovery.run, "forward", rows[0].request, step))
+            if error:
+                self._fail(rows[0].request, error)
+            return
+        error = attempt(step)
+        if error is None:
+            return
+        log.warning("a forward of %d rows failed: %r", len(rows), error)
+        short = is_out_of_memory(error)
+        for part in self._recovery.halve(rows) if short else [[row] for row in rows]:
+            self._step_part(part)
+
+    def _euler(self, rows: list[Generation]) -> None:
         """One forward and one Euler step of every row; if the forward raises, no row has moved."""
         began = time.perf_counter()
-        try:
-            velocities = self._loaded.velocity(rows)
-        except Exception as error:
-            log.exception("a forward of %d rows failed", len(rows))
-            return _without_frames(error)
+        velocities = self._loaded.velocity(rows)
         for row, velocity in zip(rows, velocities, strict=True):
             try:
                 self._advance(row, velocity)
@@ -243,8 +336,8 @@ class Engine:
                 self._fail(row.request, error)
         seconds = time.perf_counter() - began
         self._gauges.stepped(rows, seconds)
-        self._admission.cost.observe_step(max(r.tokens for r in rows) * len(rows), seconds)
-        return None
+        self._admission.cost.observe_step(tokens(rows), seconds)
+        self._gauges.beat()
 
     def _advance(self, row: Generation, velocity: torch.Tensor) -> None:
         """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
@@ -262,7 +355,9 @@ class Engine:
             last = request.told
             if last is None or (progress.step, progress.position) != (last.step, last.position):
                 request.told = progress
-                request.sink(progress)
+                error = attempt(partial(request.sink, progress))
+                if error:
+                    self._fail(request, error)
 
     def _preview(self, row: Generation, velocity: torch.Tensor) -> None:
         """Show where the step leads: x - sigma * dx/dsigma, the picture without its noise."""
@@ -281,15 +376,24 @@ class Engine:
                 continue
             began = time.perf_counter()
             try:
-                row.picture = paste_back(self._loaded.decode(row.latents), request.given)
+                row.picture = paste_back(self._decoded(request, row.latents), request.given)
             except Exception as error:
                 self._fail(request, error)
                 continue
+            self._gauges.beat()
             pixels = request.params.width * request.params.height
             self._admission.cost.observe_decode(pixels, time.perf_counter() - began)
             if request.drawn:
                 request.lap("decode")
                 self._deliver(request)
+
+    def _decoded(self, request: Request, latents: torch.Tensor) -> NDArray[np.uint8]:
+        """The picture of final latents, which stay as they are until it is there."""
+        whole = partial(self._loaded.decode, latents)
+        tiled = partial(self._loaded.decode, latents, tiled=True)
+        if self._placement.tiled:
+            return self._recovery.run("decode", request, tiled)
+        return self._recovery.run("decode", request, whole, tiled)
 
     def _deliver(self, request: Request) -> None:
         params = request.params
@@ -300,6 +404,7 @@ class Engine:
             steps_executed=request.generations[0].steps,
             timings_ms=request.timings_ms,
             warnings=tuple(request.warnings),
+            recovery=request.recovery,
         )
         self._admission.leave(request)
         request.future.set_result(drawn)
@@ -309,6 +414,8 @@ class Engine:
         if request.future.done():
             return
         self._admission.leave(request)
+        if is_out_of_memory(error):
+            error = self._recovery.refusal("forward", request)
         if not isinstance(error, RequestError):
             log.error("request %s failed", request.id, exc_info=error)
             error = GenerationFailed(
@@ -316,7 +423,7 @@ class Engine:
                 None,
                 "generation_failed",
             )
-        request.future.set_exception(_without_frames(error))
+        request.future.set_exception(without_frames(error))
 
     @property
     def _loaded(self) -> Family:
@@ -324,15 +431,19 @@ class Engine:
             raise AssertionError("nothing is asked of the family before it is loaded")
         return self._family
 
+    @property
+    def _recovery(self) -> Recovery:
+        if self._ladder is None:
+            raise AssertionError("nothing is recovered before the model is loaded")
+        return self._ladder
+
+    @property
+    def _placement(self) -> Placement:
+        return self._recovery.placement
+
 
 def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:
     """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
     if given is None or given.mask is None:
         return picture
     return np.where(given.mask[..., None], picture, given.picture)
-
-
-def _without_frames(error: Exception) -> Exception:
-    """The error without its traceback: its frames would keep tensors alive."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)

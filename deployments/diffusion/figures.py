@@ -76,7 +76,6 @@ class Figures:
     decode: Line
     tiled_decode: Line
     encode_picture: Line
-    tiled_encode_picture: Line
     picture_tokens: Line
     kept: Mapping[str, int]
     dropped: int

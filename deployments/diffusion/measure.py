@@ -3,8 +3,8 @@
 The same phases run on meta tensors, where shapes alone are followed, and on a CUDA device.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from deployments.diffusion.architecture import Architecture
-from deployments.diffusion.components import ModelUnavailable, SharedComponents
+from deployments.diffusion.components import ModelUnavailable, SharedComponents, pick_device
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.load import family_of, with_styles
 from deployments.diffusion.figures import Component, Demand, Figures, Line, Role, Weights
@@ -24,7 +24,6 @@ from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Embedding, Generation, Request
 from deployments.errors import InvalidValue
 
-TILE_PIXELS = 512  # the side of a tile when the VAE is tiled
 CUDA_CONTEXT = 512 * MIB  # a CUDA context with the workspaces of cuBLAS and cuDNN
 
 
@@ -36,6 +35,24 @@ def plan_for(profile: DiffusionProfile, budget: int, family: Family | None = Non
     """
     figures = computed(profile) if family is None else measured(profile, family)
     return plan(figures, demand_of(profile), budget)
+
+
+def start_plan(profile: DiffusionProfile) -> MemoryPlan | None:
+    """The plan that an engine starts with, computed: under the profile's budget or, without one,
+    what its CUDA device holds. Raises NothingFits, ModelUnavailable.
+
+    None, which keeps everything resident, on a CPU without a budget, and for a hub's model whose
+    architecture the profile does not name.
+    """
+    model = profile.model
+    if not model.is_local and model.architecture is None:
+        return None
+    if model.memory_budget is not None:
+        return plan_for(profile, model.memory_budget)
+    device = pick_device(model.device)
+    if device.type != "cuda":
+        return None
+    return plan_for(profile, torch.cuda.get_device_properties(device).total_memory)
 
 
 def computed(profile: DiffusionProfile) -> Figures:
@@ -92,19 +109,17 @@ def take_figures(
     largest = _on_grid(profile, profile.sizes.max_side, profile.sizes.max_side)
     longest = _row(family, prompt, embedding, largest)
     decode = [partial(family.decode, row.latents) for row in rows]
+    in_tiles = [partial(family.decode, row.latents, tiled=True) for row in rows]
     pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
     encode_picture = [partial(family.latents_of, picture) for picture in pictures]
     tokens = [row.tokens for row in rows]
-    with tiled(family.components.modules["vae"]):
-        tiled_decode, tiled_picture = line(areas, decode), line(areas, encode_picture)
     return Figures(
         components=weigh(family.components),
         encode=encode,
         forward=line(tokens, [partial(family.velocity, [row]) for row in rows]),
         decode=line(areas, decode),
-        tiled_decode=tiled_decode,
+        tiled_decode=line(areas, in_tiles),
         encode_picture=line(areas, encode_picture),
-        tiled_encode_picture=tiled_picture,
         picture_tokens=Line.over([*areas, largest[0] * largest[1]], [*tokens, longest.tokens]),
         kept=kept_bytes(profile, family, longest),
         dropped=dropped,
@@ -154,19 +169,6 @@ def kept_bytes(profile: DiffusionProfile, family: Family, row: Generation) -> di
     if profile.styles:
         kept["styles"] = _bytes(family.components.adapters)
     return kept if profile.model.device == "cpu" else {**kept, "CUDA context": CUDA_CONTEXT}
-
-
-@contextmanager
-def tiled(vae: Any) -> Iterator[None]:
-    """The VAE in tiles of TILE_PIXELS, where a picture is larger than one; as before afterwards."""
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    before = (vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size)
-    vae.use_tiling = True
-    vae.tile_sample_min_size, vae.tile_latent_min_size = TILE_PIXELS, TILE_PIXELS // scale
-    try:
-        yield
-    finally:
-        vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size = before
 
 
 def _computed(profile: DiffusionProfile, architecture: Architecture) -> Figures:

@@ -157,7 +157,6 @@ class _Room:
         decode, encode_picture = figures.decode.at(pixels), figures.encode_picture.at(pixels)
         if "tiled_decode" in reliefs:
             decode = min(decode, figures.tiled_decode.at(pixels))
-            encode_picture = min(encode_picture, figures.tiled_encode_picture.at(pixels))
         working: dict[str, tuple[Role, int]] = {
             "encode": ("text_encoder", figures.encode),
             "forward": ("denoiser", figures.forward.at(tokens)),

@@ -77,6 +77,8 @@ class ModelSource(Source):
     device: "auto" takes a CUDA device where there is one.
     architecture: a file that says what a hub model is made of, for plans made without it.
     memory_budget: what the process may take of the device, "22.5GiB" for example; all by default.
+    residency: "always" keeps the weights where the plan puts them; "sleep" moves all of them to
+    host memory after `sleep_after_s` seconds without work, and back for the next request.
     """
 
     family: Literal["z-image", "sdxl", "flux"] = "z-image"
@@ -84,6 +86,8 @@ class ModelSource(Source):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     architecture: str | None = None
     memory_budget: ByteSize | None = None
+    residency: Literal["always", "sleep"] = "always"
+    sleep_after_s: float = Field(default=600.0, ge=0)
 
 
 class Style(Source):
@@ -193,6 +197,9 @@ class EngineLimits(Strict):
     max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
     embeddings kept for the next request with the same prompt.
     threads: CPU threads of the device thread, when the device is the CPU.
+    load_retry_s: until a failed load is tried again; twice as long each time, 300 at most.
+    stall_s: that one encode, forward or decode may take before the device thread counts as stuck;
+    ten times the predicted time of the largest one, where that is more.
     """
 
     token_budget: int = Field(gt=0)
@@ -202,6 +209,8 @@ class EngineLimits(Strict):
     max_prompt_tokens: int = Field(default=512, gt=0)
     embedding_cache_bytes: int = Field(default=32 * 2**20, ge=0)
     threads: int = Field(default=1, gt=0)
+    load_retry_s: float = Field(default=5.0, gt=0, le=300)
+    stall_s: float = Field(default=60.0, ge=2)
 
 
 class DiffusionProfile(Strict):

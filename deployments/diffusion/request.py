@@ -63,7 +63,8 @@ class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
     Other threads may only set `cancelled` and wait for `future`. work: of one of its pictures,
-    predicted. sink: who is told of its events; told: the last of its progress.
+    predicted. sink: who is told of its events; told: the last of its progress. recovery: the rungs
+    that were used for it when memory did not suffice.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Request:
     cancelled: threading.Event = field(default_factory=threading.Event)
     generations: list["Generation"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    recovery: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     lap_started: float = field(default_factory=time.perf_counter)
 

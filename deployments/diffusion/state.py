@@ -7,16 +7,20 @@ from typing import Any, Literal
 
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import smooth
+from deployments.diffusion.memory import MemoryPlan
+from deployments.diffusion.recovery import Recovery
 from deployments.diffusion.request import Generation
 
-Phase = Literal["loading", "warming", "ready", "failed", "draining"]
+Phase = Literal["loading", "warming", "ready", "sleeping", "failed", "draining"]
+SERVING: tuple[Phase, ...] = ("ready", "sleeping")  # requests are taken; a first one wakes it
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """The engine's phase and its queue, in pictures.
 
-    reason: of a failed phase. busy_s: seconds of device work on their way, predicted.
+    reason: of a failed phase, or why the model is loaded again. busy_s: seconds of device work on
+    their way, predicted.
     """
 
     phase: Phase
@@ -35,8 +39,11 @@ class EngineState(Queue):
 
     forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
     those with rows of more than one request. encodes: prompts encoded; encode_hits: those whose
-    embedding was still there. step_ms: running mean of a forward. beat_age_s: since
-    the device thread was last between two steps; an idle one wakes every second.
+    embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
+    those that stay on the device, by `residency`. plan: of the memory, where it was planned.
+    rungs: how often each rung of the ladder was used when memory did not suffice. loads_failed:
+    loads that did not end in a ready model. step_ms: running mean of a forward. beat_age_s: since
+    the device thread was last between two pieces of work; an idle one wakes every second.
     """
 
     forwards: int
@@ -45,6 +52,11 @@ class EngineState(Queue):
     encodes: int
     encode_hits: int
     held_bytes: int
+    device_bytes: int
+    residency: str | None
+    plan: MemoryPlan | None
+    rungs: dict[str, int]
+    loads_failed: int
     device: str | None
     dtype: str | None
     step_ms: float | None
@@ -58,17 +70,29 @@ class Gauges:
         self.forwards = 0
         self.shared_forwards = 0
         self.rows = 0
+        self.loads_failed = 0
+        self._recovery: Recovery | None = None
+        self._plan: MemoryPlan | None = None
         self._held_bytes = 0
         self._device: str | None = None
         self._dtype: str | None = None
         self._step_s: float | None = None
         self._beat = time.monotonic()
 
-    def hold(self, components: SharedComponents) -> None:
-        """Note what the loaded components are and weigh."""
+    def hold(
+        self, components: SharedComponents, recovery: Recovery, plan: MemoryPlan | None
+    ) -> None:
+        """Note what the loaded components are and weigh, where they lie, and by which plan."""
+        self._recovery = recovery
+        self._plan = plan
         self._held_bytes = components.held_bytes
         self._device = str(components.device)
         self._dtype = str(components.dtype).removeprefix("torch.")
+
+    def release(self) -> None:
+        """Forget components that could not be used."""
+        self._recovery = self._plan = None
+        self._held_bytes = 0
 
     def stepped(self, rows: Sequence[Generation], seconds: float) -> None:
         """Count one forward over `rows`."""
@@ -78,18 +102,29 @@ class Gauges:
         self._step_s = smooth(self._step_s, seconds)
 
     def beat(self) -> None:
-        """Note that a border was passed."""
+        """Note that a piece of work is done."""
         self._beat = time.monotonic()
+
+    @property
+    def beat_age_s(self) -> float:
+        """Seconds since the last beat."""
+        return time.monotonic() - self._beat
 
     def read(self) -> dict[str, Any]:
         """The counters by the names of EngineState's fields."""
+        recovery = self._recovery
         return {
             "forwards": self.forwards,
             "shared_forwards": self.shared_forwards,
             "rows": self.rows,
             "held_bytes": self._held_bytes,
+            "device_bytes": recovery.placement.device_bytes if recovery else 0,
+            "residency": recovery.placement.residency if recovery else None,
+            "plan": self._plan,
+            "rungs": dict(recovery.used) if recovery else {},
+            "loads_failed": self.loads_failed,
             "device": self._device,
             "dtype": self._dtype,
             "step_ms": None if self._step_s is None else self._step_s * 1e3,
-            "beat_age_s": time.monotonic() - self._beat,
+            "beat_age_s": self.beat_age_s,
         }

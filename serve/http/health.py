@@ -23,7 +23,7 @@ def routes(rooms: Rooms) -> APIRouter:
         """Whether pictures can be asked for; `state` and `reason` say why not."""
         state = await rooms.state()
         answer: dict[str, Any] = {"state": state["phase"], "reason": state["reason"]}
-        if state["phase"] == "ready":
+        if state["phase"] in ("ready", "sleeping"):  # a request wakes it
             return JSONResponse(answer)
         return JSONResponse(answer, 503, headers={"Retry-After": str(NOT_READY_RETRY_S)})
 

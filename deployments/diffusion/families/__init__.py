@@ -1,7 +1,7 @@
 """What one architecture needs to know; everything else in the room serves all families alike."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from deployments.diffusion.cost import Work
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.request import Embedding, Generation, Start
 from deployments.handover import Fitted
+
+Stage = Literal["encode", "start", "forward", "decode"]
+Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
 
 
 class Encoding(NamedTuple):
@@ -25,6 +28,11 @@ class Family(Protocol):
     """All that one architecture knows. Called by the engine's device thread alone."""
 
     components: SharedComponents
+
+    @property
+    def uses(self) -> Uses:
+        """What each stage runs, so that residency is computed, not remembered."""
+        ...
 
     def check(self, params: GenerationParams) -> None:
         """Raise InvalidValue for what this architecture cannot draw. Any thread."""
@@ -68,8 +76,11 @@ class Family(Protocol):
         """The most likely latents (1, C, h, w) of uint8 (H, W, 3), scaled as the loop's are."""
         ...
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w)."""
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w).
+
+        tiled: with a fraction of the memory, at any size, and slightly other pixels.
+        """
         ...
 
     def batch_key(self, start: Start) -> Hashable:

@@ -7,7 +7,7 @@ as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding, flow
+from deployments.diffusion.families import Encoding, Uses, flow
 from deployments.diffusion.families.latents import LatentSpace
 from deployments.diffusion.families.refusals import refuse_long_prompt, refuse_no_step
 from deployments.diffusion.families.schedules import FlowSchedule
@@ -33,6 +33,13 @@ MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
 
 class Flux:
     """The family of FLUX.1-dev and FLUX.1-schnell."""
+
+    uses: ClassVar[Uses] = {
+        "encode": ("text_encoder", "text_encoder_2"),
+        "start": ("vae",),
+        "forward": ("transformer",),
+        "decode": ("vae",),
+    }
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """`max_prompt_tokens`: every prompt is padded to it, and the padding is read."""
@@ -142,8 +149,8 @@ class Flux:
     def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         return self._space.mode(picture)
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        return self._space.decode(latents.contiguous())
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        return self._space.decode(latents.contiguous(), tiled=tiled)
 
     def batch_key(self, start: Start) -> Hashable:
         return ("flux", *start.latents.shape[-2:])  # positions are one table for all rows

@@ -1,5 +1,6 @@
 """Between pictures and latents: one VAE, its scaling, and the noise that latents start from."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
 from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.families.tiling import tiles
 from deployments.diffusion.params import GenerationParams
 
 
@@ -68,10 +70,11 @@ class LatentSpace:
         """The most likely latents of a picture, scaled."""
         return self.scaled(self.encode(picture).mode())
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """One picture from its final latents."""
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        """One picture from its final latents; `tiled` takes less memory, but changes pixels."""
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
-        image = self._vae.decode(unscaled, return_dict=False)[0][0]
+        with tiles(self._vae, unscaled) if tiled else nullcontext():
+            image = self._vae.decode(unscaled, return_dict=False)[0][0]
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         picture: NDArray[np.uint8] = (image * 255).round().astype(np.uint8)
         return picture

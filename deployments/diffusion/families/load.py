@@ -1,26 +1,40 @@
 """From a profile to the family that serves it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.families import Family
+from deployments.diffusion.families import Family, Uses
 from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.memory import Residency
 from deployments.diffusion.profile import DiffusionProfile, Style
 from deployments.diffusion.styles import load_style
 
-FAMILIES: dict[str, Callable[[SharedComponents, int], Family]] = {
+LoadFamily = Callable[[DiffusionProfile, Collection[Residency]], Family]
+
+FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
     "z-image": ZImage,
     "sdxl": SDXL,
     "flux": Flux,
 }
 
 
-def load_family(profile: DiffusionProfile) -> Family:
-    """The profile's model with its styles, ready to step. Raises ModelUnavailable."""
-    family = family_of(profile, SharedComponents.load(profile.model))
-    return with_styles(family, profile.styles)
+def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) -> Family:
+    """The profile's model with its styles, ready to step. Raises ModelUnavailable.
+
+    reliefs: what they do not put on the device as it is, is loaded beside it.
+    """
+    make = FAMILIES[profile.model.family]
+    components = SharedComponents.load(profile.model, loaded_on_host(make.uses, reliefs))
+    return with_styles(family_of(profile, components), profile.styles)
+
+
+def loaded_on_host(uses: Uses, reliefs: Collection[Residency]) -> tuple[str, ...]:
+    """The components to load into host memory, since not all of them would fit the device."""
+    encoders = uses["encode"] if "text_encoder_on_host" in reliefs else ()
+    shrunk = "fp8_storage" in reliefs or "streamed_blocks" in reliefs
+    return (*encoders, *(uses["forward"] if shrunk else ()))
 
 
 def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family:

@@ -5,7 +5,7 @@ encoders read the prompt. Guidance is classifier-free; rows of one latent size s
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding
+from deployments.diffusion.families import Encoding, Uses
 from deployments.diffusion.families.latents import LatentSpace
 from deployments.diffusion.families.refusals import (
     refuse_long_prompt,
@@ -33,6 +33,13 @@ BLOCKS = (".attentions.",)  # where styles act: the transformers within the UNet
 
 class SDXL:
     """The family of SDXL and SDXL-Turbo."""
+
+    uses: ClassVar[Uses] = {
+        "encode": ("text_encoder", "text_encoder_2"),
+        "start": ("vae",),
+        "forward": ("unet",),
+        "decode": ("vae",),
+    }
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """Raises ModelUnavailable for checkpoints of SDXL that need another loop."""
@@ -168,8 +175,8 @@ class SDXL:
     def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         return self._space.mode(picture)
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        return self._space.decode(latents)
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        return self._space.decode(latents, tiled=tiled)
 
     def batch_key(self, start: Start) -> Hashable:
         return ("sdxl", *start.latents.shape[-2:])

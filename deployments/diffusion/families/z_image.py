@@ -5,7 +5,7 @@ a picture equals theirs to within rounding; what differs is that rows of any kin
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.adapters import linear_layers
 from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding, flow
+from deployments.diffusion.families import Encoding, Uses, flow
 from deployments.diffusion.families.latents import LatentSpace
 from deployments.diffusion.families.refusals import (
     refuse_long_prompt,
@@ -33,6 +33,13 @@ BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row b
 
 class ZImage:
     """The family of Z-Image, Z-Image-Turbo and the embedded model."""
+
+    uses: ClassVar[Uses] = {
+        "encode": ("text_encoder",),
+        "start": ("vae",),
+        "forward": ("transformer",),
+        "decode": ("vae",),
+    }
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -127,8 +134,8 @@ class ZImage:
     def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
         return self._space.mode(picture)
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        return self._space.decode(latents)
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        return self._space.decode(latents, tiled=tiled)
 
     def batch_key(self, start: Start) -> Hashable:
         return "z-image"

@@ -39,7 +39,6 @@ def cases(draw: st.DrawFn) -> tuple[Figures, Demand]:
         decode=draw(lines(4000)),
         tiled_decode=draw(lines(400)),
         encode_picture=draw(lines(4000)),
-        tiled_encode_picture=draw(lines(400)),
         picture_tokens=Line(Fraction(draw(st.integers(1, 1024))), Fraction(1, 256)),
         kept={"cache": draw(st.integers(0, GIB)), "context": draw(st.integers(0, GIB))},
         dropped=0,

@@ -26,7 +26,7 @@ def make_engine() -> Iterator[MakeEngine]:
     engines: list[Engine] = []
 
     def make(profile: DiffusionProfile, family: MakeFamily | None = None) -> Engine:
-        def load() -> Family:
+        def load(reliefs: object) -> Family:
             components = SharedComponents.load(profile.model)
             make_family = family or FAMILIES[profile.model.family]
             made = make_family(components, profile.engine.max_prompt_tokens)

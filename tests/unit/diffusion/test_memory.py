@@ -25,7 +25,6 @@ FIGURES = Figures(
     decode=Line(Fraction(0), Fraction(MIB, 5)),
     tiled_decode=Line(Fraction(50 * MIB), Fraction(0)),
     encode_picture=Line(Fraction(0), Fraction(MIB, 10)),
-    tiled_encode_picture=Line(Fraction(40 * MIB), Fraction(0)),
     picture_tokens=Line(Fraction(0), Fraction(1, 10)),
     kept={"context": 30 * MIB},
     dropped=0,

@@ -252,10 +252,10 @@ def test_the_failed_start_is_a_phase_with_its_reason_and_holds_nothing(
     styles = {"own": style_of(tmp_path / "own.safetensors")}
     profile = tiny_profile(checkpoint).model_copy(update={"styles": styles})
     before = live_storage_bytes()
-    engine = Engine(profile, lambda: load_family(profile))
+    engine = Engine(profile, lambda _: load_family(profile))
     wait_until(lambda: engine.state().phase == "failed", DEADLINE_S)
     assert "styles.own: 'own.safetensors'" in (engine.state().reason or "")
-    assert not engine.crashed
+    assert engine.fault() is None
     engine.close()
     assert live_storage_bytes() <= before
 

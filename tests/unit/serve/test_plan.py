@@ -30,7 +30,7 @@ def test_every_column_adds_up_and_stays_below_the_budget(
         )
         rows = [numbers(line) for line in begin.splitlines() if re.match(r"│ \w", line)]
         *parts, sums = rows
-        assert len(parts) == 8
+        assert len(parts) == 9
         assert [sum(column) for column in zip(*parts, strict=True)] == sums
         assert max(sums) <= mib
 

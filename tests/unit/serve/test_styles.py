@@ -41,7 +41,7 @@ def test_a_style_is_asked_for_and_told(body: type[GenerationBody]) -> None:
 def test_the_shipped_styles_change_pictures_as_they_say() -> None:
     limits = PROFILE.engine.model_copy(update={"threads": 1})
     profile = PROFILE.model_copy(update={"engine": limits})
-    engine = Engine(profile, lambda: load_family(profile))
+    engine = Engine(profile, lambda _: load_family(profile))
     try:
         wait_until(lambda: engine.state().phase in ("ready", "failed"), 120)
         assert engine.state().phase == "ready", engine.state().reason

@@ -1,0 +1,62 @@
+"""Weights straight from the files: mapped into the parameters, with no copy where none is needed.
+
+A module is built without memory and its parameters become the tensors of the mapped safetensors
+files. Where device and dtype are the files' own, loading is as fast as the disk.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from safetensors.torch import load_file
+from transformers.initialization import no_init_weights
+
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+
+
+def load_mapped(
+    kind: Any, library: str, folder: Path, device: torch.device, dtype: torch.dtype
+) -> torch.nn.Module | None:
+    """The module of a component's folder on `device`, in `dtype`.
+
+    None where the files are not simply the module's own tensors (other names, parts that stay in
+    float32): the library's loader knows more.
+    """
+    files = _files(folder)
+    if not files or getattr(kind, "_keep_in_fp32_modules", None):
+        return None
+    with init_empty_weights(include_buffers=False), no_init_weights():
+        module = _build(kind, library, folder, dtype)
+    weights: dict[str, torch.Tensor] = {}
+    for file in files:
+        weights.update(load_file(file, device=str(device)))
+    if weights.keys() != module.state_dict().keys():
+        return None
+    for name, tensor in weights.items():
+        if tensor.is_floating_point():
+            weights[name] = tensor.to(dtype)
+    module.load_state_dict(weights, assign=True)
+    return module.to(device)
+
+
+def _build(kind: Any, library: str, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+    if library == "transformers":
+        config = kind.config_class.from_pretrained(folder)
+        module: torch.nn.Module = kind._from_config(config, dtype=dtype)
+    else:
+        module = kind.from_config(kind.load_config(folder))
+    return module
+
+
+def _files(folder: Path) -> list[Path]:
+    """The component's safetensors files: the one, or those that its index names."""
+    for name in WEIGHTS:
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(shards))]
+        if (folder / name).is_file():
+            return [folder / name]
+    return []
