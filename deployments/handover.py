@@ -23,7 +23,8 @@ class Drawn:
     """Finished pictures of one request, before any words are set on them.
 
     pictures: uint8 (n, H, W, 3). seeds: one a picture. timings_ms: wall milliseconds by stage
-    (queue, encode, start, steps, decode). steps_executed: forwards that each picture took.
+    (queue, encode, start, steps, decode; between the last two of a picture in two passes: enlarge,
+    hires_steps). steps_executed: forwards that each picture took, in all passes.
     """
 
     id: str

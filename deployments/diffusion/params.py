@@ -18,6 +18,7 @@ class GenerationParams:
 
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
+    hires: whether it is drawn in two passes, the first at a size of the profile's `sizes`.
     guidance_scale: w in v + w * (v - v_negative); 0 leaves the negative prompt unread.
     """
 
@@ -30,12 +31,13 @@ class GenerationParams:
     strength: float | None = None
     guidance_scale: float = 0.0
     negative_prompt: str | None = None
+    hires: bool = False
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
         if not self.prompt.strip():
             raise InvalidValue("prompt: say what to draw", "prompt", "prompt_empty")
-        profile.sizes.check(self.width, self.height)
+        self._check_size(profile)
         if not 1 <= self.num_inference_steps <= profile.steps.max:
             raise InvalidValue(
                 f"num_inference_steps: {self.num_inference_steps} is not within "
@@ -72,6 +74,32 @@ class GenerationParams:
                 "or leave it out",
                 "negative_prompt",
                 "negative_prompt_without_guidance",
+            )
+
+    def _check_size(self, profile: DiffusionProfile) -> None:
+        if not self.hires:
+            profile.sizes.check(self.width, self.height)
+            return
+        if profile.hires is None:
+            raise InvalidValue(
+                f"hires: {profile.name} draws no larger pictures; leave it out",
+                "hires",
+                "hires_unsupported",
+            )
+        if self.strength is not None:
+            raise InvalidValue(
+                "hires: only pictures from a prompt alone are drawn in two passes; leave it out",
+                "hires",
+                "hires_of_an_edit",
+            )
+        profile.hires.sizes.check(self.width, self.height)
+        width, height = profile.sizes.nearest(self.width / self.height)
+        if self.width <= width or self.height <= height:
+            raise InvalidValue(
+                f"hires: {self.width}x{self.height} does not enlarge the {width}x{height} of the "
+                "first pass; ask for a larger size or leave hires out",
+                "hires",
+                "hires_not_larger",
             )
 
 

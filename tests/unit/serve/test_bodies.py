@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from deployments.errors import InvalidValue
 from serve.http.bodies import EditBody, GenerationBody, form_values
 from serve.http.errors import ModelNotFound
-from serve.http.images import finish_spec, nearest_size
+from serve.http.images import finish_spec
 from serve.settings import load_profile
 
 PROFILE = load_profile("embedded")
@@ -92,7 +92,7 @@ def test_an_edits_form_knows_strength_and_fit() -> None:
     ],
 )
 def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
-    assert nearest_size(PROFILE.sizes, aspect) == size
+    assert PROFILE.sizes.nearest(aspect) == size
 
 
 @pytest.mark.parametrize(
