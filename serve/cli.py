@@ -35,6 +35,12 @@ def parser() -> argparse.ArgumentParser:
 
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
+
+    strength = actions.add_parser("strength", help="redraw a photo at every tenth of strength")
+    strength.add_argument("photo", type=Path, help="PNG, JPEG, WebP or AVIF")
+    strength.add_argument("--out", type=Path, default=Path("strip.png"), help="picture to write")
+    strength.add_argument("--prompt", help="what to draw (default: something for the demo's model)")
+    strength.add_argument("--profile", default="embedded", help="as for serve")
     return command
 
 
@@ -44,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.action == "demo":
             return demo(options.out)
+        if options.action == "strength":
+            return strength(options.photo, options.out, options.prompt, options.profile)
         return serve(options.profile, options.port)
     except (local.StartFailed, DemoFailed) as error:
         console.print(f"[bold red]signboard:[/] {error}", highlight=False)
@@ -80,6 +88,23 @@ def demo(folder: Path) -> int:
             tour = Tour(running.url, folder, told)
             shots = tour.run()
         console.print(summary(shots, **tour.weights()))
+    return 0
+
+
+def strength(photo: Path, out: Path, prompt: str | None, profile: str) -> int:
+    """Draw the strip, and print what each strength runs, in Markdown."""
+    from serve import strength as strips  # loads the model's libraries, which take seconds
+    from serve.settings import load_profile
+
+    try:
+        with console.status("drawing"):
+            strip = strips.draw_strip(load_profile(profile), photo, prompt or strips.PROMPT)
+            strip.sheet.save(out, quality=85)
+    except (strips.StrengthFailed, ValueError, OSError) as error:
+        console.print(f"[bold red]signboard:[/] {error}", highlight=False)
+        return 1
+    console.print(strip.table, highlight=False)
+    console.print(f"wrote {out}", highlight=False)
     return 0
 
 
