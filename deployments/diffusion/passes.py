@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deployments.diffusion.cost import Work
 from deployments.diffusion.families import Family
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile
@@ -30,14 +31,16 @@ def plan_passes(
     width, height = profile.sizes.nearest(params.width / params.height)
     first = replace(params, width=width, height=height, hires=False)
     second = replace(params, strength=profile.hires.strength, hires=False)
-    passes = (_plan(first, "steps", family), _plan(second, "hires_steps", family))
-    if passes[1].steps == 0:
+    drawing, redrawing = _plan(first, "steps", family), _plan(second, "hires_steps", family)
+    if redrawing.steps == 0:
         raise InvalidValue(
             f"hires: its second pass runs no step of {params.num_inference_steps}; ask for more",
             "hires",
             "hires_runs_no_step",
         )
-    return passes
+    # encoding the enlarged picture takes about as long as decoding it will
+    encoded = drawing.work + Work(pixels=params.width * params.height)
+    return (replace(drawing, work=encoded), redrawing)
 
 
 def begin_next_pass(row: Generation, picture: NDArray[np.uint8], family: Family) -> None:

@@ -27,6 +27,15 @@ def test_defaults_are_the_profiles() -> None:
     assert params.strength is None
 
 
+def test_a_large_picture_is_asked_for_but_not_of_an_edit() -> None:
+    assert body(hires=True).params(PROFILE, (512, 640)).hires
+    assert form_values({"hires": "true"}) == {"hires": True}
+    with pytest.raises(InvalidValue, match="does not enlarge"):
+        body(hires=True).params(PROFILE, (256, 256))
+    with pytest.raises(InvalidValue, match="from a prompt alone"):
+        body(hires=True).params(PROFILE, (512, 512), strength=0.5)
+
+
 def test_seeds_are_random_but_safe_in_every_clients_numbers() -> None:
     seeds = {body().params(PROFILE, (256, 256)).seed for _ in range(8)}
 
