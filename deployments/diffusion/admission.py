@@ -64,7 +64,8 @@ class Admission:
             if not self._scheduler.submit(request):
                 share = request.rows / self._scheduler.held
                 raise Overloaded(
-                    f"The queue is full ({places} {request.priority} pictures); try again later.",
+                    f"The queue is full ({places} pictures for {request.priority} work); "
+                    "try again later.",
                     None,
                     "queue_full",
                     self._busy_s("bulk") * share,

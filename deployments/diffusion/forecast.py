@@ -14,28 +14,27 @@ Queues = StepScheduler[Request, Generation]
 def progress(request: Request, queues: Queues, cost: CostModel) -> Progress:
     """How far the request is, and when it should be done.
 
-    Waiting, it is delayed by all that is on the device or queued before it. Running, it is delayed
-    by what goes first. Either way it takes turns with what runs, or will run, beside it: each such
-    row delays it by what is left of the shorter of the two.
+    It is delayed by all that goes before it. With what runs, or will run, beside it, it takes
+    turns: each such row delays it by what is left of the shorter of the two, and no more of them
+    than run at once.
     """
     own_s = cost.seconds(request.remaining)
     priority, waiting = request.priority, list(queues.waiting)
-    place = waiting.index(request) if request in waiting else 0
-    before = [other for other in waiting[:place] if other.priority == priority]
+    waits = request in waiting
+    place = waiting.index(request) if waits else -1
+    before = [other for other in waiting[: max(place, 0)] if other.priority == priority]
     if priority == "bulk":
         before += [other for other in waiting if other.priority == "interactive"]
+    behind = [other for other in waiting[place + 1 :] if other.priority == priority]
     others = [row for row in _on_device(queues, priority) if row.request is not request]
-    if request in waiting:
-        first = [row.work for row in others]
-        behind = [other for other in waiting[place + 1 :] if other.priority == priority]
-        beside = [other.work for other in behind for _ in range(other.rows)]
-        beside = beside[: max(0, queues.limits.max_running - request.rows)]
-    else:
-        first = [row.work for row in others if row.priority != priority]
-        beside = [row.work for row in others if row.priority == priority]
+    first = [row.work for row in others if waits or row.priority != priority]
     first += map(_whole, before)
-    eta_s = own_s + cost.seconds(_total(first))
-    eta_s += sum(min(own_s, cost.seconds(work)) for work in beside)
+    beside = [row.work for row in others if not waits and row.priority == priority]
+    beside += [other.work for other in behind for _ in range(other.rows)]
+    row_s = own_s / request.rows
+    turns_s = sum(min(row_s, cost.seconds(work)) for work in beside)
+    room = max(0, queues.limits.max_running - request.rows)
+    eta_s = own_s + cost.seconds(_total(first)) + min(turns_s, row_s * room)
     if not request.generations:
         return Progress(0, None, sum(other.rows for other in before), eta_s)
     slowest = min(request.generations, key=lambda row: row.steps_done)

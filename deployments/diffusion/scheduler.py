@@ -151,11 +151,13 @@ class StepScheduler(Generic[EntryT, RowT]):
         """Rows to decode at this border; they are the caller's from here on.
 
         Half of those that wait while others step, so that a burst of finished pictures does not
-        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run.
+        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run
+        or are about to.
         """
         urgent = [row for row in self.decoding if row.priority == "interactive"]
-        interactive_runs = any(row.priority == "interactive" for row in self.running)
-        ready = urgent or (self._aged(self.decoding) if interactive_runs else list(self.decoding))
+        runs = any(row.priority == "interactive" for row in self.running)
+        comes = any(entry.priority == "interactive" for entry in self.waiting)
+        ready = urgent or (self._aged(self.decoding) if runs or comes else list(self.decoding))
         taken = ready[: -(-len(ready) // 2)] if self.running else ready
         for row in taken:
             self.decoding.remove(row)

@@ -111,6 +111,20 @@ def test_finished_interactive_pictures_are_decoded_before_bulk_ones() -> None:
     assert scheduler.next_decodes() == [bulk_too]
 
 
+def test_an_interactive_request_that_comes_waits_for_no_bulk_decode() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=8, max_waiting=8)
+    )
+    bulk = Row((64, 32), priority="bulk")
+    scheduler.run([bulk])
+    scheduler.to_decoder(bulk)
+    urgent = Entry(1)
+    assert scheduler.submit(urgent)
+    assert scheduler.next_decodes() == []
+    scheduler.release(urgent, [])
+    assert scheduler.next_decodes() == [bulk]
+
+
 def test_interactive_requests_overtake_bulk_ones_until_those_are_aged() -> None:
     scheduler: StepScheduler[Entry, Row] = StepScheduler(
         EngineLimits(token_budget=1000, max_running=2, max_waiting=8, ageing_borders=3)
