@@ -25,8 +25,9 @@ class Drawn:
     """Finished pictures of one request, before any words are set on them.
 
     pictures: uint8 (n, H, W, 3). seeds: one a picture. timings_ms: wall milliseconds by stage
-    (queue, encode, start, steps, decode). steps_executed: forwards that each picture took.
-    recovery: what had to be done where memory did not suffice, by its rungs' names.
+    (queue, encode, start, steps, decode; between the last two of a picture in two passes: enlarge,
+    hires_steps). steps_executed: forwards that each picture took, in all passes. recovery: the
+    rungs that were used when memory did not suffice.
     """
 
     id: str

@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="device memory, 22.5GiB for example; more than once for several",
     )
+    strength = actions.add_parser("strength", help="redraw a photo at every tenth of strength")
+    strength.add_argument("photo", type=Path, help="PNG, JPEG, WebP or AVIF")
+    strength.add_argument("--out", type=Path, default=Path("strip.png"), help="picture to write")
+    strength.add_argument("--prompt", help="what to draw (default: something for the demo's model)")
+    strength.add_argument("--profile", default="embedded", help="as for serve")
     return command
 
 
@@ -82,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return plan(options.profile, options.budget)
         if options.action == "models":
             return pull_model(options.profile, options.into)
+        if options.action == "strength":
+            return strength(options.photo, options.out, options.prompt, options.profile)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         return failed(error)
@@ -153,6 +160,21 @@ def pull_model(profile: str, into: Path | None) -> int:
     console.print(f"{source.source} is in {folder}", highlight=False)
     if into:
         console.print(f"serve it from a profile with model.source: {folder.resolve()}")
+    return 0
+
+
+def strength(photo: Path, out: Path, prompt: str | None, profile: str) -> int:
+    """Draw the strip, and print what each strength runs, in Markdown."""
+    from serve import strength as strips  # loads the model's libraries, which take seconds
+
+    try:
+        with console.status("drawing"):
+            strip = strips.draw_strip(load_profile(profile), photo, prompt or strips.PROMPT)
+            strip.sheet.save(out, quality=85)
+    except (strips.StrengthFailed, ValueError, OSError) as error:
+        return failed(error)
+    console.print(strip.table, highlight=False)
+    console.print(f"wrote {out}", highlight=False)
     return 0
 
 

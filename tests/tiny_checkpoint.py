@@ -103,6 +103,17 @@ def tiny_profile(
                 "default": "64x64",
                 "recommended": ["64x64", "64x96", "96x64"],
             },
+            "hires": {
+                "sizes": {
+                    "multiple": 16,
+                    "min_side": 64,
+                    "max_side": 192,
+                    "max_pixels": 192 * 192,
+                    "default": "128x128",
+                    "recommended": ["128x128", "128x192", "192x128"],
+                },
+                "strength": 0.4,
+            },
             "steps": {"default": 4, "max": 20, "quality": {"low": 2, "medium": 4, "high": 8}},
             "engine": limits,
         }

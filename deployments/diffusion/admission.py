@@ -10,7 +10,8 @@ import threading
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
-from deployments.diffusion.cost import CostModel, Work
+from deployments.diffusion import forecast
+from deployments.diffusion.cost import CostModel
 from deployments.diffusion.events import Progress
 from deployments.diffusion.params import Priority
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
@@ -54,10 +55,10 @@ class Admission:
             self._require_serving()
             if request.id in self._requests:
                 raise ValueError(f"request {request.id} is already on its way")
-            if request.rows > self._scheduler.capacity:
+            places = self._scheduler.places(request.priority)
+            if request.rows > places:
                 raise InvalidValue(
-                    f"n: {request.rows} pictures are more than the queue's "
-                    f"{self._scheduler.capacity} places",
+                    f"n: {request.rows} pictures are more than the queue's {places} places",
                     "n",
                     "n_out_of_range",
                 )
@@ -65,7 +66,8 @@ class Admission:
             if not self._scheduler.submit(request):
                 share = request.rows / self._scheduler.held
                 raise Overloaded(
-                    f"The queue is full ({self._scheduler.capacity} pictures); try again later.",
+                    f"The queue is full ({places} pictures for {request.priority} work); "
+                    "try again later.",
                     None,
                     "queue_full",
                     self._busy_s("bulk") * share,
@@ -154,24 +156,9 @@ class Admission:
             return self._scheduler.admit()
 
     def progress(self, request: Request) -> Progress:
-        """How far the request is, and when it should be done.
-
-        Running rows take turns: each of the others delays this one by what is left of the shorter
-        of the two. A waiting request is delayed by all that is before it.
-        """
-        own_s = self.cost.seconds(request.remaining)
+        """How far the request is, and when it should be done."""
         with self._lock:
-            queue = self._scheduler
-            if request in queue.waiting:
-                rivals = _not_after(request.priority)
-                before = list(queue.waiting)[: queue.waiting.index(request)]
-                position = sum(r.rows for r in before if r.priority in rivals)
-                return Progress(0, None, position, own_s + self._busy_s(request.priority))
-            rows = (*queue.running, *queue.decoding)
-            others = (self.cost.seconds(row.work) for row in rows if row.request is not request)
-            eta_s = own_s + sum(min(own_s, other_s) for other_s in others)
-        slowest = min(request.generations, key=lambda row: row.step)
-        return Progress(slowest.step, slowest.steps, 0, eta_s)
+            return forecast.progress(request, self._scheduler, self.cost)
 
     def run(self, rows: list[Generation]) -> None:
         """Let the rows of an admitted request be stepped."""
@@ -229,14 +216,4 @@ class Admission:
 
     def _busy_s(self, priority: Priority) -> float:
         """Seconds of device work that a newcomer of `priority` finds before it."""
-        scheduler = self._scheduler
-        ahead = _not_after(priority)
-        on_device = (*scheduler.running, *scheduler.decoding)
-        work = [row.work for row in on_device if row.priority in ahead]
-        work += [r.work.times(r.rows) for r in scheduler.waiting if r.priority in ahead]
-        return self.cost.seconds(sum(work, Work()))
-
-
-def _not_after(priority: Priority) -> tuple[Priority, ...]:
-    """The priorities that go before or beside `priority`."""
-    return ("interactive",) if priority == "interactive" else ("interactive", "bulk")
+        return self.cost.seconds(forecast.work_before(self._scheduler, priority))

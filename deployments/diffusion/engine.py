@@ -25,6 +25,7 @@ from deployments.diffusion.loading import load_until_ready
 from deployments.diffusion.measure import start_plan
 from deployments.diffusion.memory import Residency
 from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.passes import begin_next_pass, plan_passes
 from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
 from deployments.diffusion.recovery import (
@@ -92,8 +93,8 @@ class Engine:
         terms.check()
         self._admission.require_ready()
         self._loaded.check(params)
-        work = self._loaded.work(params)
-        return self._admission.submit(Request(request_id, params, given, terms, work, sink))
+        passes = plan_passes(params, self.profile, self._loaded)
+        return self._admission.submit(Request(request_id, params, given, terms, passes, sink))
 
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
@@ -186,7 +187,8 @@ class Engine:
         """Run every stage at the default size, so that the first client does not pay for it."""
         width, height = parse_size(self.profile.sizes.default)
         params = GenerationParams("warm up", width, height, 1, seed=0)
-        request = Request("warm-up", params, None, NO_HURRY, self._loaded.work(params))
+        passes = plan_passes(params, self.profile, self._loaded)
+        request = Request("warm-up", params, None, NO_HURRY, passes)
         for calibrating in (False, True):  # the first pass pays for kernels and allocations
             (row,) = self._rows(request)
             began = time.perf_counter()
@@ -267,7 +269,7 @@ class Engine:
         guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
-        begin = partial(family.start, params, request.given)
+        begin = partial(family.start, request.passes[0].params, request.given)
         starts = self._recovery.run("start", request, begin)
         if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
             request.warn(
@@ -285,6 +287,7 @@ class Engine:
                 source=start.source,
                 lengths=family.lengths(start, embedding, negative),
                 batch_key=family.batch_key(start),
+                passes=request.passes,
                 generator=start.generator,
             )
             for start in starts
@@ -307,7 +310,7 @@ class Engine:
             if row.denoised and not row.request.future.done():
                 self._admission.to_decoder(row)
                 if row.request.denoised:
-                    row.request.lap("steps")
+                    row.request.lap(row.passes[0].stage)
 
     def _step_part(self, rows: list[Generation]) -> None:
         """Step the rows together, or in smaller parts: one row's fault is not its neighbours'."""
@@ -362,12 +365,12 @@ class Engine:
     def _preview(self, row: Generation, velocity: torch.Tensor) -> None:
         """Show where the step leads: x - sigma * dx/dsigma, the picture without its noise."""
         request = row.request
-        wanted = preview_steps(row.steps, request.terms.previews)
-        if request.sink is None or row.step not in wanted:
+        wanted = preview_steps(row.all_steps, request.terms.previews)
+        if request.sink is None or row.steps_done not in wanted:
             return
         pixels = self._projection(row.latents - row.sigmas[row.step] * velocity)
         number = request.generations.index(row)
-        request.sink(Preview(number, wanted.index(row.step), row.step, pixels))
+        request.sink(Preview(number, wanted.index(row.steps_done), row.steps_done, pixels))
 
     def _decode(self) -> None:
         for row in self._admission.next_decodes():
@@ -376,13 +379,20 @@ class Engine:
                 continue
             began = time.perf_counter()
             try:
-                row.picture = paste_back(self._decoded(request, row.latents), request.given)
+                picture = paste_back(self._decoded(request, row.latents), request.given)
+                seconds = time.perf_counter() - began
+                if row.returns:
+                    again = partial(begin_next_pass, row, picture, self._loaded)
+                    self._recovery.run("start", request, again)
+                    self._admission.run([row])
+                    request.lap("enlarge")
+                else:
+                    row.picture = picture
             except Exception as error:
                 self._fail(request, error)
                 continue
             self._gauges.beat()
-            pixels = request.params.width * request.params.height
-            self._admission.cost.observe_decode(pixels, time.perf_counter() - began)
+            self._admission.cost.observe_decode(picture.shape[0] * picture.shape[1], seconds)
             if request.drawn:
                 request.lap("decode")
                 self._deliver(request)
@@ -401,7 +411,7 @@ class Engine:
             id=request.id,
             pictures=np.stack([g.picture for g in request.generations if g.picture is not None]),
             seeds=tuple(params.seed + i for i in range(params.n)),
-            steps_executed=request.generations[0].steps,
+            steps_executed=request.generations[0].steps_done,
             timings_ms=request.timings_ms,
             warnings=tuple(request.warnings),
             recovery=request.recovery,

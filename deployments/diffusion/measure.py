@@ -20,6 +20,7 @@ from deployments.diffusion.figures import Component, Demand, Figures, Line, Role
 from deployments.diffusion.gauge import CudaGauge, Gauge, ShapeGauge
 from deployments.diffusion.memory import MIB, MemoryPlan, plan
 from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.passes import plan_passes
 from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Embedding, Generation, Request
 from deployments.errors import InvalidValue
@@ -101,13 +102,13 @@ def take_figures(
     width, height = parse_size(profile.sizes.default)
     sizes = [(width, height), _on_grid(profile, width // 2, height // 2)]
     areas = [width * height for width, height in sizes]
-    rows = [_row(family, prompt, embedding, size) for size in sizes]
+    rows = [_row(profile, family, prompt, embedding, size) for size in sizes]
 
     def line(counts: Sequence[int], works: Sequence[Callable[[], object]]) -> Line:
         return Line.over(counts, [gauge.run(work)[1] for work in works])
 
     largest = _on_grid(profile, profile.sizes.max_side, profile.sizes.max_side)
-    longest = _row(family, prompt, embedding, largest)
+    longest = _row(profile, family, prompt, embedding, largest)
     decode = [partial(family.decode, row.latents) for row in rows]
     in_tiles = [partial(family.decode, row.latents, tiled=True) for row in rows]
     pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
@@ -199,13 +200,20 @@ def _longest_prompt(
     raise ModelUnavailable(f"engine.max_prompt_tokens: {most} hold no word")
 
 
-def _row(family: Family, prompt: str, embedding: Embedding, size: tuple[int, int]) -> Generation:
+def _row(
+    profile: DiffusionProfile,
+    family: Family,
+    prompt: str,
+    embedding: Embedding,
+    size: tuple[int, int],
+) -> Generation:
     """A picture of pure noise before its first step."""
     params = GenerationParams(prompt, *size, num_inference_steps=1, seed=0)
+    passes = plan_passes(params, profile, family)
     with torch.inference_mode():
         (start,) = family.start(params, None)
     return Generation(
-        request=Request("plan", params, None, Terms(), family.work(params)),
+        request=Request("plan", params, None, Terms(), passes),
         sigmas=start.sigmas,
         latents=start.latents,
         embedding=embedding,
@@ -213,6 +221,7 @@ def _row(family: Family, prompt: str, embedding: Embedding, size: tuple[int, int
         source=start.source,
         lengths=family.lengths(start, embedding, None),
         batch_key=family.batch_key(start),
+        passes=passes,
     )
 
 

@@ -20,6 +20,7 @@ class GenerationParams:
     strength: in (0, 1], how far a given picture is noised; None without a picture.
     guidance_scale: how closely the prompt is followed, on the family's own scale; 0 is off.
     style: one of the profile's by name; None draws as the model itself does.
+    hires: whether it is drawn in two passes, the first at a size of the profile's `sizes`.
     """
 
     prompt: str
@@ -32,12 +33,13 @@ class GenerationParams:
     guidance_scale: float = 0.0
     negative_prompt: str | None = None
     style: str | None = None
+    hires: bool = False
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
         if not self.prompt.strip():
             raise InvalidValue("prompt: say what to draw", "prompt", "prompt_empty")
-        profile.sizes.check(self.width, self.height)
+        self._check_size(profile)
         if not 1 <= self.num_inference_steps <= profile.steps.max:
             raise InvalidValue(
                 f"num_inference_steps: {self.num_inference_steps} is not within "
@@ -74,6 +76,32 @@ class GenerationParams:
                 f"style: there is no {self.style!r} here; the styles are {ours}",
                 "style",
                 "style_unknown",
+            )
+
+    def _check_size(self, profile: DiffusionProfile) -> None:
+        if not self.hires:
+            profile.sizes.check(self.width, self.height)
+            return
+        if profile.hires is None:
+            raise InvalidValue(
+                f"hires: {profile.name} draws no larger pictures; leave it out",
+                "hires",
+                "hires_unsupported",
+            )
+        if self.strength is not None:
+            raise InvalidValue(
+                "hires: only pictures from a prompt alone are drawn in two passes; leave it out",
+                "hires",
+                "hires_of_an_edit",
+            )
+        profile.hires.sizes.check(self.width, self.height)
+        width, height = profile.sizes.nearest(self.width / self.height)
+        if self.width <= width or self.height <= height:
+            raise InvalidValue(
+                f"hires: {self.width}x{self.height} does not enlarge the {width}x{height} of the "
+                "first pass; ask for a larger size or leave hires out",
+                "hires",
+                "hires_not_larger",
             )
 
 

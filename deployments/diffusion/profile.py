@@ -1,5 +1,6 @@
 """What one model on one kind of hardware can do: the typed, strict form of a profile file."""
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -134,6 +135,10 @@ class SizeRange(Strict):
         """The recommended sizes as (width, height)."""
         return tuple(parse_size(size) for size in self.recommended)
 
+    def nearest(self, aspect: float) -> tuple[int, int]:
+        """The recommended size whose width / height is nearest to `aspect`, by ratio."""
+        return min(self.recommended_pixels, key=lambda s: abs(math.log(s[0] / s[1] / aspect)))
+
     def check(self, width: int, height: int) -> None:
         """Raise InvalidValue("size") unless width x height pixels can be drawn."""
         hint = f"for example {', '.join(self.recommended[:3])}"
@@ -158,6 +163,17 @@ class SizeRange(Strict):
                 "size",
                 "size_out_of_range",
             )
+
+
+class Hires(Strict):
+    """Pictures larger than the profile's `sizes`, drawn in two passes.
+
+    sizes: what may be asked for. strength: of the second pass, which redraws the first one's
+    enlarged picture.
+    """
+
+    sizes: SizeRange
+    strength: float = Field(gt=0, lt=1)
 
 
 class StepCounts(Strict):
@@ -219,6 +235,7 @@ class DiffusionProfile(Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     model: ModelSource
     sizes: SizeRange
+    hires: Hires | None = None
     steps: StepCounts
     guidance: Guidance = Guidance()
     default_strength: float = Field(default=0.6, gt=0, le=1)

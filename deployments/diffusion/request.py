@@ -58,20 +58,34 @@ class Start:
     generator: torch.Generator | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One of the passes in which every picture of a request is drawn; most requests have one.
+
+    params: what is asked of it. stage: what its steps are booked under. work, steps: of one
+    picture, predicted.
+    """
+
+    params: GenerationParams
+    stage: str
+    work: Work
+    steps: int
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
-    Other threads may only set `cancelled` and wait for `future`. work: of one of its pictures,
-    predicted. sink: who is told of its events; told: the last of its progress. recovery: the rungs
-    that were used for it when memory did not suffice.
+    Other threads may only set `cancelled` and wait for `future`. sink: who is told of its events;
+    told: the last of its progress. recovery: the rungs that were used for it when memory did not
+    suffice.
     """
 
     id: str
     params: GenerationParams
     given: Fitted | None
     terms: Terms
-    work: Work
+    passes: tuple[Pass, ...]
     sink: Sink | None = None
     told: Progress | None = None
     arrived: float = field(default_factory=time.monotonic)
@@ -94,6 +108,11 @@ class Request:
         return self.terms.priority
 
     @property
+    def work(self) -> Work:
+        """What one of its pictures takes in all, predicted."""
+        return sum((one.work for one in self.passes), Work())
+
+    @property
     def remaining(self) -> Work:
         """What is left to do for all its pictures."""
         if not self.generations:
@@ -112,7 +131,7 @@ class Request:
 
     @property
     def denoised(self) -> bool:
-        """Whether no picture has a step left."""
+        """Whether no picture has a step left in the pass that it is in."""
         return all(generation.denoised for generation in self.generations)
 
     @property
@@ -135,7 +154,8 @@ class Generation:
     negative prompt, None without guidance. generator: as in its Start.
     lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
     batch_key: rows with equal keys may share a forward.
-    picture: uint8 (H, W, 3) once decoded.
+    passes: the one that it is in, and those to come. walked: steps of the passes behind it.
+    picture: uint8 (H, W, 3) once decoded for good.
     """
 
     request: Request
@@ -146,8 +166,10 @@ class Generation:
     source: Source | None
     lengths: tuple[int, ...]
     batch_key: Hashable
+    passes: tuple[Pass, ...]
     generator: torch.Generator | None = None
     step: int = 0
+    walked: int = 0
     picture: NDArray[np.uint8] | None = None
 
     @property
@@ -168,15 +190,31 @@ class Generation:
     @property
     def work(self) -> Work:
         """What is left to do for this picture."""
-        token_steps = self.tokens * (self.steps - self.step)
-        return Work(token_steps, self.request.work.pixels)
+        own, *later = self.passes
+        left = Work(self.tokens * (self.steps - self.step), own.work.pixels)
+        return sum((one.work for one in later), left)
 
     @property
     def steps(self) -> int:
-        """Forwards that this picture takes in all."""
+        """Forwards of the pass that it is in."""
         return len(self.sigmas) - 1
 
     @property
+    def steps_done(self) -> int:
+        """Forwards so far, in all passes."""
+        return self.walked + self.step
+
+    @property
+    def all_steps(self) -> int:
+        """Forwards that this picture takes in all passes."""
+        return self.walked + self.steps + sum(one.steps for one in self.passes[1:])
+
+    @property
     def denoised(self) -> bool:
-        """Whether no step is left."""
+        """Whether no step of its pass is left."""
         return self.step == self.steps
+
+    @property
+    def returns(self) -> bool:
+        """Whether it is stepped again after it is decoded."""
+        return len(self.passes) > 1

@@ -1,8 +1,12 @@
 """Which requests wait, which rows step next, which are decoded. Pure: only numbers.
 
 Interactive requests go before bulk ones: they are admitted first, and while any of their rows
-runs, bulk rows pause between two steps, keeping latents and place. Ageing bounds the pause: a bulk
-row steps at least once in `ageing_borders` + `max_running` borders.
+runs, bulk rows pause between two steps, keeping latents and place. Bulk requests never hold the
+last places, so that a campaign which fills the queue turns no interactive request away.
+
+Ageing bounds the pause. A bulk row that runs steps at least once in `ageing_borders` +
+`max_running` borders. A bulk request at the head of its queue is admitted within `ageing_borders`
+borders, or as soon after as no earlier bulk row stands in its way, whatever interactive rows run.
 """
 
 from collections import deque
@@ -24,6 +28,8 @@ class Row(Protocol):
     def batch_key(self) -> Hashable: ...
     @property
     def priority(self) -> Priority: ...
+    @property
+    def returns(self) -> bool: ...
 
 
 class Entry(Protocol):
@@ -51,7 +57,7 @@ class StepScheduler(Generic[EntryT, RowT]):
         self.waiting: deque[EntryT] = deque()
         self.running: deque[RowT] = deque()
         self.decoding: deque[RowT] = deque()
-        self._held = 0
+        self._held: dict[Priority, int] = {"interactive": 0, "bulk": 0}
         self._border = 0
         self._since: dict[int, int] = {}  # by id: the border of a row's last turn, an entry's entry
 
@@ -63,13 +69,22 @@ class StepScheduler(Generic[EntryT, RowT]):
     @property
     def held(self) -> int:
         """Places taken by requests that are not yet released."""
-        return self._held
+        return self._held["interactive"] + self._held["bulk"]
+
+    def places(self, priority: Priority) -> int:
+        """Places that requests of `priority` may take: all, or for bulk as many as may wait (or
+        as may run, if those are more)."""
+        limits = self.limits
+        if priority == "interactive":
+            return self.capacity
+        return max(limits.max_running, limits.max_waiting)
 
     def submit(self, entry: EntryT) -> bool:
         """Queue the request; False, and nothing is changed, when its rows find no place."""
-        if self._held + entry.rows > self.capacity:
+        own = self._held[entry.priority] + entry.rows
+        if self.held + entry.rows > self.capacity or own > self.places(entry.priority):
             return False
-        self._held += entry.rows
+        self._held[entry.priority] = own
         self.waiting.append(entry)
         self._since[id(entry)] = self._border
         return True
@@ -78,12 +93,14 @@ class StepScheduler(Generic[EntryT, RowT]):
         """Take the next waiting request whose rows may run now.
 
         An aged bulk request goes first, then interactive ones, then bulk ones. Bulk rows take no
-        running place away from interactive ones. What has more rows than may run at once is
-        admitted when no row stands in its way.
+        running place away from interactive ones, nor do these from an aged bulk request. Rows that
+        will step again after their decode keep their running places. What has more rows than may
+        run at once is admitted when no row stands in its way.
         """
+        running = (*self.running, *(row for row in self.decoding if row.returns))
         for entry in sorted(self.waiting, key=self._admission_order):
-            bulk = entry.priority == "bulk"
-            rivals = sum(bulk or row.priority == "interactive" for row in self.running)
+            either = entry.priority == "bulk" and not self._is_aged(entry)
+            rivals = sum(either or row.priority == entry.priority for row in running)
             if rivals == 0 or rivals + entry.rows <= self.limits.max_running:
                 self.waiting.remove(entry)
                 del self._since[id(entry)]
@@ -134,11 +151,13 @@ class StepScheduler(Generic[EntryT, RowT]):
         """Rows to decode at this border; they are the caller's from here on.
 
         Half of those that wait while others step, so that a burst of finished pictures does not
-        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run.
+        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run
+        or are about to.
         """
         urgent = [row for row in self.decoding if row.priority == "interactive"]
-        interactive_runs = any(row.priority == "interactive" for row in self.running)
-        ready = urgent or (self._aged(self.decoding) if interactive_runs else list(self.decoding))
+        runs = any(row.priority == "interactive" for row in self.running)
+        comes = any(entry.priority == "interactive" for entry in self.waiting)
+        ready = urgent or (self._aged(self.decoding) if runs or comes else list(self.decoding))
         taken = ready[: -(-len(ready) // 2)] if self.running else ready
         for row in taken:
             self.decoding.remove(row)
@@ -147,7 +166,7 @@ class StepScheduler(Generic[EntryT, RowT]):
 
     def release(self, entry: EntryT, rows: list[RowT]) -> None:
         """Give back the places of a request that is finished, failed or cancelled."""
-        self._held -= entry.rows
+        self._held[entry.priority] -= entry.rows
         if entry in self.waiting:
             self.waiting.remove(entry)
         for row in rows:

@@ -27,6 +27,7 @@ JSON_FIELDS = frozenset(
         "partial_images",
         "overlay",
         "strength",
+        "hires",
     }
 )
 """Fields of a form whose text is JSON; the others are text as they stand."""
@@ -66,6 +67,9 @@ class GenerationBody(BaseModel):
     )
     guidance_scale: float | None = Field(
         default=None, description="Above 0 draws towards the prompt, at twice the work."
+    )
+    hires: bool = Field(
+        default=False, description="Draw a large size in two passes; see /v1/capabilities."
     )
     negative_prompt: str | None = Field(
         default=None,
@@ -150,6 +154,7 @@ class GenerationBody(BaseModel):
             guidance_scale=profile.guidance.default if guidance is None else guidance,
             negative_prompt=self.negative_prompt,
             style=self.style,
+            hires=self.hires,
         )
         params.check(profile)
         return params

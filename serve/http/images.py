@@ -1,6 +1,5 @@
 """POST /v1/images/generations and /v1/images/edits."""
 
-import math
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -49,7 +48,8 @@ class Images:
     async def generate(self, body: GenerationBody, request: Request) -> Response:
         """A picture from a prompt."""
         spec = self._spec(body, request)
-        params = body.params(self.profile, self._canvas(body) or self._default)
+        default = parse_size(self._sizes(body).default)
+        params = body.params(self.profile, self._canvas(body) or default)
         spec = self._keyed(spec, body, params, None)
         return await self._deliver("image_generation", body, params, None, spec, request)
 
@@ -60,7 +60,8 @@ class Images:
         spec = self._spec(body, request)
         canvas = self._canvas(body)
         strength = self.profile.default_strength if body.strength is None else body.strength
-        params = body.params(self.profile, canvas or self._default, strength)
+        default = parse_size(self.profile.sizes.default)
+        params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
         given = self.rooms.intake(form.image, form.mask, canvas, body.fit)
         fitted = await self.rooms.fitted(given)
@@ -119,9 +120,9 @@ class Images:
         ids = tuple(new_id() for _ in range(params.n))
         return replace(spec, ids=ids, asked=asdict(params), key=key)
 
-    @property
-    def _default(self) -> tuple[int, int]:
-        return parse_size(self.profile.sizes.default)
+    def _sizes(self, body: GenerationBody) -> SizeRange:
+        hires = self.profile.hires
+        return hires.sizes if body.hires and hires else self.profile.sizes
 
     def _canvas(self, body: GenerationBody) -> tuple[int, int] | None:
         """The size that is drawn, None where only the given picture can tell."""
@@ -130,12 +131,7 @@ class Images:
         if body.placement is None:
             return None
         placement = find_placement(body.placement)
-        return nearest_size(self.profile.sizes, placement.width / placement.height)
-
-
-def nearest_size(sizes: SizeRange, aspect: float) -> tuple[int, int]:
-    """The recommended size whose width / height is nearest to `aspect`, by ratio."""
-    return min(sizes.recommended_pixels, key=lambda size: abs(math.log(size[0] / size[1] / aspect)))
+        return self._sizes(body).nearest(placement.width / placement.height)
 
 
 def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:

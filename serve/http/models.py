@@ -48,6 +48,7 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
         return {
             "model": profile.name,
             "sizes": profile.sizes.model_dump(mode="json"),
+            "hires": profile.hires and profile.hires.model_dump(mode="json"),
             "steps": profile.steps.model_dump(mode="json"),
             "guidance": profile.guidance.model_dump(mode="json"),
             "default_strength": profile.default_strength,

@@ -70,6 +70,16 @@ def test_quality_chooses_the_steps(client: httpx.Client) -> None:
     assert generate(client, num_inference_steps=3)["steps_executed"] == 3
 
 
+def test_a_large_picture(client: httpx.Client) -> None:
+    answer = generate(client, hires=True, placement="feed_portrait")
+
+    assert answer["drawn_size"] == "512x640"
+    assert answer["steps_executed"] == 8 + 2
+    assert {"steps", "enlarge", "hires_steps"} <= answer["timings_ms"].keys()
+    refused = client.post("/v1/images/generations", json={"prompt": PROMPT, "size": "512x640"})
+    assert refused.json()["error"]["param"] == "size"
+
+
 def test_raw_bytes_come_with_the_facts_in_headers(client: httpx.Client) -> None:
     answer = client.post(
         "/v1/images/generations",

@@ -67,6 +67,41 @@ def test_exactly_the_places_are_taken_and_leaving_frees_them(
     assert engine["forwards"] == forwards + 8
 
 
+def test_of_200_that_arrive_at_once_exactly_the_places_are_given_out(
+    service: Running, engine: Engine
+) -> None:
+    """And it is the engine that refuses the rest, not Serve's own limits."""
+    places = engine["max_running"] + engine["max_waiting"]
+    one = {**LONG, "n": 1, "size": "384x384"}  # long enough that none is done before all are here
+
+    async def ask(crowd: httpx.AsyncClient) -> httpx.Response:
+        return await crowd.post("/v1/images/generations", json=one)
+
+    async def arrive_together() -> tuple[list[httpx.Response], int]:
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(base_url=service.url, timeout=300, limits=limits) as crowd:
+            requests = [asyncio.create_task(ask(crowd)) for _ in range(200)]
+            refused: list[httpx.Response] = []
+            for answered in asyncio.as_completed(requests):
+                refused.append(await answered)
+                if len(refused) == 200 - places:
+                    break
+            held = await asyncio.to_thread(lambda: engine.held)
+            for request in requests:
+                request.cancel()  # those that have places need not be drawn
+            await asyncio.gather(*requests, return_exceptions=True)
+            return refused, held
+
+    refused, held = asyncio.run(arrive_together())
+
+    assert {answer.status_code for answer in refused} == {429}
+    assert held == places
+    for answer in refused:
+        assert "The queue is full (40" in answer.json()["error"]["message"]
+        assert int(answer.headers["retry-after"]) >= 1
+    wait_until(lambda: engine.held == 0, 30, 0.05)
+
+
 def test_a_client_that_leaves_stops_its_work(service: Running, engine: Engine) -> None:
     before = engine["forwards"]
 

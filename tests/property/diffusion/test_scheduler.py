@@ -17,6 +17,7 @@ class Row:
     lengths: tuple[int, ...]
     batch_key: str = "one"
     priority: Priority = "interactive"
+    returns: bool = False
 
     @property
     def tokens(self) -> int:
@@ -110,6 +111,20 @@ def test_finished_interactive_pictures_are_decoded_before_bulk_ones() -> None:
     assert scheduler.next_decodes() == [bulk_too]
 
 
+def test_an_interactive_request_that_comes_waits_for_no_bulk_decode() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=8, max_waiting=8)
+    )
+    bulk = Row((64, 32), priority="bulk")
+    scheduler.run([bulk])
+    scheduler.to_decoder(bulk)
+    urgent = Entry(1)
+    assert scheduler.submit(urgent)
+    assert scheduler.next_decodes() == []
+    scheduler.release(urgent, [])
+    assert scheduler.next_decodes() == [bulk]
+
+
 def test_interactive_requests_overtake_bulk_ones_until_those_are_aged() -> None:
     scheduler: StepScheduler[Entry, Row] = StepScheduler(
         EngineLimits(token_budget=1000, max_running=2, max_waiting=8, ageing_borders=3)
@@ -129,6 +144,32 @@ def test_interactive_requests_overtake_bulk_ones_until_those_are_aged() -> None:
     scheduler.run([Row((64, 32), priority="bulk"), Row((64, 32), priority="bulk")])
     assert scheduler.admit() is newcomer  # bulk rows take no place away from interactive ones
     assert scheduler.admit() is None
+
+
+def test_an_aged_bulk_request_runs_beside_any_number_of_interactive_ones() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=2, max_waiting=8, ageing_borders=3)
+    )
+    scheduler.run([Row((64, 32)), Row((64, 32))])
+    bulk = Entry(2, "bulk")
+    assert scheduler.submit(bulk)
+    for _ in range(3):
+        assert scheduler.admit() is None
+        scheduler.next_batch()
+    assert scheduler.admit() is bulk
+
+
+def test_rows_that_come_back_keep_their_running_places() -> None:
+    scheduler: StepScheduler[Entry, Row] = StepScheduler(
+        EngineLimits(token_budget=1000, max_running=1, max_waiting=8)
+    )
+    row = Row((64, 32), returns=True)
+    scheduler.run([row])
+    assert scheduler.submit(Entry(1))
+    scheduler.to_decoder(row)
+    assert scheduler.admit() is None
+    row.returns = False
+    assert scheduler.admit() is not None
 
 
 def test_rows_of_equal_lengths_join_before_older_ones_of_others() -> None:
@@ -155,10 +196,14 @@ class Queue(RuleBasedStateMachine):
     def held(self) -> int:
         return sum(entry.rows for entry in self.waiting + self.running)
 
+    def held_by(self, entries: list[Entry], priority: Priority) -> int:
+        return sum(entry.rows for entry in entries if entry.priority == priority)
+
     @rule(rows=st.integers(1, 8), priority=PRIORITIES)
     def submit(self, rows: int, priority: Priority) -> None:
         entry = Entry(rows, priority)
-        fits = self.held + rows <= 10
+        held_by_bulk = self.held_by(self.waiting + self.running, "bulk")
+        fits = self.held + rows <= 10 and (priority == "interactive" or held_by_bulk + rows <= 6)
         assert self.scheduler.submit(entry) == fits
         if fits:
             self.waiting.append(entry)

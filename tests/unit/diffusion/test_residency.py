@@ -12,14 +12,13 @@ from deployments.diffusion.components import (
     live_storage_bytes,
     unique_storages,
 )
-from deployments.diffusion.cost import Work
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.load import loaded_on_host
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.memory import RESIDENCIES, Residency
 from deployments.diffusion.params import Terms
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.request import Generation, Request
+from deployments.diffusion.request import Generation, Pass, Request
 from deployments.diffusion.residency import Placement
 from tests.budget import Budget, OnSmallDevice
 from tests.polling import wait_until
@@ -177,7 +176,8 @@ def rows(family: ZImage) -> list[Generation]:
         params, _ = text_to_image()
         (start,) = family.start(params, None)
         embedding = family.encode(params.prompt).embedding
-    request = Request("1", params, None, Terms(), Work())
+    passes = (Pass(params, "steps", family.work(params), params.num_inference_steps),)
+    request = Request("1", params, None, Terms(), passes)
     return [
         Generation(
             request=request,
@@ -188,5 +188,6 @@ def rows(family: ZImage) -> list[Generation]:
             source=None,
             lengths=family.lengths(start, embedding, None),
             batch_key=family.batch_key(start),
+            passes=passes,
         )
     ]

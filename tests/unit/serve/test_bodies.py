@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from deployments.errors import InvalidValue
 from serve.http.bodies import EditBody, GenerationBody, form_values
 from serve.http.errors import ModelNotFound
-from serve.http.images import finish_spec, nearest_size
+from serve.http.images import finish_spec
 from serve.settings import load_profile
 
 PROFILE = load_profile("embedded")
@@ -25,6 +25,15 @@ def test_defaults_are_the_profiles() -> None:
     assert params.guidance_scale == PROFILE.guidance.default
     assert params.n == 1
     assert params.strength is None
+
+
+def test_a_large_picture_is_asked_for_but_not_of_an_edit() -> None:
+    assert body(hires=True).params(PROFILE, (512, 640)).hires
+    assert form_values({"hires": "true"}) == {"hires": True}
+    with pytest.raises(InvalidValue, match="does not enlarge"):
+        body(hires=True).params(PROFILE, (256, 256))
+    with pytest.raises(InvalidValue, match="from a prompt alone"):
+        body(hires=True).params(PROFILE, (512, 512), strength=0.5)
 
 
 def test_seeds_are_random_but_safe_in_every_clients_numbers() -> None:
@@ -92,7 +101,7 @@ def test_an_edits_form_knows_strength_and_fit() -> None:
     ],
 )
 def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
-    assert nearest_size(PROFILE.sizes, aspect) == size
+    assert PROFILE.sizes.nearest(aspect) == size
 
 
 @pytest.mark.parametrize(

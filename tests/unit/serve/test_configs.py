@@ -101,6 +101,17 @@ def test_the_application_schedules_on_one_core(config: dict[str, Any]) -> None:
     assert cpus <= 1
 
 
+def test_serves_nets_are_wider_than_what_the_ingress_holds(config: dict[str, Any]) -> None:
+    """So that the engine, whose bound is exact, is the one that refuses."""
+    deployments = {one["name"]: one for one in config["applications"][0]["deployments"]}
+    ingress = deployments["Ingress"]
+    held = ingress["num_replicas"] * ingress["max_ongoing_requests"]
+
+    assert deployments["DiffusionDeployment"]["max_ongoing_requests"] > held
+    for deployment in deployments.values():
+        assert deployment["max_queued_requests"] > ingress["max_ongoing_requests"]
+
+
 def test_it_listens_on_loopback(config: dict[str, Any]) -> None:
     assert config["http_options"]["host"] == "127.0.0.1"
     assert config["http_options"]["port"] == 8000
