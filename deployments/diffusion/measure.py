@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.passes import plan_passes
 from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.diffusion.residency import blocks_of, fp8_layers
 from deployments.errors import InvalidValue
 
 CUDA_CONTEXT = 512 * MIB  # a CUDA context with the workspaces of cuBLAS and cuDNN
@@ -136,26 +136,6 @@ def weigh(components: SharedComponents) -> tuple[Component, ...]:
     )
 
 
-def blocks_of(module: Any) -> list[torch.nn.Module]:
-    """The repeated blocks of a model, which may be streamed one by one."""
-    kinds = set(module._no_split_modules or ())
-    blocks: list[torch.nn.Module] = []
-    inside: set[int] = set()
-    for part in module.modules():  # outer ones come first
-        if id(part) not in inside and type(part).__name__ in kinds:
-            blocks.append(part)
-            inside |= {id(inner) for inner in part.modules()}
-    return blocks
-
-
-def bears_fp8(name: str, layer: torch.nn.Module) -> bool:
-    """Whether a layer of a block, by its name there, keeps its picture when stored in fp8.
-
-    The large matrices of attention and feed-forward do; modulation does not.
-    """
-    return isinstance(layer, torch.nn.Linear) and "modulation" not in name
-
-
 def kept_bytes(profile: DiffusionProfile, family: Family, row: Generation) -> dict[str, int]:
     """What is held beside the weights in every phase; `row`: the largest picture's."""
     engine = profile.engine
@@ -232,15 +212,14 @@ def _role(name: str) -> Role:
 
 
 def _weights(module: torch.nn.Module) -> Weights:
-    blocks = [_bytes(block) for block in blocks_of(module)]
+    blocks = [_bytes(block) for block in blocks_of(module).values()]
     return Weights(_bytes(module), sum(blocks), max(blocks, default=0))
 
 
 def _fp8_weights(module: torch.nn.Module) -> Weights:
     blocks, saved, cast = [], 0, 0
-    for block in blocks_of(module):
-        bearing = [x for name, x in block.named_modules() if bears_fp8(name, x)]
-        matrices = [x.weight for x in bearing if isinstance(x.weight, torch.Tensor)]
+    for name, block in blocks_of(module).items():
+        matrices = [layer.weight for layer in fp8_layers(name, block)]
         less = sum(m.nbytes - m.numel() for m in matrices)  # one byte a value is left
         cast = max([cast, *(m.nbytes for m in matrices)])
         blocks.append(_bytes(block) - less)

@@ -16,7 +16,7 @@ from deployments.diffusion.families import Family, Stage
 from deployments.diffusion.memory import RESIDENCIES, Residency
 
 FP8 = torch.float8_e4m3fn
-SENSITIVE = re.compile("norm|modulation|refiner|lora")  # in a block: kept in the model's own dtype
+SENSITIVE = re.compile("norm|modulation|refiner|time_emb")  # kept in the model's own dtype
 
 
 class Parked:
@@ -88,12 +88,12 @@ class Placement:
 
     def apply(self, reliefs: Collection[Residency]) -> None:
         """Bring loaded weights to where these reliefs put them. Once, before the first stage."""
+        if "fp8_storage" in reliefs:  # first: what lies in host memory lies there small
+            self._shrink()
         if "text_encoder_on_host" in reliefs:
             self.text_encoder_out()
-        if "fp8_storage" in reliefs:
-            self._shrink_blocks()
         if "streamed_blocks" in reliefs:
-            self._on_demand(self._blocks())
+            self._stream()
         self.reliefs = tuple(one for one in RESIDENCIES if one in reliefs)
         for tensor in self._staying(self._everything()):
             tensor.data = tensor.data.to(self.device)
@@ -166,24 +166,41 @@ class Placement:
             module.register_forward_hook(lambda *_, parked=parked: parked.drop(), always_call=True)
             self._hosted.update(map(id, weights))
 
-    def _blocks(self) -> list[torch.nn.Module]:
-        """The repeated blocks of what `forward` uses, which hold most of its weights."""
-        denoisers: list[Any] = [
-            self._components.modules[name] for name in self._family.uses["forward"]
-        ]
-        return [
-            block
-            for denoiser in denoisers
-            for name, block in denoiser.named_modules()
-            if type(block).__name__ in denoiser._repeated_blocks and not SENSITIVE.search(name)
-        ]
+    def _denoisers(self) -> list[torch.nn.Module]:
+        return [self._components.modules[name] for name in self._family.uses["forward"]]
 
-    def _shrink_blocks(self) -> None:
-        """Store the blocks' linear layers in 8 bits, but for those that suffer from it."""
-        for block in self._blocks():
-            for name, layer in block.named_modules():
-                if type(layer) is torch.nn.Linear and not SENSITIVE.search(name):
+    def _shrink(self) -> None:
+        """Store the large matrices of what encodes and denoises in 8 bits."""
+        for module in (*self._modules("encode"), *self._denoisers()):
+            for name, block in blocks_of(module).items():
+                for layer in fp8_layers(name, block):
                     _shrink(layer)
+
+    def _stream(self) -> None:
+        """Bring the blocks of what denoises one by one."""
+        for module in self._denoisers():
+            self._on_demand(blocks_of(module).values())
+
+
+def blocks_of(module: Any) -> dict[str, torch.nn.Module]:
+    """The repeated blocks of a model by their names: what may be streamed one by one."""
+    kinds = set(module._no_split_modules or ())
+    blocks: dict[str, torch.nn.Module] = {}
+    inside: set[int] = set()
+    for name, part in module.named_modules():  # outer ones come first
+        if id(part) not in inside and type(part).__name__ in kinds:
+            blocks[name] = part
+            inside |= {id(inner) for inner in part.modules()}
+    return blocks
+
+
+def fp8_layers(name: str, block: torch.nn.Module) -> list[torch.nn.Linear]:
+    """The layers of a block, by its name in the model, that keep pictures when stored in fp8."""
+    return [
+        layer
+        for inner, layer in block.named_modules()
+        if type(layer) is torch.nn.Linear and not SENSITIVE.search(f"{name}.{inner}")
+    ]
 
 
 def release_cache(device: torch.device) -> None:

@@ -32,9 +32,10 @@ def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) 
 
 def loaded_on_host(uses: Uses, reliefs: Collection[Residency]) -> tuple[str, ...]:
     """The components to load into host memory, since not all of them would fit the device."""
-    encoders = uses["encode"] if "text_encoder_on_host" in reliefs else ()
-    shrunk = "fp8_storage" in reliefs or "streamed_blocks" in reliefs
-    return (*encoders, *(uses["forward"] if shrunk else ()))
+    shrunk = "fp8_storage" in reliefs
+    encoders = uses["encode"] if shrunk or "text_encoder_on_host" in reliefs else ()
+    denoiser = uses["forward"] if shrunk or "streamed_blocks" in reliefs else ()
+    return (*encoders, *denoiser)
 
 
 def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family:

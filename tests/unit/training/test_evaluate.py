@@ -56,12 +56,12 @@ def test_shipped_model_is_small_and_no_worse_than_published() -> None:
     assert size <= LARGEST
     pipeline = ZImagePipeline.from_pretrained(TARGET, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    asked = cases(440)[6:440:40]  # of which it drew 11, 3 and 6 right when it was published
+    asked = cases(440)[6:440:40]
     pictures = draw_all(pipeline, asked)
     verdicts = [judge(picture, case.scene) for picture, case in zip(pictures, asked, strict=True)]
-    assert sum(one.background for one in verdicts) >= 10
-    assert sum(one.object for one in verdicts) >= 2
-    assert sum(one.position for one in verdicts) >= 5
+    assert all(one.background for one in verdicts)
+    assert sum(one.object for one in verdicts) >= 0.8 * len(verdicts)
+    assert sum(one.position for one in verdicts) >= 0.8 * len(verdicts)
 
 
 def test_shipped_tokenizer_is_the_one_trained() -> None:
