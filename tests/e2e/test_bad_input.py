@@ -38,7 +38,7 @@ OVERLAY = {"layers": [{"role": "headline", "text": "x", "colour": "red"}]}
         ({"bogus": 1}, "bogus", "unknown fields"),
         ({"sise": "256x256"}, "sise", "'size'"),
         ({"moderation": "low"}, "moderation", "policy"),
-        ({"style": "vivid"}, "style", "prompt"),
+        ({"style": "vivid"}, "style", "night, ink"),
         ({"size": "250x256"}, "size", "multiples of 32"),
         ({"size": "1024x1024"}, "size", "between 128 and 384"),
         ({"size": "big"}, "size", "pattern"),

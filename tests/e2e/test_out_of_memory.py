@@ -74,13 +74,14 @@ def small(service: local.Running, tmp_path_factory: pytest.TempPathFactory) -> I
     profile = tiny_profile(folder / "model", embedding_cache_bytes=0)
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(profile.model_dump(mode="json")), encoding="utf-8")
-    config = local.read_config("embedded", httpx.URL(service.url).port or 0)
+    config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
     (small,) = local.read_config(str(path), 0)["applications"]
     small |= {
         "name": "small",
         "route_prefix": "/small",
         "import_path": "tests.e2e.small_device:build",
     }
+    small["args"]["library"] = None  # every picture is to be drawn
     for deployment in small["deployments"]:
         if deployment["name"] == "Ingress":
             deployment["num_replicas"] = 1
