@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from deployments.diffusion.admission import Admission
 from deployments.diffusion.cost import Work
 from deployments.diffusion.embeddings import EncodingCache
-from deployments.diffusion.events import Preview, Sink
+from deployments.diffusion.events import Sink
 from deployments.diffusion.families import Family
 from deployments.diffusion.loading import load_until_ready
 from deployments.diffusion.measure import start_plan
 from deployments.diffusion.memory import Residency
 from deployments.diffusion.params import GenerationParams, Terms
 from deployments.diffusion.passes import begin_next_pass, plan_passes
-from deployments.diffusion.preview import LatentProjection, preview_steps
+from deployments.diffusion.preparation import Preparation, paste_back
+from deployments.diffusion.preview import LatentProjection, show
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
 from deployments.diffusion.recovery import (
     Recovery,
@@ -35,7 +36,7 @@ from deployments.diffusion.recovery import (
     tokens,
     without_frames,
 )
-from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.diffusion.request import Generation, Request
 from deployments.diffusion.residency import Placement
 from deployments.diffusion.state import SERVING, EngineState, Gauges
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
@@ -66,6 +67,7 @@ class Engine:
         self._reliefs = reliefs
         self._crash: str | None = None
         self._ladder: Recovery | None = None
+        self._prepare: Preparation | None = None
         self._family: Family | None = None
         self._admission = Admission(profile)
         self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
@@ -166,13 +168,14 @@ class Engine:
         self._gauges.loads_failed += 1
         self._gauges.release()
         self._encodings = EncodingCache(self.profile.engine.embedding_cache_bytes)
-        self._family = self._ladder = None
+        self._family = self._ladder = self._prepare = None
 
     def _start(self) -> None:
         plan = start_plan(self.profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
         family = self._family = self._load(reliefs)
         self._ladder = Recovery(Placement(family), self.profile.sizes)
+        self._prepare = Preparation(self.profile, family, self._encodings, self._recovery)
         self._placement.apply(reliefs)
         self._gauges.hold(family.components, self._recovery, plan)
         if plan:
@@ -190,7 +193,7 @@ class Engine:
         passes = plan_passes(params, self.profile, self._loaded)
         request = Request("warm-up", params, None, NO_HURRY, passes)
         for calibrating in (False, True):  # the first pass pays for kernels and allocations
-            (row,) = self._rows(request)
+            (row,) = self._preparation.rows(request)
             began = time.perf_counter()
             forward = partial(self._loaded.velocity, [row])
             (velocity,) = self._recovery.run("forward", request, forward)
@@ -253,54 +256,12 @@ class Engine:
         while request := self._admission.admit():
             request.lap("queue")
             try:
-                request.generations = self._rows(request)
+                request.generations = self._preparation.rows(request)
             except Exception as error:
                 self._fail(request, error)
             else:
                 self._admission.run(request.generations)
             self._gauges.beat()
-
-    def _rows(self, request: Request) -> list[Generation]:
-        params, family = request.params, self._loaded
-        prompt = params.prompt
-        if params.style is not None:
-            prompt = self.profile.styles[params.style].prompt(prompt)
-        embedding = self._encode(request, prompt)
-        guided = family.guided(params)
-        negative = self._encode(request, params.negative_prompt or "") if guided else None
-        request.lap("encode")
-        begin = partial(family.start, request.passes[0].params, request.given)
-        starts = self._recovery.run("start", request, begin)
-        if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
-            request.warn(
-                f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
-                "pure noise: the given picture is ignored"
-            )
-        request.lap("start")
-        return [
-            Generation(
-                request=request,
-                sigmas=start.sigmas,
-                latents=start.latents,
-                embedding=embedding,
-                negative=negative,
-                source=start.source,
-                lengths=family.lengths(start, embedding, negative),
-                batch_key=family.batch_key(start),
-                passes=request.passes,
-                generator=start.generator,
-            )
-            for start in starts
-        ]
-
-    def _encode(self, request: Request, prompt: str) -> Embedding:
-        encoding = self._encodings.get(prompt)
-        if encoding is None:
-            encode = partial(self._loaded.encode, prompt)
-            encoding = self._recovery.run("encode", request, encode)
-            self._encodings.put(prompt, encoding)
-        request.warn(*encoding.warnings)
-        return encoding.embedding
 
     def _step(self) -> None:
         rows = self._admission.next_batch()
@@ -346,7 +307,7 @@ class Engine:
         """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
         row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
         row.step += 1
-        self._preview(row, velocity)
+        show(row, velocity, self._projection)
         self._loaded.after_step(row, velocity)
 
     def _tell(self) -> None:
@@ -361,16 +322,6 @@ class Engine:
                 error = attempt(partial(request.sink, progress))
                 if error:
                     self._fail(request, error)
-
-    def _preview(self, row: Generation, velocity: torch.Tensor) -> None:
-        """Show where the step leads: x - sigma * dx/dsigma, the picture without its noise."""
-        request = row.request
-        wanted = preview_steps(row.all_steps, request.terms.previews)
-        if request.sink is None or row.steps_done not in wanted:
-            return
-        pixels = self._projection(row.latents - row.sigmas[row.step] * velocity)
-        number = request.generations.index(row)
-        request.sink(Preview(number, wanted.index(row.steps_done), row.steps_done, pixels))
 
     def _decode(self) -> None:
         for row in self._admission.next_decodes():
@@ -406,16 +357,7 @@ class Engine:
         return self._recovery.run("decode", request, whole, tiled)
 
     def _deliver(self, request: Request) -> None:
-        params = request.params
-        drawn = Drawn(
-            id=request.id,
-            pictures=np.stack([g.picture for g in request.generations if g.picture is not None]),
-            seeds=tuple(params.seed + i for i in range(params.n)),
-            steps_executed=request.generations[0].steps_done,
-            timings_ms=request.timings_ms,
-            warnings=tuple(request.warnings),
-            recovery=request.recovery,
-        )
+        drawn = request.as_drawn()
         self._admission.leave(request)
         request.future.set_result(drawn)
 
@@ -448,12 +390,11 @@ class Engine:
         return self._ladder
 
     @property
+    def _preparation(self) -> Preparation:
+        if self._prepare is None:
+            raise AssertionError("nothing is prepared before the model is loaded")
+        return self._prepare
+
+    @property
     def _placement(self) -> Placement:
         return self._recovery.placement
-
-
-def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:
-    """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
-    if given is None or given.mask is None:
-        return picture
-    return np.where(given.mask[..., None], picture, given.picture)

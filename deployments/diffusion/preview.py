@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deployments.diffusion.events import Preview
+from deployments.diffusion.request import Generation
+
 FIT_PICTURES = 12
 FIT_SIZE = 128  # pixels
 FIT_RECTANGLES = 3  # a picture, on a plain ground: large flat parts with edges, as in pictures
@@ -41,6 +44,17 @@ class LatentProjection:
         rgb = channels_last @ self._weights + self._bias
         picture: NDArray[np.uint8] = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         return picture
+
+
+def show(row: Generation, velocity: torch.Tensor, projection: LatentProjection) -> None:
+    """Tell a listener where the step led: x - sigma * dx/dsigma, the picture without its noise."""
+    request = row.request
+    wanted = preview_steps(row.all_steps, request.terms.previews)
+    if request.sink is None or row.steps_done not in wanted:
+        return
+    pixels = projection(row.latents - row.sigmas[row.step] * velocity)
+    number = request.generations.index(row)
+    request.sink(Preview(number, wanted.index(row.steps_done), row.steps_done, pixels))
 
 
 def random_rectangles(rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -139,6 +139,18 @@ class Request:
         """Whether every picture is decoded."""
         return all(generation.picture is not None for generation in self.generations)
 
+    def as_drawn(self) -> Drawn:
+        """What is handed on once every picture is decoded."""
+        return Drawn(
+            id=self.id,
+            pictures=np.stack([g.picture for g in self.generations if g.picture is not None]),
+            seeds=tuple(self.params.seed + i for i in range(self.params.n)),
+            steps_executed=self.generations[0].steps_done,
+            timings_ms=self.timings_ms,
+            warnings=tuple(self.warnings),
+            recovery=self.recovery,
+        )
+
     def lap(self, stage: str) -> None:
         """Book the wall time since the last lap to `stage`, on top of what it has already."""
         now = time.perf_counter()

@@ -1,0 +1,79 @@
+"""From a request to its rows: prompts encoded, latents started, all within the device's memory."""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.diffusion.embeddings import EncodingCache
+from deployments.diffusion.families import Family
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.recovery import Recovery
+from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.handover import Fitted
+
+
+class Preparation:
+    """What happens to a request before its first step. For the device thread alone."""
+
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        family: Family,
+        encodings: EncodingCache,
+        recovery: Recovery,
+    ) -> None:
+        self._profile = profile
+        self._family = family
+        self._encodings = encodings
+        self._recovery = recovery
+
+    def rows(self, request: Request) -> list[Generation]:
+        """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
+        params, family = request.params, self._family
+        prompt = params.prompt
+        if params.style is not None:
+            prompt = self._profile.styles[params.style].prompt(prompt)
+        embedding = self._encode(request, prompt)
+        guided = family.guided(params)
+        negative = self._encode(request, params.negative_prompt or "") if guided else None
+        request.lap("encode")
+        begin = partial(family.start, request.passes[0].params, request.given)
+        starts = self._recovery.run("start", request, begin)
+        if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
+            request.warn(
+                f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
+                "pure noise: the given picture is ignored"
+            )
+        request.lap("start")
+        return [
+            Generation(
+                request=request,
+                sigmas=start.sigmas,
+                latents=start.latents,
+                embedding=embedding,
+                negative=negative,
+                source=start.source,
+                lengths=family.lengths(start, embedding, negative),
+                batch_key=family.batch_key(start),
+                passes=request.passes,
+                generator=start.generator,
+            )
+            for start in starts
+        ]
+
+    def _encode(self, request: Request, prompt: str) -> Embedding:
+        encoding = self._encodings.get(prompt)
+        if encoding is None:
+            encode = partial(self._family.encode, prompt)
+            encoding = self._recovery.run("encode", request, encode)
+            self._encodings.put(prompt, encoding)
+        request.warn(*encoding.warnings)
+        return encoding.embedding
+
+
+def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:
+    """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
+    if given is None or given.mask is None:
+        return picture
+    return np.where(given.mask[..., None], picture, given.picture)
