@@ -26,7 +26,7 @@ from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource
 
 CHUNK = 16 * 2**20
-ROUNDS = 5
+ROUNDS = 9
 GOAL = 1.5
 
 

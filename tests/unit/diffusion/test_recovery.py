@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.diffusion import admission
 from deployments.diffusion.components import SharedComponents, live_storage_bytes
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Stage
@@ -81,7 +82,10 @@ def twins(checkpoint: Path) -> list[np.ndarray]:
 
 
 @pytest.fixture
-def small(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Small]:
+def small(
+    checkpoint: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Small]:
+    monkeypatch.setattr(admission, "IDLE_BEAT_S", 0.05)  # the tests wait for many a beat
     caplog.set_level(logging.ERROR, "deployments.diffusion")
     small = Small(checkpoint)
     yield small
