@@ -1,10 +1,13 @@
 """What flow matching families share: latents on the straight line from picture to noise."""
 
+from collections.abc import Sequence
+
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from deployments.diffusion.families.latents import LatentSpace
 from deployments.diffusion.request import Generation, Source, Start
+from deployments.handover import Fitted
 
 
 def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -13,7 +16,20 @@ def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torc
     return at * noise + (1.0 - at) * latents
 
 
-def noised(
+def from_picture(
+    space: LatentSpace,
+    given: Fitted,
+    sigmas: torch.Tensor,
+    generators: Sequence[torch.Generator],
+) -> list[Start]:
+    """Where pictures drawn from a given one begin, at sigmas[0]; one for each generator."""
+    moments = space.encode(given.picture)
+    shape = tuple(moments.mean.shape)
+    mask = None if given.mask is None else space.mask(given.mask, shape)
+    return [_noised(space, moments, sigmas, mask, generator) for generator in generators]
+
+
+def _noised(
     space: LatentSpace,
     moments: DiagonalGaussianDistribution,
     sigmas: torch.Tensor,

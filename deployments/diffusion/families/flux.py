@@ -114,9 +114,7 @@ class Flux:
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        moments = self._space.encode(given.picture)
-        mask = None if given.mask is None else self._space.mask(given.mask, shape)
-        return [flow.noised(self._space, moments, sigmas, mask, g) for g in generators]
+        return flow.from_picture(self._space, given, sigmas, generators)
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
