@@ -51,6 +51,14 @@ def test_other_names_are_left_to_the_library(checkpoint: Path, tmp_path: Path) -
     assert all(torch.equal(p, weights[name]) for name, p in theirs.named_parameters())
 
 
+def test_other_shapes_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((checkpoint / "text_encoder/config.json").read_text())
+    weights = load_file(checkpoint / "text_encoder/model.safetensors")
+    name = next(iter(weights))
+    save_file({**weights, name: weights[name][:-1]}, tmp_path / "model.safetensors")
+    assert load_mapped(Qwen3Model, "transformers", tmp_path, CPU, torch.float32) is None
+
+
 def test_a_damaged_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     for file in checkpoint.rglob("*"):
         if file.is_file():
