@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Number = TypeVar("Number", np.uint8, np.intp)
 Colour = tuple[int, int, int]
+Colours = Colour | NDArray[np.uint8]  # one for all pixels, or one a pixel: uint8 (..., 3)
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (17, 17, 17)
 _PERCENTILE = 10
@@ -32,9 +33,9 @@ def ratio(one: NDArray[np.float64], other: NDArray[np.float64] | float) -> NDArr
     return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
 
 
-def p10(ground: NDArray[np.uint8], ink: Colour) -> float:
+def p10(ground: NDArray[np.uint8], ink: Colours) -> float:
     """10th percentile of the ratio between `ink` and ground pixels, uint8 (n, 3) with n > 0."""
-    ratios = ratio(luminance(ground), float(luminance(np.array(ink, np.uint8))))
+    ratios = ratio(luminance(ground), luminance(np.asarray(ink, np.uint8)))
     return float(np.percentile(ratios, _PERCENTILE))
 
 
@@ -76,8 +77,8 @@ def choose_ink(ground: NDArray[np.uint8], light: Colour, dark: Colour, target: f
 def least_alpha(
     ground: NDArray[np.uint8],
     mask: NDArray[np.uint8],
-    colour: Colour,
-    ink: Colour,
+    colour: Colours,
+    ink: Colours,
     target: float,
     limit: float = 1.0,
 ) -> float | None:
@@ -99,13 +100,13 @@ def least_alpha(
 
 
 def _painted_p10(
-    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, ink: Colour, alpha: float
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colours, ink: Colours, alpha: float
 ) -> float:
     return p10(blend(ground, mask, colour, alpha), ink)
 
 
 def blend(
-    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, alpha: float
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colours, alpha: float
 ) -> NDArray[np.uint8]:
     """`colour` over `ground` (..., 3) through `mask` (...) times `alpha`; rounds to nearest."""
     weight = mask[..., None].astype(np.float32) * (alpha / 255.0)

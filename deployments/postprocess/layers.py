@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from deployments.postprocess import fonts, text
+from deployments.postprocess import fonts, spans, text
+from deployments.postprocess.lines import Line
 from deployments.postprocess.render import Typeface
+from deployments.postprocess.spans import Spans
 from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
+from deployments.postprocess.typography import Fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ _AI_LABELS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One layer ready to be set; `missing` are characters left out because no face has them."""
+    """One layer ready to be set; `missing` are characters left out because no face has them.
+
+    spans: None where all words are set alike.
+    """
 
     index: int
     role: str
@@ -65,6 +71,7 @@ class Item:
     copy: text.Copy
     face: Typeface
     missing: str = ""
+    spans: Spans | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +88,18 @@ class Item:
     @property
     def leading(self) -> float:
         """Line height in ems; more where accents stand on capitals, beyond the usual line."""
-        return self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
+        leading = self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
+        return leading * (self.spans.tallest if self.spans else 1.0)
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """The fill of each of the layer's parts (see Run)."""
+        return self.spans.fills if self.spans else (self.layer.fill,)
+
+    @property
+    def stroke(self) -> float:
+        """How far the stroke reaches beyond the letters, in ems."""
+        return self.layer.stroke.width if self.layer.stroke else 0.0
 
     @property
     def pill(self) -> bool:
@@ -91,6 +109,16 @@ class Item:
     @property
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
+
+    def advance(self, text: str, at: int) -> float:
+        """Ems that `text` takes, where it begins after `at` characters of the copy."""
+        if self.spans is None:
+            return self.face.advance(text)
+        return self.spans.advance(self.face, text, at)
+
+    def lay_out(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        """The lines of the whole copy, cut into runs where its spans differ."""
+        return self.spans.lay_out(self.face, lines) if self.spans else lines
 
 
 def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
@@ -114,15 +142,21 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
 
 def _item(index: int, role: str, layer: TextLayer) -> Item:
     style = ROLES[role]
-    copy = text.prepare(layer.text, layer.lang)
+    copy = text.prepare(layer.words, layer.lang)
     families = fonts.families_for(copy.lang, layer.font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = text.prepare(fonts.without(layer.text, gone), copy.lang)
+        kept = text.prepare(fonts.without(layer.words, gone), copy.lang)
         copy = text.Copy(kept.paragraphs, kept.lang, kept.tracked, copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
     face = Typeface(families, layer.weight or style.weight, tracking, copy.lang)
-    return Item(index, role, layer, style, copy, face, gone)
+    own = None
+    if layer.spans is not None:
+        kept_spans = [
+            span.model_copy(update={"text": fonts.without(span.text, gone)}) for span in layer.spans
+        ]
+        own = spans.find(kept_spans, copy.lang, layer.fill)
+    return Item(index, role, layer, style, copy, face, gone, own)
 
 
 def _ai_label(index: int, lang: str) -> Item:

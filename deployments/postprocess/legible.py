@@ -1,17 +1,20 @@
 """Making words legible: which ink, and the least backing that reaches the contrast asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess import contrast, render
+from deployments.postprocess import contrast, effects, fills, render
 from deployments.postprocess.compose import Paint, paint
-from deployments.postprocess.contrast import Colour
+from deployments.postprocess.contrast import Colour, Colours
+from deployments.postprocess.fills import Ink
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.glass import frost
 from deployments.postprocess.render import Tile
 from deployments.postprocess.stack import SetText
+from deployments.postprocess.typography import Fill
 
 PLATE_PADDING = 0.024  # of the canvas's short side
 _RADIUS = 0.022
@@ -21,22 +24,60 @@ _SCRIM_COVER = 0.66  # a scrim over more of the canvas than this is a veil: take
 _LARGE = 0.06  # of the short side: words that read well over a shadow alone
 _CALM = 0.08  # deviation of luminance below which any words do
 _OUTLINE_EM, _SHADOW_EM = 0.05, 0.1
+_GLASS_TINT = 0.14  # alpha below which frosted glass does not look like a pane
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One layer's words with what is needed to judge them.
+    """One layer's words of one fill with what is needed to judge them.
 
-    rows, columns: the canvas pixels under and around the glyphs (a sample of at most 16,000).
+    whole: the glyphs of all the layer's words. rows, columns: the canvas pixels under and around
+    the glyphs (a sample of at most 16,000). under: the layer's shadows and stroke.
     """
 
     text: SetText
+    part: int
     glyphs: Tile
+    whole: Tile
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
+    under: tuple[Paint, ...] = ()
+
+    @property
+    def fill(self) -> Fill:
+        return self.text.item.fills[self.part]
+
+    def lay(self, fill: Fill) -> Ink:
+        """`fill`, which is not "auto", over these words."""
+        setting = self.text.setting
+        box = render.letters(setting, self.text.x, self.text.y, self.part)
+        return fills.lay(fill, box, setting.rotate)
 
     def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (n, 3): the ground as it is."""
         return pixels[self.rows, self.columns]
+
+    def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (n, 3): the ground as it will be behind shadows and stroke."""
+        return self._behind_effects(self.ground(pixels))
+
+    def tinted(self, colour: Colour) -> Colours:
+        """What a backing of `colour` will look like behind shadows and stroke.
+
+        All of these are mixtures, so mixing `seen` with it gives what the eye will see.
+        """
+        if not self.under:
+            return colour
+        return self._behind_effects(np.full((len(self.rows), 3), colour, np.uint8))
+
+    def tones(self, ink: Ink) -> Colours:
+        return fills.tones(ink, self.rows, self.columns)
+
+    def _behind_effects(self, ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        for effect in self.under:
+            colours = fills.tones(effect.colour, self.rows, self.columns)
+            ground = contrast.blend(ground, self.seen_through(effect.tile), colours, effect.alpha)
+        return ground
 
     def seen_through(self, tile: Tile) -> NDArray[np.uint8]:
         """The values of a mask at this layer's pixels; 0 beyond its borders."""
@@ -50,16 +91,27 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Backed:
-    """What was laid under words: the kind, its alpha (0 to 1) and the ink of each layer."""
+    """What was laid under words: the kind, its alpha (0 to 1), and the words with their inks."""
 
     kind: str
     alpha: float
-    inks: tuple[Colour, ...]
+    words: tuple[Words, ...]
+    inks: tuple[Ink, ...]
 
 
-def read(text: SetText, height: int, width: int) -> Words:
-    """Draw the words' mask and find the pixels that a reader's eye needs."""
-    tile = render.glyphs(text.setting, text.x, text.y)
+def read(text: SetText, height: int, width: int) -> list[Words]:
+    """The words of each fill: their masks and the pixels that a reader's eye needs."""
+    whole = render.glyphs(text.setting, text.x, text.y)
+    parts = sorted({run.part for line in text.setting.lines for run in line.runs}) or [0]
+    if len(parts) == 1:
+        return [_judged(text, parts[0], whole, whole, height, width)]
+    return [
+        _judged(text, part, render.glyphs(text.setting, text.x, text.y, part), whole, height, width)
+        for part in parts
+    ]
+
+
+def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, width: int) -> Words:
     radius = max(2, round(0.06 * text.setting.size))
     pad = radius + 1
     near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
@@ -68,7 +120,20 @@ def read(text: SetText, height: int, width: int) -> Words:
     rows, columns = np.nonzero(near)
     rows, columns = rows + tile.y - pad, columns + tile.x - pad
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return Words(text, tile, contrast.sample(rows[inside]), contrast.sample(columns[inside]))
+    rows, columns = contrast.sample(rows[inside]), contrast.sample(columns[inside])
+    return Words(text, part, tile, whole, rows, columns)
+
+
+def dress(words: Sequence[Words], inks: Sequence[Ink | None]) -> list[Words]:
+    """The words with their layers' shadows and strokes; a stroke `auto` suits the first ink."""
+    dressed: list[Words] = []
+    for word, ink in zip(words, inks, strict=True):
+        if dressed and dressed[-1].text is word.text:
+            under = dressed[-1].under
+        else:
+            under = effects.under(word.text, word.whole, ink)
+        dressed.append(replace(word, under=under))
+    return dressed
 
 
 def back(
@@ -78,37 +143,47 @@ def back(
     target: float,
     extent: Rect,
     scrim_allowed: bool,
+    rotate: float = 0.0,
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
 
-    extent: the box of the whole stack, which a plate or scrim spans. `auto` takes the first that
-    suffices of none, shadow (light ink only), scrim, plate. Where `kind` cannot reach the target,
-    its strongest form is laid; the caller measures.
+    extent: the box of the whole stack, which a plate or scrim spans; a plate or glass is turned
+    by `rotate` degrees about its middle. `auto` takes the first that suffices of none, shadow
+    (light ink only), scrim, plate. Where `kind` cannot reach the target, its strongest form is
+    laid; the caller measures.
     """
-    inks = _inks(pixels, words, target)
-    grounds = np.concatenate([word.ground(pixels) for word in words])
-    light = float(np.mean([contrast.luminance(np.array(ink, np.uint8)) for ink in inks])) > 0.4
-    colour = _tint(grounds, dark=light)
     goal = target * _RESERVE
+    if kind == "glass":
+        frost(pixels, _plate(pixels, extent, rotate))
+    inks = _inks(pixels, words, target)
+    words = dress(words, inks)
+    grounds = np.concatenate([word.ground(pixels) for word in words])
+    light = _wants_dark(inks, goal)
+    colour = _tint(grounds, dark=light)
     if kind == "auto":
-        kind = _choose(pixels, words, inks, colour, goal, extent, light, scrim_allowed)
-    layers, alpha = _layers(pixels, words, inks, kind, colour, goal, extent)
+        kind = _choose(
+            pixels, words, inks, colour, goal, extent.turned(rotate), light, scrim_allowed
+        )
+    layers, alpha = _layers(pixels, words, inks, kind, colour, goal, extent, rotate)
     for tile in layers:
         paint(pixels, Paint(tile, colour, alpha))
-    return Backed(kind, alpha, inks)
+    return Backed(kind, alpha, tuple(words), inks)
 
 
 def _choose(
     pixels: NDArray[np.uint8],
     words: Sequence[Words],
-    inks: Sequence[Colour],
+    inks: Sequence[Ink],
     colour: Colour,
     goal: float,
     extent: Rect,
     light: bool,
     scrim_allowed: bool,
 ) -> str:
-    measured = [contrast.p10(w.ground(pixels), ink) for w, ink in zip(words, inks, strict=True)]
+    measured = [
+        contrast.p10(word.seen(pixels), word.tones(ink))
+        for word, ink in zip(words, inks, strict=True)
+    ]
     if min(measured) >= goal:
         return "none"
     if light and all(_suits_shadow(pixels, word) for word in words):
@@ -127,33 +202,55 @@ def _choose(
 def _layers(
     pixels: NDArray[np.uint8],
     words: Sequence[Words],
-    inks: Sequence[Colour],
+    inks: Sequence[Ink],
     kind: str,
     colour: Colour,
     goal: float,
     extent: Rect,
+    rotate: float,
 ) -> tuple[list[Tile], float]:
     """The masks of a backing, each to be painted once, and their common alpha."""
     if kind == "none":
         return [], 0.0
+    first = [number for number, word in enumerate(words) if _begins_layer(words, number)]
     if kind == "outline":
-        return [_outline(word) for word in words], 1.0
+        return [_outline(words[number]) for number in first], 1.0
     if kind == "shadow":
         shadows = _shadows(words)
-        return shadows, _alpha(pixels, words, inks, shadows, colour, goal) or 1.0
-    tile = _scrim(pixels, extent)[0] if kind == "scrim" else _plate(pixels, extent)
-    return [tile], _alpha(pixels, words, inks, [tile] * len(words), colour, goal) or 1.0
+        alpha = _alpha(pixels, words, inks, shadows, colour, goal) or 1.0
+        return [shadows[number] for number in first], alpha
+    if kind == "scrim":
+        tile = _scrim(pixels, extent.turned(rotate))[0]
+    else:
+        tile = _plate(pixels, extent, rotate)
+    alpha = _alpha(pixels, words, inks, [tile] * len(words), colour, goal) or 1.0
+    return [tile], max(alpha, _GLASS_TINT) if kind == "glass" else alpha
 
 
-def _inks(pixels: NDArray[np.uint8], words: Sequence[Words], target: float) -> tuple[Colour, ...]:
-    """The layers' own fills; one common ink, white or a dark tint, for those that have none."""
-    free = [word.ground(pixels) for word in words if word.text.item.layer.fill == "auto"]
+def _begins_layer(words: Sequence[Words], number: int) -> bool:
+    return number == 0 or words[number].text is not words[number - 1].text
+
+
+def _inks(pixels: NDArray[np.uint8], words: Sequence[Words], target: float) -> tuple[Ink, ...]:
+    """The words' own fills; one common ink, white or a dark tint, for those that have none."""
+    free = [word for word in words if word.fill == "auto"]
     shared = contrast.WHITE
     if free:
-        ground = np.concatenate(free)
+        ground = np.concatenate([word.seen(pixels) for word in dress(free, [None] * len(free))])
         shared = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
-    fills = (word.text.item.layer.fill for word in words)
-    return tuple(shared if fill == "auto" else contrast.parse(fill) for fill in fills)
+    return tuple(shared if word.fill == "auto" else word.lay(word.fill) for word in words)
+
+
+def _wants_dark(inks: Sequence[Ink], goal: float) -> bool:
+    """Whether a dark backing suits `inks`: light ones, and those that a light one cannot cure."""
+    colours = [colour for ink in inks for colour in fills.ends(ink)]
+    if float(np.mean([contrast.luminance(np.array(one, np.uint8)) for one in colours])) > 0.4:
+        return True
+    on_light, on_dark = (
+        min(contrast.between(colour, ground) for colour in colours)
+        for ground in (contrast.WHITE, contrast.BLACK)
+    )
+    return on_light < goal and on_dark > on_light
 
 
 def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
@@ -167,7 +264,7 @@ def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
 def _alpha(
     pixels: NDArray[np.uint8],
     words: Sequence[Words],
-    inks: Sequence[Colour],
+    inks: Sequence[Ink],
     tiles: Sequence[Tile],
     colour: Colour,
     goal: float,
@@ -176,10 +273,11 @@ def _alpha(
     """The least alpha at which every layer reaches `goal`; None beyond `limit`."""
     needed = 0.0
     for word, ink, tile in zip(words, inks, tiles, strict=True):
-        ground = word.ground(pixels)
-        if contrast.p10(ground, ink) >= goal:
+        ground, tones = word.seen(pixels), word.tones(ink)
+        if contrast.p10(ground, tones) >= goal:
             continue
-        alpha = contrast.least_alpha(ground, word.seen_through(tile), colour, ink, goal, limit)
+        mask, tint = word.seen_through(tile), word.tinted(colour)
+        alpha = contrast.least_alpha(ground, mask, tint, tones, goal, limit)
         if alpha is None:
             return None
         needed = max(needed, alpha)
@@ -194,19 +292,30 @@ def _suits_shadow(pixels: NDArray[np.uint8], word: Words) -> bool:
 
 
 def _shadows(words: Sequence[Words]) -> list[Tile]:
-    return [render.shadow(w.glyphs, max(3.0, _SHADOW_EM * w.text.setting.size)) for w in words]
+    """One a word, the parts of a layer sharing theirs."""
+    shadows: list[Tile] = []
+    for number, word in enumerate(words):
+        if _begins_layer(words, number):
+            reach = max(3.0, _SHADOW_EM * word.text.setting.size)
+            shadows.append(render.shadow(word.whole, reach))
+        else:
+            shadows.append(shadows[-1])
+    return shadows
 
 
 def _outline(word: Words) -> Tile:
-    text = word.text
-    return render.outline(text.setting, text.x, text.y, max(2.0, _OUTLINE_EM * text.setting.size))
+    text, size = word.text, word.text.setting.size
+    reach = max(2.0, _OUTLINE_EM * size) + text.item.stroke * size
+    return render.outline(text.setting, text.x, text.y, reach)
 
 
-def _plate(pixels: NDArray[np.uint8], extent: Rect) -> Tile:
+def _plate(pixels: NDArray[np.uint8], extent: Rect, rotate: float) -> Tile:
     height, width = pixels.shape[:2]
     short = min(height, width)
-    box = extent.grow(PLATE_PADDING * short).clip(Rect(0, 0, width, height))
-    return render.rounded(box.x, box.y, box.width, box.height, _RADIUS * short)
+    box = extent.grow(PLATE_PADDING * short)
+    if not rotate:
+        box = box.clip(Rect(0, 0, width, height))
+    return render.rounded(box.x, box.y, box.width, box.height, _RADIUS * short, rotate)
 
 
 def _scrim(pixels: NDArray[np.uint8], extent: Rect) -> tuple[Tile, float]:

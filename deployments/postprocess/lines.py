@@ -6,8 +6,9 @@ Lengths are in ems, so that one break serves every font size of the same proport
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph
+from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph, ink_length
 
 _CLUSTER = re.compile("(?s).[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\ufe0e\ufe0f]*")
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
@@ -16,24 +17,49 @@ _WIDOW = 0.5  # a last line below a third of the width, or of one or two charact
 _AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최대 50%"
 _AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
 
-Advance = Callable[[str], float]
+# The width in ems of words that begin after so many characters of the copy (text.ink_length).
+Advance = Callable[[str, int], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of a line that is set alike; x (from the line's left end) and width in ems.
+
+    scale: of the layer's font size. part: the words of one fill are one part of their layer.
+    """
+
+    text: str
+    x: float
+    width: float
+    rtl: bool
+    scale: float
+    weight: int
+    strike: bool
+    underline: bool
+    part: int
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line to be drawn as it stands; width in ems."""
+    """One line to be drawn as it stands, or run by run where it has any; width in ems."""
 
     text: str
     width: float
     rtl: bool
+    runs: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A piece that is never broken, and whether a space follows it."""
+    """A piece that is never broken, whether a space follows it, and where in the copy it is."""
 
     text: str
     spaced: bool
+    at: int
+
+    @property
+    def end(self) -> int:
+        return self.at + ink_length(self.text)
 
 
 def break_lines(
@@ -41,31 +67,34 @@ def break_lines(
 ) -> tuple[Line, ...] | None:
     """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
 
-    `advance` gives a string's width in ems. `balance` evens all lines out (headlines); otherwise
+    `advance` gives a string's width. `balance` evens all lines out (headlines); otherwise
     the last line may be short. With `split_words` an over-wide word breaks between characters.
     """
     lines: list[Line] = []
+    at = 0
     for paragraph in copy.paragraphs:
-        words = _words(paragraph)
+        words = _words(paragraph, at)
+        at = words[-1].end
         if split_words:
             words = [piece for word in words for piece in _fitting(word, advance, width)]
-        widths = [advance(word.text) for word in words]
+        widths = [advance(word.text, word.at) for word in words]
         if max(widths) > width:
             return None
-        for first, last in _best_breaks(words, widths, advance(" "), width, balance):
+        spaces = [advance(" ", word.end) if word.spaced else 0.0 for word in words]
+        for first, last in _best_breaks(words, widths, spaces, width, balance):
             text = _join(words[first:last])
-            lines.append(Line(text, advance(text), paragraph.rtl))
+            lines.append(Line(text, advance(text, words[first].at), paragraph.rtl))
     return tuple(lines)
 
 
-def _words(paragraph: Paragraph) -> list[_Word]:
-    pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
-    return [
-        _Word(piece, spaced=index == len(group) - 1)
-        for group in pieces
-        for index, piece in enumerate(group)
-        if piece
-    ]
+def _words(paragraph: Paragraph, at: int) -> list[_Word]:
+    words: list[_Word] = []
+    for group in (spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")):
+        for index, piece in enumerate(group):
+            if piece:
+                words.append(_Word(piece, index == len(group) - 1, at))
+                at = words[-1].end
+    return words
 
 
 def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
@@ -73,11 +102,12 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
 
     Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
     """
-    if advance(word.text) <= width:
+    if advance(word.text, word.at) <= width:
         return [word]
-    pieces, current, filled = [], "", 0.0
+    pieces, current, filled, at = [], "", 0.0, word.at
     for cluster in _CLUSTER.findall(word.text):
-        length = advance(cluster)
+        length = advance(cluster, at)
+        at += ink_length(cluster)
         if current and filled + length > 0.97 * width:
             pieces.append(current)
             current, filled = "", 0.0
@@ -85,7 +115,11 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
         filled += length
     pieces.append(current)
     last = len(pieces) - 1
-    return [_Word(piece, word.spaced and i == last) for i, piece in enumerate(pieces)]
+    starts = accumulate((ink_length(piece) for piece in pieces), initial=word.at)
+    return [
+        _Word(piece, word.spaced and i == last, start)
+        for i, (piece, start) in enumerate(zip(pieces, starts, strict=False))
+    ]
 
 
 def _join(words: Sequence[_Word]) -> str:
@@ -93,7 +127,11 @@ def _join(words: Sequence[_Word]) -> str:
 
 
 def _best_breaks(
-    words: Sequence[_Word], widths: Sequence[float], space: float, limit: float, balance: bool
+    words: Sequence[_Word],
+    widths: Sequence[float],
+    spaces: Sequence[float],
+    limit: float,
+    balance: bool,
 ) -> list[tuple[int, int]]:
     """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
     count = len(words)
@@ -113,7 +151,7 @@ def _best_breaks(
                 here += _AT_A_SEAM
             if here < best - 1e-9:
                 best, choice = here, last
-            filled += space if words[last - 1].spaced else 0.0
+            filled += spaces[last - 1]
         cost[first], following[first] = best, choice
     spans, first = [], 0
     while first < count:

@@ -8,20 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import accent, contrast, layers, layout, legible, render
+from deployments.postprocess import (
+    accent,
+    contrast,
+    effects,
+    fills,
+    layers,
+    layout,
+    legible,
+    render,
+)
 from deployments.postprocess.compose import Canvas, Paint, paint
-from deployments.postprocess.contrast import Colour
+from deployments.postprocess.fills import Ink
 from deployments.postprocess.geometry import Rect, union
-from deployments.postprocess.legible import Backed, Words
+from deployments.postprocess.legible import Words
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
-from deployments.postprocess.stack import Placed
+from deployments.postprocess.stack import Placed, SetText
 
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
     """What became of one layer. box: (left, top, width, height) in pixels of the canvas, pill
-    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs."""
+    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs, of the
+    worst of its fills. fill: all its fills as CSS writes them."""
 
     index: int
     role: str
@@ -52,7 +62,7 @@ class _Inked:
     words: Words
     backing: str
     alpha: float
-    ink: Colour
+    ink: Ink
 
 
 def set_words(
@@ -74,14 +84,22 @@ def set_words(
     inked: list[_Inked] = []
     for placed in arrangement.stacks:
         inked += _back(pixels, canvas.pixels, placed, spec.min_contrast)
-    reports = [_report(pixels, one) for one in inked]
-    for one, report in zip(inked, reports, strict=True):
+    by_layer = [
+        list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
+    ]
+    for parts in by_layer:
+        warnings += effects.warnings(parts[0].words.text)
+        for effect in parts[0].words.under:
+            paint(pixels, effect)
+    reports = [_report(pixels, parts) for parts in by_layer]
+    for parts, report in zip(by_layer, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
             problems.append(
-                f"{one.words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
+                f"{parts[0].words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
                 f"{spec.min_contrast:g}; choose another fill or backing"
             )
-        paint(pixels, Paint(one.words.glyphs, one.ink))
+        for one in parts:
+            paint(pixels, Paint(one.words.glyphs, one.ink))
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)
@@ -95,29 +113,44 @@ def _back(
 ) -> list[_Inked]:
     """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs."""
     height, width = pixels.shape[:2]
-    words = [legible.read(text, height, width) for text in placed.texts]
-    plain = [word for word in words if not word.text.item.pill]
     inked: list[_Inked] = []
-    shared: Colour | None = None
-    in_kind = sorted(plain, key=lambda word: word.text.item.layer.backing)
-    for kind, members in groupby(in_kind, key=lambda word: word.text.item.layer.backing):
-        group = list(members)
-        whole = kind == "auto" or len(group) == len(words)
-        extent = placed.box if whole else union([word.text.box for word in group])
-        backed = legible.back(pixels, group, kind, target, extent, _may_scrim(placed))
+    shared: Ink | None = None
+    for kind, members in _sharing(placed.texts):
+        words = [word for text in members for word in legible.read(text, height, width)]
+        rotate = members[0].setting.rotate
+        extent = _extent(placed, members, kind)
+        backed = legible.back(pixels, words, kind, target, extent, _may_scrim(placed), rotate)
         shared = shared or backed.inks[0]
-        inked += _inked(group, backed)
-    for word in words:
-        if word.text.item.pill:
-            inked.append(_pill(pixels, picture, word, target, shared))
+        inked += [
+            _Inked(word, backed.kind, backed.alpha, ink)
+            for word, ink in zip(backed.words, backed.inks, strict=True)
+        ]
+    for text in placed.texts:
+        if text.item.pill:
+            read = legible.read(text, height, width)
+            inked += _pill(pixels, picture, read, target, shared)
     return inked
 
 
-def _inked(group: Sequence[Words], backed: Backed) -> list[_Inked]:
-    return [
-        _Inked(word, backed.kind, backed.alpha, ink)
-        for word, ink in zip(group, backed.inks, strict=True)
+def _sharing(texts: Sequence[SetText]) -> list[tuple[str, list[SetText]]]:
+    """The texts that share a backing, by its kind; a turned one has its own, turned alike."""
+    plain = [text for text in texts if not text.item.pill]
+    upright = [text for text in plain if not text.setting.rotate]
+    in_kind = sorted(upright, key=lambda text: text.item.layer.backing)
+    groups = [
+        (kind, list(members))
+        for kind, members in groupby(in_kind, key=lambda text: text.item.layer.backing)
     ]
+    return groups + [(text.item.layer.backing, [text]) for text in plain if text.setting.rotate]
+
+
+def _extent(placed: Placed, members: Sequence[SetText], kind: str) -> Rect:
+    """What a shared backing spans: its words, or all upright boxes of the stack."""
+    if members[0].setting.rotate:
+        return members[0].frame
+    upright = [text for text in placed.texts if not text.setting.rotate]
+    whole = kind == "auto" or len(members) == len(placed.texts)
+    return union([text.box for text in (upright if whole else members)])
 
 
 def _may_scrim(placed: Placed) -> bool:
@@ -128,27 +161,39 @@ def _may_scrim(placed: Placed) -> bool:
 def _pill(
     pixels: NDArray[np.uint8],
     picture: NDArray[np.uint8],
-    word: Words,
+    words: Sequence[Words],
     target: float,
-    shared: Colour | None,
-) -> _Inked:
-    box, fill = word.text.box, word.text.item.layer.fill
-    left, top, right, bottom = box.pixels()
-    ground = contrast.sample(pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3))
+    shared: Ink | None,
+) -> list[_Inked]:
+    """Draw a layer's pill; spans with a fill of their own keep it."""
+    text = words[0].text
+    box, fill, rotate = text.frame, text.item.layer.fill, text.setting.rotate
+    pill: Ink
     if fill == "auto":
-        plain = shared or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
+        left, top, right, bottom = text.box.pixels()
+        ground = contrast.sample(pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3))
+        plain = fills.ends(shared)[0] if shared else None
+        plain = plain or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
         pill, ink = accent.pill_colours(picture, ground, target, plain)
     else:
-        pill = contrast.parse(fill)
-        ink = accent.ink_on(pill)
-    paint(pixels, Paint(render.rounded(box.x, box.y, box.width, box.height, box.height), pill))
-    return _Inked(word, "plate", 1.0, ink)
+        pill = fills.lay(fill, box, rotate)
+        ink = accent.ink_on(*fills.ends(pill))
+    shape = render.rounded(box.x, box.y, box.width, box.height, box.height, rotate)
+    paint(pixels, Paint(shape, pill))
+    inks: list[Ink] = [
+        ink if word.fill in ("auto", fill) else word.lay(word.fill) for word in words
+    ]
+    return [
+        _Inked(word, "plate", 1.0, own)
+        for word, own in zip(legible.dress(words, inks), inks, strict=True)
+    ]
 
 
-def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
-    """Measured on the pixels as they are: all backings laid, no words drawn yet."""
-    text = one.words.text
+def _report(pixels: NDArray[np.uint8], parts: Sequence[_Inked]) -> LayerReport:
+    """Measured on the pixels as they are: all but the words drawn, and no words yet."""
+    text = parts[0].words.text
     left, top, right, bottom = text.box.pixels()
+    measured = [contrast.p10(one.words.ground(pixels), one.words.tones(one.ink)) for one in parts]
     return LayerReport(
         index=text.item.index,
         role=text.item.role,
@@ -157,10 +202,10 @@ def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
         font=text.item.face.families[0],
         box=(left, top, right - left, bottom - top),
         font_size_px=round(text.setting.size, 1),
-        fill=contrast.to_hex(one.ink),
-        contrast_p10=round(contrast.p10(one.words.ground(pixels), one.ink), 2),
-        backing=one.backing,
-        backing_alpha=round(one.alpha, 3),
+        fill=", ".join(dict.fromkeys(fills.name(one.ink) for one in parts)),
+        contrast_p10=round(min(measured), 2),
+        backing=parts[0].backing,
+        backing_alpha=round(parts[0].alpha, 3),
         missing_glyphs=text.item.missing,
     )
 

@@ -10,23 +10,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from deployments.errors import InvalidValue
+from deployments.postprocess.strict import Strict as Strict
+from deployments.postprocess.typography import Fill, Shadow, Span, Stroke, Weight
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Role = Literal["headline", "sub", "price", "cta", "legal", "badge", "custom"]
-Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate"]
+Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
 Align = Literal["auto", "start", "center", "end"]
 Font = Literal["auto", "Noto Sans KR", "Noto Sans JP", "Noto Sans SC", "Noto Sans TC"]
 Anchor = Literal[
     "top_left", "top", "top_right", "left", "center", "right",
     "bottom_left", "bottom", "bottom_right",
 ]  # fmt: skip
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Box(Strict):
@@ -67,26 +65,46 @@ class Size(Strict):
 
 
 class TextLayer(Strict):
-    """Words of one role. Without `box` the layer joins the stack that `position` places.
+    """Words of one role, as `text` or as `spans`, which are read as one string.
+
+    Without `box` the layer joins the stack that `position` places.
 
     `fit`: shrink (from size.max towards size.min), clamp (as shrink, then end with an ellipsis),
     strict (size.max or a problem). `fill` is the colour of the words; of a cta or badge it is the
-    colour of the pill, whose words are black or white, whichever reads better.
+    colour of the pill, whose words are black or white, whichever reads better. `rotate`: degrees
+    clockwise about the layer's centre.
     """
 
     type: Literal["text"] = "text"
     role: Role
-    text: Annotated[str, Field(min_length=1, max_length=300)]
+    text: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+    spans: Annotated[list[Span], Field(min_length=1, max_length=8)] | None = None
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     font: Font = "auto"
-    weight: Annotated[int, Field(ge=100, le=900)] | None = None
+    weight: Weight | None = None
     size: Size | None = None
     fit: Literal["shrink", "clamp", "strict"] = "shrink"
     max_lines: Annotated[int, Field(ge=1, le=20)] | None = None
     align: Align = "auto"
-    fill: Annotated[str, Field(pattern=r"^(auto|#[0-9a-fA-F]{6})$")] = "auto"
+    fill: Fill = "auto"
+    stroke: Stroke | None = None
+    shadows: Annotated[list[Shadow], Field(max_length=3)] = Field(default_factory=list)
     backing: Backing = "auto"
+    rotate: Annotated[float, Field(ge=-30, le=30)] = 0.0
     box: Box | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TextLayer":
+        if (self.text is None) == (self.spans is None):
+            raise ValueError("a text layer takes either `text` or `spans`, exactly one of them")
+        if len(self.words) > 300:
+            raise ValueError("the texts of all spans together must not exceed 300 characters")
+        return self
+
+    @property
+    def words(self) -> str:
+        """All that is to be read, whether it came as text or as spans."""
+        return self.text or "".join(span.text for span in self.spans or ())
 
 
 class OverlaySpec(Strict):

@@ -7,7 +7,7 @@ from deployments.postprocess.lines import break_lines
 from deployments.postprocess.text import ZERO_WIDTH_SPACE, prepare, sanitise
 
 
-def advance(text: str) -> float:
+def advance(text: str, at: int = 0) -> float:
     return sum(0.25 if char == " " else 1.0 if ord(char) > 0x1100 else 0.5 for char in text)
 
 
