@@ -4,17 +4,21 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import RequestError
+from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.compose import Canvas, to_placement
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.overlay import OverlayReport, set_words
 from deployments.postprocess.spec import Output, OverlaySpec, Placement, find_placement
+from deployments.postprocess.window import window
 
+NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 logger = logging.getLogger(__name__)
 
 
@@ -37,10 +41,11 @@ def finish(
     placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
+    brands: Mapping[str, Brand] = NO_BRANDS,
 ) -> Finished:
     """Make the advert of `picture`, uint8 (H, W, 3), which is left as it is.
 
-    Raises InvalidValue for an unknown placement, and for what cannot be set where the spec says
+    Raises InvalidValue for an unknown placement, template or brand, and for what cannot be set where the spec says
     on_problem "fail". With "warn" a picture always comes out: should setting the words break,
     the picture comes without them and a warning says so.
     """
@@ -53,7 +58,7 @@ def finish(
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        pixels, report, warnings = _overlay(canvas, spec, target)
+        pixels, report, warnings = _overlay(canvas, spec, target, brands)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     data, encode_warnings = encode(pixels, output, metadata)
@@ -80,14 +85,18 @@ def _canvas(
         Rect(box.x * columns, box.y * rows, box.width * columns, box.height * rows)
         for box in (spec.protect if spec else ())
     ]
-    return to_placement(picture, target.width, target.height, protect, words=spec is not None)
+    kept_free = window(picture, spec, target.width, target.height) if spec else None
+    return to_placement(
+        picture, target.width, target.height, protect, words=spec is not None, window=kept_free
+    )
 
 
 def _overlay(
-    canvas: Canvas, spec: OverlaySpec, target: Placement | None
+    canvas: Canvas, spec: OverlaySpec, target: Placement | None, brands: Mapping[str, Brand]
 ) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
+    brand = find_brand(spec.brand, brands) if spec.brand is not None else None
     try:
-        return set_words(canvas, spec, target.clear if target else 0)
+        return set_words(canvas, spec, target.clear if target else 0, brand)
     except RequestError:
         raise
     except Exception:

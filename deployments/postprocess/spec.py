@@ -90,7 +90,11 @@ class TextLayer(Strict):
 
 
 class OverlaySpec(Strict):
-    """The words of one advert. `protect` boxes are never covered, `avoid` boxes rather not."""
+    """The words of one advert. `protect` boxes are never covered, `avoid` boxes rather not.
+
+    `template` and `brand` are names that /v1/capabilities lists: a layout that says where each
+    role stands and how it looks, and the faces and colours of a sender.
+    """
 
     version: Literal[1] = 1
     layers: Annotated[list[TextLayer], Field(min_length=1, max_length=12)]
@@ -98,9 +102,19 @@ class OverlaySpec(Strict):
     avoid: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
     protect: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
     safe_area: SafeArea | None = None
+    template: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    brand: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     min_contrast: Annotated[float, Field(ge=1, le=21)] = 4.5
     on_problem: Literal["warn", "fail"] = "warn"
     ai_label: Literal["none", "visible"] = "none"
+
+    @model_validator(mode="after")
+    def _one_places_the_words(self) -> "OverlaySpec":
+        if self.template is not None and self.position != "auto":
+            raise ValueError(
+                "position: the template places the words; leave position out, or the template"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
