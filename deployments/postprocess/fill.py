@@ -15,11 +15,12 @@ from deployments.postprocess.layers import Item
 from deployments.postprocess.layout import ANCHORS, Arrangement
 from deployments.postprocess.position import CostMap
 from deployments.postprocess.shapes import Shaped, mark_size
-from deployments.postprocess.spec import Align, OverlaySpec
+from deployments.postprocess.spec import Align, OverlaySpec, Size
 from deployments.postprocess.stack import Placed, Site
 from deployments.postprocess.template import Frame, Group, Layout, Mark, Panel, Rule, Template
 
 _ROWS = tuple(row / 20 for row in range(21))
+_FINE = stack.Level(bend=False, scales=tuple(1 - step / 12 for step in range(13)))
 _MISPLACED = 1.0  # what a group out of its place costs, beside which coverage is at most about 1
 _BREATH = 0.02  # of the short side, that words keep from a frame and from another group's shape
 
@@ -88,9 +89,9 @@ def _fill(
     words = {"": [one.box for one in placed]}  # of no group, so that no shape covers them
     penalty = 0.0
     for group, members in _grouped(layout, items):
-        box = _inside(group.box, area)
+        box = group.inside(area)
         site = Site(box, tuple(taken), *_spot(group), short)
-        members = [_aligned(item, group, rtl) for item in members]
+        members = [_scaled(_aligned(item, group, rtl), layout.scale) for item in members]
         stacks, trouble, strays = _place(members, site, area, cost)
         problems += trouble
         penalty += _MISPLACED * strays
@@ -108,7 +109,7 @@ def _place(
 ) -> tuple[list[Placed], list[str], int]:
     """The group in its place; else up or down from it; else wherever there is room."""
     for rows in (site.rows, _ROWS):
-        one = stack.place(members, replace(site, rows=rows), cost, stack.RULES)
+        one = stack.place(members, replace(site, rows=rows), cost, _FINE)
         if one is not None:
             return [one], [], int(rows is not site.rows)
     anywhere = replace(site, area=area, columns=("start", "center", "end"), rows=_ROWS)
@@ -149,16 +150,16 @@ def _aligned(item: Item, group: Group, rtl: bool) -> Item:
     return replace(item, layer=item.layer.model_copy(update={"align": align}))
 
 
+def _scaled(item: Item, scale: float) -> Item:
+    """The item in its role's size times `scale`; a size of its own stays."""
+    size = item.style.size
+    scaled = Size(min=min(size.min * scale, 0.5), max=min(size.max * scale, 0.5))
+    return replace(item, style=replace(item.style, size=scaled))
+
+
 def _spot(group: Group) -> tuple[tuple[str, ...], tuple[float, ...]]:
     column, row = ANCHORS[group.anchor]
     return (column,), (row,)
-
-
-def _inside(box: tuple[float, float, float, float], area: Rect) -> Rect:
-    x, y, width, height = box
-    return Rect(
-        area.x + x * area.width, area.y + y * area.height, width * area.width, height * area.height
-    )
 
 
 def _shapes(
@@ -181,7 +182,7 @@ def _shapes(
         others = [
             rect for name, rects in words.items() if name not in shape.around for rect in rects
         ]
-        boxes = [_inside(group.box, area) for group in layout.groups if group.name in shape.around]
+        boxes = [group.inside(area) for group in layout.groups if group.name in shape.around]
         for rect in _extents(shape, own, boxes, canvas, rtl):
             free = not any(rect.overlaps(other) for other in (*protect, *others))
             if free and canvas.contains(rect, slack=0.5):
@@ -198,8 +199,8 @@ def _extents(
     if isinstance(shape, Panel):
         padded = words.grow(shape.padding * short)
         if shape.reach == "area":
-            yield _bled(union([padded, *boxes]), shape, canvas)
-        yield _bled(padded, shape, canvas)
+            yield shape.bled(union([padded, *(box.grow(shape.padding * short) for box in boxes)]), canvas)
+        yield shape.bled(padded, canvas)
         yield padded.clip(canvas)
     elif isinstance(shape, Rule):
         yield _rule(shape, words, union(boxes), short, rtl)
@@ -213,14 +214,6 @@ def _extents(
 
 def _centred(words: Rect, boxes: list[Rect]) -> bool:
     return abs((words.x + words.right) - (boxes[0].x + boxes[0].right)) < 2
-
-
-def _bled(rect: Rect, shape: Panel, canvas: Rect) -> Rect:
-    left = canvas.x if "left" in shape.bleed else max(canvas.x, rect.x)
-    top = canvas.y if "top" in shape.bleed else max(canvas.y, rect.y)
-    right = canvas.right if "right" in shape.bleed else min(canvas.right, rect.right)
-    bottom = canvas.bottom if "bottom" in shape.bleed else min(canvas.bottom, rect.bottom)
-    return Rect(left, top, right - left, bottom - top)
 
 
 def _rule(shape: Rule, words: Rect, box: Rect, short: float, rtl: bool) -> Rect:
@@ -244,5 +237,3 @@ def _coverage(shapes: Sequence[Shaped], placed: Sequence[Placed], cost: CostMap)
     rects += [one.box for one in placed]
     area = sum(rect.area for rect in rects)
     return sum(rect.area * cost.mean(rect) for rect in rects) / area if area else 0.0
-
-

@@ -85,7 +85,9 @@ def _canvas(
         Rect(box.x * columns, box.y * rows, box.width * columns, box.height * rows)
         for box in (spec.protect if spec else ())
     ]
-    kept_free = window(picture, spec, target.width, target.height) if spec else None
+    kept_free = None
+    if spec is not None:
+        kept_free = window(picture, spec, target.width, target.height, target.clear)
     return to_placement(
         picture, target.width, target.height, protect, words=spec is not None, window=kept_free
     )

@@ -44,6 +44,14 @@ def paint_all(pixels: NDArray[np.uint8], shaped: Sequence[Shaped], palette: Pale
         alpha = one.shape.alpha if isinstance(one.shape, Panel) else 1.0
         for tile in _tiles(one):
             paint(pixels, Paint(tile, colour, alpha))
+        if isinstance(one.shape, Panel) and one.shape.hairline is not None:
+            line = palette.named("accent", _ground(pixels, one.rect))
+            for tile in _frame(one.rect.grow(-one.shape.hairline * one.short), _hair(one.short)):
+                paint(pixels, Paint(tile, line))
+
+
+def _hair(short: float) -> float:
+    return max(1.0, 0.0022 * short)
 
 
 def _ground(pixels: NDArray[np.uint8], rect: Rect) -> NDArray[np.uint8]:
@@ -58,19 +66,23 @@ def _tiles(one: Shaped) -> Iterator[Tile]:
         setting = _mark(shape.size * one.short, one.rtl)
         yield render.glyphs(setting, rect.x, rect.y - _MARK_TOP * setting.size)
     elif isinstance(shape, Frame):
-        thickness = max(1.0, shape.thickness * one.short)
-        for x, y, width, height in (
-            (rect.x, rect.y, rect.width, thickness),
-            (rect.x, rect.bottom - thickness, rect.width, thickness),
-            (rect.x, rect.y + thickness, thickness, rect.height - 2 * thickness),
-            (rect.right - thickness, rect.y + thickness, thickness, rect.height - 2 * thickness),
-        ):
-            yield _bar(Rect(x, y, width, height))
+        yield from _frame(rect, max(1.0, shape.thickness * one.short))
     elif isinstance(shape, Panel) and shape.radius > 0:
         radius = shape.radius * one.short
         yield render.rounded(rect.x, rect.y, rect.width, rect.height, radius)
     else:
         yield _bar(rect)
+
+
+def _frame(rect: Rect, thickness: float) -> Iterator[Tile]:
+    inner = rect.height - 2 * thickness
+    for x, y, width, height in (
+        (rect.x, rect.y, rect.width, thickness),
+        (rect.x, rect.bottom - thickness, rect.width, thickness),
+        (rect.x, rect.y + thickness, thickness, inner),
+        (rect.right - thickness, rect.y + thickness, thickness, inner),
+    ):
+        yield _bar(Rect(x, y, width, height))
 
 
 def _bar(rect: Rect) -> Tile:

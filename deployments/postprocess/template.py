@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.errors import InvalidValue
-from deployments.postprocess.geometry import Rect
+from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import ROLES, RoleStyle
 from deployments.postprocess.palette import ColourName
 from deployments.postprocess.plaques import Plaque
@@ -68,11 +68,16 @@ class Group(Data):
     anchor: Anchor
     align: Align = "auto"
 
+    def inside(self, area: Rect) -> Rect:
+        """The box in pixels of a canvas whose safe area is `area`."""
+        return fraction_of(area, self.box)
+
 
 class Panel(Data):
     """A rectangle under groups: around their words or their whole boxes, `padding` beyond them.
 
-    bleed: sides at which it runs to the canvas's edge.
+    bleed: sides at which it runs to the canvas's edge. hairline: how far inside a thin line runs
+    around it.
     """
 
     kind: Literal["panel"]
@@ -83,6 +88,15 @@ class Panel(Data):
     radius: float = 0.0
     colour: ColourName = "paper"
     alpha: Annotated[float, Field(gt=0, le=1)] = 1.0
+    hairline: float | None = None
+
+    def bled(self, rect: Rect, canvas: Rect) -> Rect:
+        """`rect`, cut at the canvas's edges, or carried to them where the panel bleeds."""
+        left = canvas.x if "left" in self.bleed else max(canvas.x, rect.x)
+        top = canvas.y if "top" in self.bleed else max(canvas.y, rect.y)
+        right = canvas.right if "right" in self.bleed else min(canvas.right, rect.right)
+        bottom = canvas.bottom if "bottom" in self.bleed else min(canvas.bottom, rect.bottom)
+        return Rect(left, top, right - left, bottom - top)
 
 
 class Rule(Data):
@@ -120,13 +134,17 @@ Shape = Annotated[Panel | Rule | Frame | Mark, Field(discriminator="kind")]
 
 
 class Layout(Data):
-    """Groups and shapes for some aspects. window: the part of the canvas, in its fractions, that
-    is left to the picture's subject; the whole, if None."""
+    """Groups and shapes for some aspects.
+
+    window: the part of the canvas, in its fractions, that is left to a subject on plain ground;
+    the whole, if None. scale: of all the looks' sizes.
+    """
 
     aspects: tuple[Aspect, ...]
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     shapes: tuple[Shape, ...] = ()
     window: tuple[float, float, float, float] | None = None
+    scale: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")
     def _groups_exist(self) -> "Layout":
@@ -136,11 +154,14 @@ class Layout(Data):
                 raise ValueError(f"{shape.kind}: no group is called one of {shape.around}")
         return self
 
-    @property
-    def hides(self) -> bool:
-        """Whether a panel of fixed extent hides the canvas beside the window."""
-        panels = (shape for shape in self.shapes if isinstance(shape, Panel))
-        return any(panel.reach == "area" and panel.alpha == 1 for panel in panels)
+    def hidden(self, area: Rect, width: int, height: int) -> Rect | None:
+        """What a solid panel of fixed extent hides of a canvas, whose safe area is `area`."""
+        canvas = Rect(0, 0, width, height)
+        for shape in self.shapes:
+            if isinstance(shape, Panel) and shape.reach == "area" and shape.alpha == 1:
+                boxes = [group.inside(area) for group in self.groups if group.name in shape.around]
+                return shape.bled(union(boxes).grow(shape.padding * min(width, height)), canvas)
+        return None
 
     def mirrored(self) -> "Layout":
         """The same for words that run from right to left."""
@@ -156,12 +177,9 @@ class Layout(Data):
             update={"groups": tuple(groups), "shapes": shapes, "window": window}
         )
 
-    def window_on(self, width: int, height: int) -> Rect | None:
+    def window_on(self, canvas: Rect) -> Rect | None:
         """The window in pixels of a canvas."""
-        if self.window is None:
-            return None
-        x, y, across, down = self.window
-        return Rect(x * width, y * height, across * width, down * height)
+        return self.window and fraction_of(canvas, self.window)
 
 
 class Template(Data):
@@ -196,6 +214,14 @@ class Template(Data):
 def aspect_of(width: float, height: float) -> Aspect:
     share = width / height
     return "wide" if share >= _WIDE else "tall" if share <= _TALL else "square"
+
+
+def fraction_of(area: Rect, box: tuple[float, float, float, float]) -> Rect:
+    """`box`, in fractions of `area`, in the pixels that `area` is in."""
+    x, y, width, height = box
+    return Rect(
+        area.x + x * area.width, area.y + y * area.height, width * area.width, height * area.height
+    )
 
 
 def template_names() -> tuple[str, ...]:
