@@ -20,8 +20,11 @@ from deployments.postprocess.stack import Placed, Site
 from deployments.postprocess.template import Frame, Group, Layout, Mark, Panel, Rule, Template
 
 _ROWS = tuple(row / 20 for row in range(21))
-_FINE = stack.Level(bend=False, scales=tuple(1 - step / 12 for step in range(13)))
+_FINE = stack.Level(
+    bend=False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8)
+)
 _MISPLACED = 1.0  # what a group out of its place costs, beside which coverage is at most about 1
+_CLEARLY = 0.08  # how much less another anchor must cost than one before it
 _BREATH = 0.02  # of the short side, that words keep from a frame and from another group's shape
 
 
@@ -90,9 +93,9 @@ def _fill(
     penalty = 0.0
     for group, members in _grouped(layout, items):
         box = group.inside(area)
-        site = Site(box, tuple(taken), *_spot(group), short)
-        members = [_scaled(_aligned(item, group, rtl), layout.scale) for item in members]
-        stacks, trouble, strays = _place(members, site, area, cost)
+        site = Site(box, tuple(taken), (), (), short)
+        scaled = [_scaled(item, layout.scale) for item in members]
+        stacks, trouble, strays = _place(scaled, group, rtl, site, area, cost)
         problems += trouble
         penalty += _MISPLACED * strays
         placed += stacks
@@ -105,16 +108,29 @@ def _fill(
 
 
 def _place(
-    members: list[Item], site: Site, area: Rect, cost: CostMap
+    members: list[Item], group: Group, rtl: bool, site: Site, area: Rect, cost: CostMap
 ) -> tuple[list[Placed], list[str], int]:
-    """The group in its place; else up or down from it; else wherever there is room."""
-    for rows in (site.rows, _ROWS):
-        one = stack.place(members, replace(site, rows=rows), cost, _FINE)
+    """The group in its place; else up or down from it, in its box or beyond; else anywhere."""
+    best: Placed | None = None
+    for anchor in group.anchors:
+        column, row = ANCHORS[anchor]
+        here = replace(site, columns=(column,), rows=(row,))
+        one = stack.place(_aligned(members, group, column, rtl), here, cost, _FINE)
+        if one is not None and (best is None or one.score < best.score - _CLEARLY):
+            best = one
+    if best is not None:
+        return [best], [], 0
+    column, _ = ANCHORS[group.anchors[0]]
+    aligned = _aligned(members, group, column, rtl)
+    tall = Rect(site.area.x, area.y, site.area.width, area.height)
+    for strays, room in enumerate((site.area, tall), start=1):
+        there = replace(site, area=room, columns=(column,), rows=_ROWS)
+        one = stack.place(aligned, there, cost, _FINE)
         if one is not None:
-            return [one], [], int(rows is not site.rows)
+            return [one], [], strays
     anywhere = replace(site, area=area, columns=("start", "center", "end"), rows=_ROWS)
-    found, problems = plain.place(members, anywhere, cost)
-    return ([found] if found else []), problems, 2
+    found, problems = plain.place(aligned, anywhere, cost)
+    return ([found] if found else []), problems, 3
 
 
 def _grouped(layout: Layout, items: Sequence[Item]) -> Iterator[tuple[Group, list[Item]]]:
@@ -134,16 +150,17 @@ def _grouped(layout: Layout, items: Sequence[Item]) -> Iterator[tuple[Group, lis
             yield group, sorted(members, key=lambda item: ranks.get(item.role, last))
 
 
-def _aligned(item: Item, group: Group, rtl: bool) -> Item:
-    """The item aligned as its group is, in the direction of the layout, not of its own words."""
-    if item.layer.align != "auto":
-        return item
-    column, _ = ANCHORS[group.anchor]
+def _aligned(items: Sequence[Item], group: Group, column: str, rtl: bool) -> list[Item]:
+    """The items aligned as their group is, in the direction of the layout, not of their words."""
     side = column
     if group.align != "auto":
-        side = group.align
-        if rtl and side != "center":
-            side = "end" if side == "start" else "start"
+        swapped = rtl and group.align != "center"
+        side = {"start": "end", "end": "start"}[group.align] if swapped else group.align
+    return [_on_side(item, side) if item.layer.align == "auto" else item for item in items]
+
+
+def _on_side(item: Item, side: str) -> Item:
+    """side: start for the left, end for the right; a layer's own are those of its words."""
     align: Align = "center"
     if side != "center":
         align = "start" if (side == "end") == item.rtl else "end"
@@ -151,15 +168,10 @@ def _aligned(item: Item, group: Group, rtl: bool) -> Item:
 
 
 def _scaled(item: Item, scale: float) -> Item:
-    """The item in its role's size times `scale`; a size of its own stays."""
+    """The item with its role's largest size times `scale`; a size of its own stays."""
     size = item.style.size
-    scaled = Size(min=min(size.min * scale, 0.5), max=min(size.max * scale, 0.5))
+    scaled = Size(min=size.min, max=min(max(size.min, size.max * scale), 0.5))
     return replace(item, style=replace(item.style, size=scaled))
-
-
-def _spot(group: Group) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    column, row = ANCHORS[group.anchor]
-    return (column,), (row,)
 
 
 def _shapes(

@@ -22,10 +22,12 @@ _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
+    widths: of the area's, that are tried."""
 
     bend: bool
     scales: tuple[float, ...]
+    widths: tuple[float, ...] = _WIDTHS
 
 
 RULES = Level(bend=False, scales=_SCALES)
@@ -113,7 +115,7 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
 
 def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
     for scale in level.scales:
-        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+        for share in level.widths if scale >= 0 else level.widths[:1]:
             yield scale, share * site.area.width
 
 

@@ -60,12 +60,15 @@ class Look(Data):
 
 
 class Group(Data):
-    """Roles that stand below each other in `box`, in this order, held at `anchor`."""
+    """Roles that stand below each other in `box`, in this order, held at one of `anchors`.
+
+    Of several anchors the first is taken unless another covers clearly less of the picture.
+    """
 
     name: str
     roles: tuple[Role, ...]
     box: tuple[float, float, float, float]
-    anchor: Anchor
+    anchors: Annotated[tuple[Anchor, ...], Field(min_length=1)]
     align: Align = "auto"
 
     def inside(self, area: Rect) -> Rect:
@@ -167,7 +170,7 @@ class Layout(Data):
         """The same for words that run from right to left."""
         groups = (
             group.model_copy(
-                update={"box": _flip(group.box), "anchor": _mirror_anchor(group.anchor)}
+                update={"box": _flip(group.box), "anchors": tuple(map(_mirror_anchor, group.anchors))}
             )
             for group in self.groups
         )
