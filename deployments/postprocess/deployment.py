@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
@@ -14,9 +14,11 @@ from ray import serve
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, render
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
+from deployments.postprocess.finish import NO_BRANDS
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output
@@ -32,7 +34,7 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. threads: pictures worked on at once; Serve's `max_ongoing_requests`
+    None to keep nothing. brands: the kits that an overlay may name. threads: pictures worked on at once; Serve's `max_ongoing_requests`
     bounds what waits for them.
     """
 
@@ -43,7 +45,9 @@ class PostProcessDeployment:
         library: str | None,
         library_bytes: int,
         threads: int = 2,
+        brands: Mapping[str, Brand] = NO_BRANDS,
     ) -> None:
+        self._brands = brands
         self._sizes = sizes
         self._limits = limits
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
@@ -67,21 +71,30 @@ class PostProcessDeployment:
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
         """Every drawn picture, kept and finished as `spec` says; raises what `deliver` raises."""
-        return await self._work(lambda: keeping.deliver(drawn, spec, given, self._kept_in))
+        return await self._work(
+            lambda: keeping.deliver(drawn, spec, given, self._kept_in, self._brands)
+        )
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
         library = self._kept_in
-        return None if library is None else await self._work(lambda: keeping.recall(spec, library))
+        return None if library is None else await self._work(
+            lambda: keeping.recall(spec, library, self._brands)
+        )
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
         """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
-        return await self._look(lambda library: kept.finish_kept(picture_id, spec, library))
+        return await self._look(
+            lambda library: kept.finish_kept(picture_id, spec, library, self._brands)
+        )
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
-        read = kept.clean_file if variant == "clean" else kept.final_file
-        return await self._look(lambda library: read(picture_id, library))
+        if variant == "clean":
+            return await self._look(lambda library: kept.clean_file(picture_id, library))
+        return await self._look(
+            lambda library: kept.final_file(picture_id, library, self._brands)
+        )
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""

@@ -16,6 +16,7 @@ from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.overlay import OverlayReport, set_words
 from deployments.postprocess.spec import Output, OverlaySpec, Placement, find_placement
+from deployments.postprocess.template import find_template
 from deployments.postprocess.window import window
 
 NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
@@ -73,6 +74,14 @@ def finish(
         (*warnings, *encode_warnings),
         timings,
     )
+
+
+def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
+    """Raise InvalidValue for an unknown template or brand."""
+    if spec.template is not None:
+        find_template(spec.template)
+    if spec.brand is not None:
+        find_brand(spec.brand, brands)
 
 
 def _canvas(

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.handover import Drawn, Fitted
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import Delivery, FinishSpec
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finished, finish
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.ids import created_s
 from deployments.postprocess.library import Drawing, Library, Record, Result
@@ -46,7 +47,11 @@ class Files:
 
 
 def deliver(
-    drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None
+    drawn: Drawn,
+    spec: FinishSpec,
+    given: Fitted | None,
+    library: Library | None,
+    brands: Mapping[str, Brand] = NO_BRANDS,
 ) -> Delivery:
     """Keep what was drawn, and the picture it was drawn from, then finish it as `spec` says.
 
@@ -62,7 +67,7 @@ def deliver(
     timings = dict(drawn.timings_ms)
     if library is None:
         clean = Clean(drawing, pixels, drawn.seeds)
-        return _delivery(clean, spec, _finish(clean, spec), timings)
+        return _delivery(clean, spec, _finish(clean, spec, brands), timings)
     began = time.perf_counter()
     pictures = [_as_file(picture) for picture in pixels]
     names = [digest(picture) for picture in pictures]
@@ -74,12 +79,14 @@ def deliver(
     clean = Clean(drawing, pixels, drawn.seeds)
     records = _keep(clean, Files(names, data), spec, library)
     timings["keep"] = since(began)
-    finished = _finish(clean, spec)
+    finished = _finish(clean, spec, brands)
     _renew(records, finished, library)
     return _delivery(clean, spec, finished, timings, lost=not records)
 
 
-def recall(spec: FinishSpec, library: Library) -> Delivery | None:
+def recall(
+    spec: FinishSpec, library: Library, brands: Mapping[str, Brand] = NO_BRANDS
+) -> Delivery | None:
     """What an earlier request with the same key drew, finished as `spec` says; None on a miss.
 
     Raises what `finish` raises.
@@ -94,18 +101,23 @@ def recall(spec: FinishSpec, library: Library) -> Delivery | None:
         return None
     result, data = found
     clean = Clean(result.drawing, [as_pixels(data[name]) for name in result.pictures], result.seeds)
-    return hand_out(clean, Files(result.pictures, data), spec, library, began)
+    return hand_out(clean, Files(result.pictures, data), spec, library, began, brands)
 
 
 def hand_out(
-    clean: Clean, files: Files, spec: FinishSpec, library: Library, began: float
+    clean: Clean,
+    files: Files,
+    spec: FinishSpec,
+    library: Library,
+    began: float,
+    brands: Mapping[str, Brand],
 ) -> Delivery:
     """Finish pictures that are kept already, and keep them under the ids of `spec` too.
 
     began: when they were first looked for, by time.perf_counter. Raises what `finish` raises.
     """
     timings = {"recall": since(began)}
-    finished = _finish(clean, spec)
+    finished = _finish(clean, spec, brands)
     began = time.perf_counter()
     records = _keep(clean, files, spec, library, finished)
     timings["keep"] = since(began)
@@ -135,7 +147,9 @@ def _as_file(pixels: NDArray[np.uint8]) -> bytes:
     return encode(pixels, LOSSLESS, {})[0]
 
 
-def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
+def _finish(
+    clean: Clean, spec: FinishSpec, brands: Mapping[str, Brand]
+) -> tuple[Finished, ...]:
     return tuple(
         finish(
             pixels,
@@ -143,6 +157,7 @@ def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
             spec.placement,
             spec.output,
             clean.drawing.of(picture_id, seed),
+            brands,
         )
         for pixels, picture_id, seed in zip(clean.pixels, spec.ids, clean.seeds, strict=True)
     )

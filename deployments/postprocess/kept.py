@@ -4,11 +4,13 @@ A picture that is damaged or gone raises NotFound.
 """
 
 import time
+from collections.abc import Mapping
 
 from deployments.errors import NotFound
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.finish import finish
+from deployments.postprocess.finish import NO_BRANDS, finish
 from deployments.postprocess.keeping import Clean, Files, as_pixels, hand_out
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
@@ -30,7 +32,9 @@ def forget(picture_id: str, library: Library) -> None:
         raise _missing(picture_id)
 
 
-def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery:
+def finish_kept(
+    picture_id: str, spec: FinishSpec, library: Library, brands: Mapping[str, Brand] = NO_BRANDS
+) -> Delivery:
     """A kept picture finished in another way, under an id of its own.
 
     Raises NotFound, and what `finish` raises.
@@ -45,17 +49,19 @@ def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery
     else:
         drawing = drawing.model_copy(update={"source": None})
     clean = Clean(drawing, [as_pixels(data[record.clean])], [record.seed])
-    return hand_out(clean, Files([record.clean], data), spec, library, began)
+    return hand_out(clean, Files([record.clean], data), spec, library, began, brands)
 
 
-def final_file(picture_id: str, library: Library) -> File:
+def final_file(
+    picture_id: str, library: Library, brands: Mapping[str, Brand] = NO_BRANDS
+) -> File:
     """The advert as it was delivered. Raises NotFound, and what `finish` raises.
 
     It is made anew: the same record gives the same bytes.
     """
     record = find(picture_id, library)
     pixels = as_pixels(_file(record, library))
-    made = finish(pixels, record.overlay, record.placement, record.output, record.facts)
+    made = finish(pixels, record.overlay, record.placement, record.output, record.facts, brands)
     return File(made.data, made.media_type)
 
 
