@@ -170,7 +170,7 @@ def show(
     if made.report is None:
         raise GalleryFailed(f"{entry.file}: {'; '.join(made.warnings)}")
     advert = np.asarray(Image.open(io.BytesIO(made.data)).convert("RGB"))
-    contrast = min(layer.contrast_p10 for layer in made.report.layers)
+    contrast = min((layer.contrast_p10 for layer in made.report.layers), default=0.0)
     return Shown(entry, advert, contrast, made.warnings)
 
 
