@@ -1,4 +1,4 @@
-"""Packaged profiles, one YAML file a model and hardware, brand kits, and the Serve config that runs them."""
+"""Packaged profiles, one YAML file a model and hardware; brand kits; the Serve config."""
 
 from pathlib import Path
 

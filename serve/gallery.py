@@ -78,9 +78,7 @@ class Entry:
             for role, text in self.words.items()
         ]
         protect = [PROTECT[self.picture]] if self.picture in PROTECT else []
-        return OverlaySpec(
-            layers=layers, protect=protect, template=self.template, brand=self.brand
-        )
+        return OverlaySpec(layers=layers, protect=protect, template=self.template, brand=self.brand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +92,19 @@ class Shown:
 
 
 def plan() -> list[Entry]:
-    """Each template once a language, its placements and pictures taken in turn; then brands."""
+    """Each template once a language, its placements taken in turn; then two with brands."""
     wanted: dict[str, Any] = yaml.safe_load(PLAN.read_text(encoding="utf-8"))
     entries = []
     for start, template in enumerate(template_names()):
         pictures, copy = wanted[template]["pictures"], wanted[template]["copy"]
         for turn, language in enumerate(LANGUAGES):
             placement = PLACEMENTS[(start + turn) % len(PLACEMENTS)]
-            picture = pictures[turn % len(pictures)]
-            entries.append(Entry(template, language, placement, picture, copy[language]))
+            entries.append(Entry(template, language, placement, pictures[turn], copy[language]))
     branded = (("menu", "ko", "feed_portrait", "harbor"), ("sale", "en", "banner", "volt"))
     for template, language, placement, brand in branded:
         one = wanted[template]
-        picture = one["pictures"][list(LANGUAGES).index(language) % len(one["pictures"])]
-        words = one["copy"][language]
-        entries.append(Entry(template, language, placement, picture, words, brand))
+        picture = one["pictures"][list(LANGUAGES).index(language)]
+        entries.append(Entry(template, language, placement, picture, one["copy"][language], brand))
     return entries
 
 

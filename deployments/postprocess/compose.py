@@ -68,8 +68,8 @@ def to_placement(
     """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
-    that very size stays as it is. `words`: leave room for them. `window`: the part of the canvas, in its
-    pixels, that the picture is framed for; what lies beside it is cut or extended.
+    that very size stays as it is. `words`: leave room for them. `window`: the part of the canvas,
+    in its pixels, that the picture is framed for; what lies beside it is cut or extended.
     """
     rows, columns = picture.shape[:2]
     if (columns, rows) == (width, height):

@@ -34,8 +34,8 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. brands: the kits that an overlay may name. threads: pictures worked on at once; Serve's `max_ongoing_requests`
-    bounds what waits for them.
+    None to keep nothing. brands: the kits that an overlay may name. threads: pictures worked on at
+    once; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -78,8 +78,10 @@ class PostProcessDeployment:
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
         library = self._kept_in
-        return None if library is None else await self._work(
-            lambda: keeping.recall(spec, library, self._brands)
+        return (
+            None
+            if library is None
+            else await self._work(lambda: keeping.recall(spec, library, self._brands))
         )
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
@@ -92,9 +94,7 @@ class PostProcessDeployment:
         """A kept picture as a file. Raises NotFound."""
         if variant == "clean":
             return await self._look(lambda library: kept.clean_file(picture_id, library))
-        return await self._look(
-            lambda library: kept.final_file(picture_id, library, self._brands)
-        )
+        return await self._look(lambda library: kept.final_file(picture_id, library, self._brands))
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""

@@ -57,14 +57,20 @@ def fill(
         _fill(layout.mirrored() if rtl else layout, rtl, items, cost, area, protect)
         for layout in template.layouts_for(cost.width, cost.height)
     ]
-    best = min(tries, key=lambda one: (len(one.filled.arrangement.problems), one.penalty)).filled
+    best = min(tries, key=lambda one: (_trouble(one.filled.arrangement), one.penalty)).filled
     if not best.arrangement.problems:
         return best
     without = plain.arrange(items, spec, cost, area, protect)
-    if len(without.problems) >= len(best.arrangement.problems):
+    if _trouble(without) >= _trouble(best.arrangement):
         return best
     said = f"template: {spec.template} has no room for these words here; they stand without it"
     return Filled(without, (), (said,))
+
+
+def _trouble(arrangement: Arrangement) -> tuple[int, int]:
+    """The fewer words are left out, and then the fewer rules bent, the better."""
+    drawn = sum(len(one.texts) for one in arrangement.stacks)
+    return -drawn, len(arrangement.problems)
 
 
 def is_rtl(items: Sequence[Item]) -> bool:
@@ -136,14 +142,12 @@ def _place(
 def _grouped(layout: Layout, items: Sequence[Item]) -> Iterator[tuple[Group, list[Item]]]:
     """Each group's items in the order of its roles; the first takes the roles of none, last."""
     free = [item for item in items if item.layer.box is None]
-    homes = {role: group.name for group in layout.groups for role in group.roles}
+    homes: dict[str, str] = {role: group.name for group in layout.groups for role in group.roles}
     homes.setdefault("ai_label", homes.get("legal", layout.groups[-1].name))
     for group in layout.groups:
-        ranks = {role: rank for rank, role in enumerate(group.roles)}
+        ranks: dict[str, int] = {role: rank for rank, role in enumerate(group.roles)}
         members = [
-            item
-            for item in free
-            if homes.get(item.role, layout.groups[0].name) == group.name
+            item for item in free if homes.get(item.role, layout.groups[0].name) == group.name
         ]
         if members:
             last = len(ranks)
@@ -211,7 +215,9 @@ def _extents(
     if isinstance(shape, Panel):
         padded = words.grow(shape.padding * short)
         if shape.reach == "area":
-            yield shape.bled(union([padded, *(box.grow(shape.padding * short) for box in boxes)]), canvas)
+            yield shape.bled(
+                union([padded, *(box.grow(shape.padding * short) for box in boxes)]), canvas
+            )
         yield shape.bled(padded, canvas)
         yield padded.clip(canvas)
     elif isinstance(shape, Rule):

@@ -46,9 +46,9 @@ def finish(
 ) -> Finished:
     """Make the advert of `picture`, uint8 (H, W, 3), which is left as it is.
 
-    Raises InvalidValue for an unknown placement, template or brand, and for what cannot be set where the spec says
-    on_problem "fail". With "warn" a picture always comes out: should setting the words break,
-    the picture comes without them and a warning says so.
+    Raises InvalidValue for an unknown placement, template or brand, and for what cannot be set
+    where the spec says on_problem "fail". With "warn" a picture always comes out: should setting
+    the words break, the picture comes without them and a warning says so.
     """
     timings: dict[str, float] = {}
     started = time.perf_counter()

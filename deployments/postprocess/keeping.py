@@ -147,9 +147,7 @@ def _as_file(pixels: NDArray[np.uint8]) -> bytes:
     return encode(pixels, LOSSLESS, {})[0]
 
 
-def _finish(
-    clean: Clean, spec: FinishSpec, brands: Mapping[str, Brand]
-) -> tuple[Finished, ...]:
+def _finish(clean: Clean, spec: FinishSpec, brands: Mapping[str, Brand]) -> tuple[Finished, ...]:
     return tuple(
         finish(
             pixels,

@@ -52,9 +52,7 @@ def finish_kept(
     return hand_out(clean, Files([record.clean], data), spec, library, began, brands)
 
 
-def final_file(
-    picture_id: str, library: Library, brands: Mapping[str, Brand] = NO_BRANDS
-) -> File:
+def final_file(picture_id: str, library: Library, brands: Mapping[str, Brand] = NO_BRANDS) -> File:
     """The advert as it was delivered. Raises NotFound, and what `finish` raises.
 
     It is made anew: the same record gives the same bytes.

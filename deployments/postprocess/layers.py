@@ -94,8 +94,12 @@ class Item:
 
     @property
     def plaque(self) -> Plaque:
-        """What the words stand on: none where another backing was asked for."""
-        return self.style.plaque if self.layer.backing in ("auto", "plate") else "none"
+        """What the words stand on: none where another backing was asked for. In a box of their
+        own nothing round, which would leave little of it to them."""
+        if self.layer.backing not in ("auto", "plate"):
+            return "none"
+        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
+        return "box" if own else self.style.plaque
 
     @property
     def pill(self) -> bool:
@@ -137,9 +141,7 @@ def prepare(
     return items, problems, warnings
 
 
-def _item(
-    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None
-) -> Item:
+def _item(index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None) -> Item:
     words = text.capitals(layer.text, layer.lang) if style.upper else layer.text
     copy = text.prepare(words, layer.lang)
     font = brand.font(role) if brand and layer.font == "auto" else layer.font

@@ -71,7 +71,8 @@ def set_words(
     InvalidValue for an unknown template.
     """
     template = find_template(spec.template) if spec.template is not None else None
-    palette = Palette(canvas.pixels, brand, template and contrast.parse(template.accent))
+    fallback = contrast.parse(template.accent) if template else None
+    palette = Palette(canvas.pixels, brand, fallback)
     styles = template.styles if template else layers.ROLES
     items, problems, warnings = layers.prepare(spec, styles, brand)
     pixels = canvas.pixels.copy()

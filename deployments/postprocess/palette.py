@@ -27,7 +27,7 @@ class Palette:
         fallback: Colour | None = None,
     ) -> None:
         self._picture = picture
-        self._brand = brand and brand.colours
+        self._brand = None if brand is None else brand.colours
         self._fallback = fallback
 
     @property
@@ -73,9 +73,10 @@ class Palette:
             light = contrast.luminance(np.array([ink, ground], np.uint8))
             return (ink, ground) if light[0] > light[1] else (ground, ink)
         small = cv2.resize(self._picture, (48, 48), interpolation=cv2.INTER_AREA)
-        hue, saturation, _ = cv2.cvtColor(_mean(small), cv2.COLOR_RGB2HSV)[0, 0]
-        depth = min(_DEEP_SATURATION, round(_GREY * float(saturation) + 20))
-        breath = min(_PAPER_SATURATION, round(float(saturation) / 8) + 4)
+        mean = _mean(np.asarray(small, np.uint8))
+        hue, saturation, _ = (int(c) for c in cv2.cvtColor(mean, cv2.COLOR_RGB2HSV)[0, 0])
+        depth = min(_DEEP_SATURATION, round(_GREY * saturation + 20))
+        breath = min(_PAPER_SATURATION, round(saturation / 8) + 4)
         return _rgb(hue, breath, _PAPER_VALUE), _rgb(hue, depth, _DEEP_VALUE)
 
 

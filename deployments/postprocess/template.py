@@ -170,15 +170,16 @@ class Layout(Data):
         """The same for words that run from right to left."""
         groups = (
             group.model_copy(
-                update={"box": _flip(group.box), "anchors": tuple(map(_mirror_anchor, group.anchors))}
+                update={
+                    "box": _flip(group.box),
+                    "anchors": tuple(map(_mirror_anchor, group.anchors)),
+                }
             )
             for group in self.groups
         )
         window = self.window and _flip(self.window)
         shapes = tuple(_mirror_shape(shape) for shape in self.shapes)
-        return self.model_copy(
-            update={"groups": tuple(groups), "shapes": shapes, "window": window}
-        )
+        return self.model_copy(update={"groups": tuple(groups), "shapes": shapes, "window": window})
 
     def window_on(self, canvas: Rect) -> Rect | None:
         """The window in pixels of a canvas."""
