@@ -49,8 +49,8 @@ def repeat(answer: InspectionAnswer, url: str) -> tuple[bytes, dict[str, Any]]:
 
 def same_pixels(one: bytes, other: bytes) -> bool:
     """Whether two files show the same picture, bit for bit."""
-    pictures = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in (one, other)]
-    return np.array_equal(*pictures)
+    first, second = (Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other))
+    return np.array_equal(np.asarray(first), np.asarray(second))
 
 
 def table(answer: InspectionAnswer) -> Table:

@@ -21,7 +21,8 @@ class AppArgs(BaseModel):
     """What `args:` of the Serve config may hold.
 
     profile: the name of a packaged profile, or the path of a YAML file.
-    max_upload_bytes: of one uploaded file. max_pixels: of one uploaded picture.
+    max_upload_bytes: of one uploaded file. max_pixels: of one uploaded picture; a decoder takes up
+    to 18 bytes for each.
     request_timeout_s: seconds after which a request is given up, waiting included.
     library: where pictures are kept: a folder by its absolute path, or a URL that fsspec knows,
     the same for all replicas; None keeps nothing. library_bytes: at most; the oldest go first.
@@ -33,7 +34,7 @@ class AppArgs(BaseModel):
 
     profile: str = "embedded"
     max_upload_bytes: int = Field(default=20 * MIB, gt=0)
-    max_pixels: int = Field(default=40_000_000, gt=0)
+    max_pixels: int = Field(default=25_000_000, gt=0)
     request_timeout_s: float = Field(default=300.0, gt=0)
     library: str | None = "~/.local/share/signboard/library"
     library_bytes: int = Field(default=10 * GIB, gt=0)
