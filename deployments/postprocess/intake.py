@@ -120,9 +120,7 @@ def _repaint(mask: _Picture, rows: int, columns: int) -> NDArray[np.bool_]:
     return np.concatenate(grey) >= _HALF
 
 
-def _crop(
-    image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]
-) -> Fitted:
+def _crop(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
     columns, rows = image.size
     scale = max(canvas[0] / columns, canvas[1] / rows)
     cut_width, cut_height = min(columns, canvas[0] / scale), min(rows, canvas[1] / scale)
@@ -131,9 +129,7 @@ def _crop(
     return Fitted(_resize(image, canvas, box), _resize_mask(repaint, canvas, box))
 
 
-def _pad(
-    image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]
-) -> Fitted:
+def _pad(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
     columns, rows = image.size
     scale = min(canvas[0] / columns, canvas[1] / rows)
     width = min(canvas[0], max(1, round(columns * scale)))
