@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from deployments.postprocess import metadata
 from deployments.postprocess.spec import Output
@@ -19,14 +19,18 @@ _JPEG_XMP_LIMIT = 65_502  # one APP1 segment less its length and XMP's name
 
 
 def encode(
-    pixels: NDArray[np.uint8], output: Output, facts: Mapping[str, str]
+    pixels: NDArray[np.uint8], output: Output, facts: Mapping[str, str], dpi: int | None = None
 ) -> tuple[bytes, tuple[str, ...]]:
-    """`pixels`, uint8 (H, W, 3), sRGB, as a file, and warnings. The same input, the same bytes."""
+    """`pixels`, uint8 (H, W, 3), sRGB, as a file, and warnings. The same input, the same bytes.
+
+    dpi: pixels an inch that the file carries, if it is to be printed at a certain size.
+    """
     limit = _JPEG_XMP_LIMIT if output.format == "jpeg" else None
     xmp, dropped = metadata.packet(facts, limit)
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **_options(output, xmp))
+    options = {**_options(output, xmp), **(_resolution(output, dpi) if dpi else {})}
+    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **options)
     warnings = tuple(f"metadata {name!r} was too long for a JPEG and left out" for name in dropped)
     return buffer.getvalue(), warnings
 
@@ -47,6 +51,16 @@ def _options(output: Output, xmp: bytes) -> dict[str, Any]:
         return {"quality": quality, "method": 4, "xmp": xmp}
     chosen = _AVIF_QUALITY if quality is None else quality
     return {"quality": chosen, "subsampling": "4:4:4", "speed": 8, "max_threads": 1, "xmp": xmp}
+
+
+def _resolution(output: Output, dpi: int) -> dict[str, Any]:
+    """PNG and JPEG have a field of their own for it; WebP and AVIF have EXIF's."""
+    if output.format in ("png", "jpeg"):
+        return {"dpi": (dpi, dpi)}
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
+    exif[ExifTags.Base.ResolutionUnit] = 2  # inches
+    return {"exif": exif}
 
 
 @lru_cache

@@ -5,11 +5,15 @@ A picture that is damaged or gone raises NotFound.
 
 import time
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deployments.errors import NotFound
-from deployments.postprocess.delivery import Delivery, File, FinishSpec
+from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.delivery import File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.finish import finish
-from deployments.postprocess.keeping import Clean, Files, as_pixels, hand_out
+from deployments.postprocess.keeping import Clean, Job, as_pixels, since
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
 
@@ -30,11 +34,8 @@ def forget(picture_id: str, library: Library) -> None:
         raise _missing(picture_id)
 
 
-def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery:
-    """A kept picture finished in another way, under an id of its own.
-
-    Raises NotFound, and what `finish` raises.
-    """
+def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
+    """A kept picture, to be finished in another way under ids of its own. Raises NotFound."""
     began = time.perf_counter()
     record = find(picture_id, library)
     drawing = record.drawing
@@ -44,8 +45,9 @@ def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery
         data[drawing.source] = source
     else:
         drawing = drawing.model_copy(update={"source": None})
-    clean = Clean(drawing, [as_pixels(data[record.clean])], [record.seed])
-    return hand_out(clean, Files([record.clean], data), spec, library, began)
+    pixels = as_pixels(record.clean, data[record.clean], library)
+    clean = Clean(drawing, [pixels], [record.seed], [record.clean], data)
+    return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
 
 
 def final_file(picture_id: str, library: Library) -> File:
@@ -54,16 +56,29 @@ def final_file(picture_id: str, library: Library) -> File:
     It is made anew: the same record gives the same bytes.
     """
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
-    made = finish(pixels, record.overlay, record.placement, record.output, record.facts)
+    try:
+        made = finish(
+            _pixels(record, library),
+            record.overlay,
+            record.placement,
+            record.output,
+            record.facts,
+            extension=record.extension,
+            layout=record.layout,
+        )
+    except NoOtherPlace:  # an earlier version found one
+        raise _missing(picture_id) from None
     return File(made.data, made.media_type)
 
 
 def clean_file(picture_id: str, library: Library) -> File:
     """The clean picture as a PNG. Raises NotFound."""
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
-    return File(encode(pixels, PNG, record.facts)[0], MEDIA_TYPES[PNG.format])
+    return File(encode(_pixels(record, library), PNG, record.facts)[0], MEDIA_TYPES[PNG.format])
+
+
+def _pixels(record: Record, library: Library) -> NDArray[np.uint8]:
+    return as_pixels(record.clean, _file(record, library), library)
 
 
 def _file(record: Record, library: Library) -> bytes:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.postprocess.holdings import Holdings, Tally, record_path
 from deployments.postprocess.overlay import OverlayReport
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.recent import Recent
+from deployments.postprocess.spec import Extension, Output, OverlaySpec
 from deployments.postprocess.store import Store
 
 SWEEPS_PER_BOUND = 8
+DECODED_BYTES = 64 * 2**20
 
 
 class Stored(BaseModel):
@@ -76,8 +78,9 @@ class Result(Stored):
 class Record(Stored):
     """One picture. clean: its object; width, height: of the clean picture, in pixels.
 
-    result: the key under which the request's result may be found. overlay, placement, output: how
-    it was finished; report: what the words came to, None before that and where there are none.
+    result: the key under which the request's result may be found. overlay, placement, extension,
+    layout, output: how it was finished; report: what the words came to, None before that and where
+    there are none.
     """
 
     id: str
@@ -90,6 +93,8 @@ class Record(Stored):
     result: str | None
     overlay: OverlaySpec | None
     placement: str | None
+    extension: Extension = "auto"
+    layout: int = 0
     output: Output
     report: OverlayReport | None = None
     warnings: tuple[str, ...] = ()
@@ -118,13 +123,14 @@ class Library:
 
     Each process looks at the whole after every eighth of the bound that it has written, so
     several of them at one address may exceed it by an eighth each. What the file system raises
-    goes through.
+    goes through. decoded: pixels of the clean pictures that were used last.
     """
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store = store
         self._holdings = Holdings(store)
         self._max_bytes = max_bytes
+        self.decoded = Recent(DECODED_BYTES)
         self._lock = threading.Lock()  # of all below; held while a sweep goes on
         self._tally = Tally()
         self._unswept = max_bytes  # bytes written since the last sweep; as if full before the first
