@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from deployments.postprocess import metadata
 from deployments.postprocess.encode import MEDIA_TYPES, encode
@@ -72,3 +72,16 @@ def test_a_file_without_facts_reads_as_none() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, "PNG")
     assert metadata.read(buffer.getvalue()) == {}
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "avif"])
+def test_a_print_carries_its_resolution(kind: str) -> None:
+    image = Image.open(io.BytesIO(encode(disc(64, 64), Output(kind), {"a": "b"}, 300)[0]))
+    own = image.info.get("dpi")
+    exif = image.getexif()
+    found = own or (exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution])
+
+    assert [round(float(value)) for value in found] == [300, 300]
+    assert metadata.read(encode(disc(64, 64), Output(kind), {"a": "b"}, 300)[0]) == {"a": "b"}
+    if own is None:
+        assert exif[ExifTags.Base.ResolutionUnit] == 2  # inches
