@@ -68,6 +68,10 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
                 "request_timeout_s": args.request_timeout_s,
             },
             "output_formats": [name for name in FORMATS.values() if name != "any"],
+            "files": {
+                "prompt": args.prompt_in_files,
+                "credentials": args.credentials is not None,
+            },
             "placements": {
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()
