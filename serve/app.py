@@ -30,7 +30,12 @@ def bind(args: AppArgs, load: LoadFamily) -> Application:
     )
     limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
-        profile.sizes.recommended_pixels, limits, args.library, args.library_bytes, brands=brands
+        profile.sizes.recommended_pixels,
+        limits,
+        args.library,
+        args.library_bytes,
+        args.credentials,
+        brands,
     )
     return deployment(Ingress).bind(
         args, profile, identity(profile), diffusion, postprocess, brands

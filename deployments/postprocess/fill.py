@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from deployments.postprocess import layout as plain
 from deployments.postprocess import stack
+from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.layout import ANCHORS, Arrangement
@@ -50,14 +51,25 @@ def fill(
     cost: CostMap,
     area: Rect,
     protect: Sequence[Rect],
+    index: int = 0,
 ) -> Filled:
-    """Place all `items` and the template's shapes; deterministic. All in pixels of the canvas."""
+    """Place all `items` and the template's shapes; deterministic. All in pixels of the canvas.
+
+    index: which of the template's layouts for this aspect, 0 for the one that suits best. Raises
+    NoOtherPlace where no other holds the words as well.
+    """
     rtl = is_rtl(items)
     tries = [
         _fill(layout.mirrored() if rtl else layout, rtl, items, cost, area, protect)
         for layout in template.layouts_for(cost.width, cost.height)
     ]
-    best = min(tries, key=lambda one: (_trouble(one.filled.arrangement), one.penalty)).filled
+    tries.sort(key=lambda one: (_trouble(one.filled.arrangement), one.penalty))
+    best = tries[0].filled
+    if index:
+        others = [one.filled for one in tries if one.penalty < tries[0].penalty + _MISPLACED]
+        if index >= len(others) or others[index].arrangement.problems:
+            raise NoOtherPlace
+        return others[index]
     if not best.arrangement.problems:
         return best
     without = plain.arrange(items, spec, cost, area, protect)

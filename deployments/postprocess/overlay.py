@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import accent, contrast, fill, layers, layout, legible, plaques, shapes
+from deployments.postprocess import (
+    accent,
+    alternatives,
+    contrast,
+    copy_space,
+    fill,
+    layers,
+    layout,
+    legible,
+    plaques,
+    shapes,
+)
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import Canvas, Paint, paint
 from deployments.postprocess.contrast import Colour
@@ -62,11 +73,12 @@ class _Inked:
 
 
 def set_words(
-    canvas: Canvas, spec: OverlaySpec, clear: int = 0, brand: Brand | None = None
+    canvas: Canvas, spec: OverlaySpec, clear: int = 0, brand: Brand | None = None, index: int = 0
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
     """Draw the words of `spec` over `canvas`: new pixels, the report and warnings.
 
-    `clear`: pixels that the placement keeps free at top and bottom. With on_problem "fail",
+    `clear`: pixels that the placement keeps free at top and bottom. `index`: which arrangement, 0
+    for the best; raises NoOtherPlace where there are not as many. With on_problem "fail",
     raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read. Raises
     InvalidValue for an unknown template.
     """
@@ -79,11 +91,15 @@ def set_words(
     height, width = pixels.shape[:2]
     area = layout.safe_area(width, height, spec, clear)
     protect = _boxes(canvas, spec.protect)
-    cost = cost_map(canvas.pixels, avoid=[*protect, *_boxes(canvas, spec.avoid)])
+    space = copy_space.on(canvas, spec.copy_space)
+    if space is not None and space.area == 0:
+        warnings.append("copy_space: the placement cuts it away, so it was not kept to")
+    avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
+    cost = cost_map(canvas.pixels, avoid=avoid)
     if template is None:
-        arrangement = layout.arrange(items, spec, cost, area, protect)
+        arrangement = alternatives.arrangement(items, spec, cost, area, protect, index)
     else:
-        filled = fill.fill(template, items, spec, cost, area, protect)
+        filled = fill.fill(template, items, spec, cost, area, protect, index)
         arrangement = filled.arrangement
         warnings += filled.warnings
         shapes.paint_all(pixels, filled.shapes, palette)

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.brand import Brand
-from serve.http import errors, health, images, library, models
+from serve import VERSION
+from serve.http import errors, health, images, inspection, library, models
 from serve.http.limits import BoundedBody
 from serve.http.rooms import Handle, Rooms
 from serve.settings import MIB, AppArgs
@@ -55,12 +56,13 @@ def create_api(
     api = FastAPI(
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
-        version="0.1.0",
+        version=VERSION,
         redoc_url=None,
     )
     errors.install(api)
     api.include_router(images.routes(images.Images(rooms, profile, args, drawer, brands)))
-    api.include_router(library.routes(rooms, profile.name))
+    api.include_router(library.routes(rooms, profile.name, prompts=args.prompt_in_files))
+    api.include_router(inspection.routes(rooms, args))
     api.include_router(models.routes(rooms, profile, args, brands))
     api.include_router(health.routes(rooms))
     return api
