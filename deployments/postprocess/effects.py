@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from deployments.postprocess import contrast, fills, render
+from deployments.postprocess import contrast, gradients, render
 from deployments.postprocess.compose import Paint
-from deployments.postprocess.fills import Ink
+from deployments.postprocess.gradients import Ink
 from deployments.postprocess.render import Tile
 from deployments.postprocess.stack import SetText
 from deployments.postprocess.typography import Shadow
@@ -31,7 +31,7 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
         if stroke.colour != "auto":
             paints.append(Paint(shape, contrast.parse(stroke.colour)))
         elif ink is not None:
-            paints.append(Paint(shape, fills.opposite(ink)))
+            paints.append(Paint(shape, gradients.opposite(ink)))
     return tuple(paints)
 
 

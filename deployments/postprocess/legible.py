@@ -1,20 +1,20 @@
 """Making words legible: which ink, and the least backing that reaches the contrast asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess import contrast, effects, fills, render
+from deployments.postprocess import contrast, gradients, render
 from deployments.postprocess.compose import Paint, paint
-from deployments.postprocess.contrast import Colour, Colours
-from deployments.postprocess.fills import Ink
+from deployments.postprocess.contrast import Colour
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.glass import frost
+from deployments.postprocess.gradients import Ink
+from deployments.postprocess.palette import Palette
 from deployments.postprocess.render import Tile
-from deployments.postprocess.stack import SetText
-from deployments.postprocess.typography import Fill
+from deployments.postprocess.words import Words, begins_layer, dress
 
 PLATE_PADDING = 0.024  # of the canvas's short side
 _RADIUS = 0.022
@@ -28,68 +28,6 @@ _GLASS_TINT = 0.14  # alpha below which frosted glass does not look like a pane
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """One layer's words of one fill with what is needed to judge them.
-
-    whole: the glyphs of all the layer's words. rows, columns: the canvas pixels under and around
-    the glyphs (a sample of at most 16,000). under: the layer's shadows and stroke.
-    """
-
-    text: SetText
-    part: int
-    glyphs: Tile
-    whole: Tile
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    under: tuple[Paint, ...] = ()
-
-    @property
-    def fill(self) -> Fill:
-        return self.text.item.fills[self.part]
-
-    def lay(self, fill: Fill) -> Ink:
-        """`fill`, which is not "auto", over these words."""
-        setting = self.text.setting
-        box = render.letters(setting, self.text.x, self.text.y, self.part)
-        return fills.lay(fill, box, setting.rotate)
-
-    def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (n, 3): the ground as it is."""
-        return pixels[self.rows, self.columns]
-
-    def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (n, 3): the ground as it will be behind shadows and stroke."""
-        return self._behind_effects(self.ground(pixels))
-
-    def tinted(self, colour: Colour) -> Colours:
-        """What a backing of `colour` will look like behind shadows and stroke.
-
-        All of these are mixtures, so mixing `seen` with it gives what the eye will see.
-        """
-        if not self.under:
-            return colour
-        return self._behind_effects(np.full((len(self.rows), 3), colour, np.uint8))
-
-    def tones(self, ink: Ink) -> Colours:
-        return fills.tones(ink, self.rows, self.columns)
-
-    def _behind_effects(self, ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        for effect in self.under:
-            colours = fills.tones(effect.colour, self.rows, self.columns)
-            ground = contrast.blend(ground, self.seen_through(effect.tile), colours, effect.alpha)
-        return ground
-
-    def seen_through(self, tile: Tile) -> NDArray[np.uint8]:
-        """The values of a mask at this layer's pixels; 0 beyond its borders."""
-        rows, columns = self.rows - tile.y, self.columns - tile.x
-        height, width = tile.mask.shape
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        values = np.zeros(len(rows), np.uint8)
-        values[inside] = tile.mask[rows[inside], columns[inside]]
-        return values
-
-
-@dataclass(frozen=True, slots=True)
 class Backed:
     """What was laid under words: the kind, its alpha (0 to 1), and the words with their inks."""
 
@@ -99,43 +37,6 @@ class Backed:
     inks: tuple[Ink, ...]
 
 
-def read(text: SetText, height: int, width: int) -> list[Words]:
-    """The words of each fill: their masks and the pixels that a reader's eye needs."""
-    whole = render.glyphs(text.setting, text.x, text.y)
-    parts = sorted({run.part for line in text.setting.lines for run in line.runs}) or [0]
-    if len(parts) == 1:
-        return [_judged(text, parts[0], whole, whole, height, width)]
-    return [
-        _judged(text, part, render.glyphs(text.setting, text.x, text.y, part), whole, height, width)
-        for part in parts
-    ]
-
-
-def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, width: int) -> Words:
-    radius = max(2, round(0.06 * text.setting.size))
-    pad = radius + 1
-    near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
-    if tile.mask.max() < 128:  # strokes thinner than half a pixel: judge all around them
-        near = np.ones_like(near)
-    rows, columns = np.nonzero(near)
-    rows, columns = rows + tile.y - pad, columns + tile.x - pad
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    rows, columns = contrast.sample(rows[inside]), contrast.sample(columns[inside])
-    return Words(text, part, tile, whole, rows, columns)
-
-
-def dress(words: Sequence[Words], inks: Sequence[Ink | None]) -> list[Words]:
-    """The words with their layers' shadows and strokes; a stroke `auto` suits the first ink."""
-    dressed: list[Words] = []
-    for word, ink in zip(words, inks, strict=True):
-        if dressed and dressed[-1].text is word.text:
-            under = dressed[-1].under
-        else:
-            under = effects.under(word.text, word.whole, ink)
-        dressed.append(replace(word, under=under))
-    return dressed
-
-
 def back(
     pixels: NDArray[np.uint8],
     words: Sequence[Words],
@@ -143,6 +44,7 @@ def back(
     target: float,
     extent: Rect,
     scrim_allowed: bool,
+    palette: Palette,
     rotate: float = 0.0,
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
@@ -155,7 +57,7 @@ def back(
     goal = target * _RESERVE
     if kind == "glass":
         frost(pixels, _plate(pixels, extent, rotate))
-    inks = _inks(pixels, words, target)
+    inks = _inks(pixels, words, target, palette)
     words = dress(words, inks)
     grounds = np.concatenate([word.ground(pixels) for word in words])
     light = _wants_dark(inks, goal)
@@ -212,7 +114,7 @@ def _layers(
     """The masks of a backing, each to be painted once, and their common alpha."""
     if kind == "none":
         return [], 0.0
-    first = [number for number, word in enumerate(words) if _begins_layer(words, number)]
+    first = [number for number, word in enumerate(words) if begins_layer(words, number)]
     if kind == "outline":
         return [_outline(words[number]) for number in first], 1.0
     if kind == "shadow":
@@ -227,23 +129,38 @@ def _layers(
     return [tile], max(alpha, _GLASS_TINT) if kind == "glass" else alpha
 
 
-def _begins_layer(words: Sequence[Words], number: int) -> bool:
-    return number == 0 or words[number].text is not words[number - 1].text
+def _inks(
+    pixels: NDArray[np.uint8], words: Sequence[Words], target: float, palette: Palette
+) -> tuple[Ink, ...]:
+    """The words' own fills; one common ink for those that have none, and the accent for those
+    whose role wants it, where it reads well enough.
 
-
-def _inks(pixels: NDArray[np.uint8], words: Sequence[Words], target: float) -> tuple[Ink, ...]:
-    """The words' own fills; one common ink, white or a dark tint, for those that have none."""
-    free = [word for word in words if word.fill == "auto"]
+    The common ink is the first of the palette's that reaches `target`, else white or a dark tint.
+    """
+    goal = target * _RESERVE
+    seen = [word.seen(pixels) for word in dress(words, [None] * len(words))]
+    free = [ground for word, ground in zip(words, seen, strict=True) if word.fill == "auto"]
     shared = contrast.WHITE
     if free:
-        ground = np.concatenate([word.seen(pixels) for word in dress(free, [None] * len(free))])
-        shared = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
-    return tuple(shared if word.fill == "auto" else word.lay(word.fill) for word in words)
+        ground = np.concatenate(free)
+        fallback = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
+        reaching = (ink for ink in palette.inks if contrast.p10(ground, ink) >= goal)
+        shared = next(reaching, fallback)
+    inks: list[Ink] = []
+    for word, ground in zip(words, seen, strict=True):
+        accent = palette.accent if word.text.item.style.ink == "accent" else None
+        if word.fill != "auto":
+            inks.append(word.lay(word.fill))
+        elif accent and contrast.p10(ground, accent) >= goal:
+            inks.append(accent)
+        else:
+            inks.append(shared)
+    return tuple(inks)
 
 
 def _wants_dark(inks: Sequence[Ink], goal: float) -> bool:
     """Whether a dark backing suits `inks`: light ones, and those that a light one cannot cure."""
-    colours = [colour for ink in inks for colour in fills.ends(ink)]
+    colours = [colour for ink in inks for colour in gradients.ends(ink)]
     if float(np.mean([contrast.luminance(np.array(one, np.uint8)) for one in colours])) > 0.4:
         return True
     on_light, on_dark = (
@@ -295,7 +212,7 @@ def _shadows(words: Sequence[Words]) -> list[Tile]:
     """One a word, the parts of a layer sharing theirs."""
     shadows: list[Tile] = []
     for number, word in enumerate(words):
-        if _begins_layer(words, number):
+        if begins_layer(words, number):
             reach = max(3.0, _SHADOW_EM * word.text.setting.size)
             shadows.append(render.shadow(word.whole, reach))
         else:

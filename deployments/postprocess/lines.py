@@ -88,12 +88,13 @@ def break_lines(
 
 
 def _words(paragraph: Paragraph, at: int) -> list[_Word]:
+    """Phrase marks may stand right beside a space, which still follows the piece before it."""
     words: list[_Word] = []
-    for group in (spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")):
+    for spaced in paragraph.text.split(" "):
+        group = [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
         for index, piece in enumerate(group):
-            if piece:
-                words.append(_Word(piece, index == len(group) - 1, at))
-                at = words[-1].end
+            words.append(_Word(piece, index == len(group) - 1, at))
+            at = words[-1].end
     return words
 
 

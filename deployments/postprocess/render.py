@@ -67,6 +67,12 @@ class Setting:
     def height(self) -> float:
         return self.size * self.leading * len(self.lines)
 
+    def offset(self, line: Line) -> float:
+        """Pixels from the left of all lines to that of `line`."""
+        slack = self.width - line.width * self.size
+        shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
+        return slack * shares[self.align]
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -113,22 +119,24 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
 
 
 def rounded(
-    x: float, y: float, width: float, height: float, radius: float, rotate: float = 0.0
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    radius: float,
+    rotate: float = 0.0,
+    about: Rect | None = None,
 ) -> Tile:
-    """A rectangle with round, smooth corners at canvas pixel (x, y), turned about its middle."""
+    """A rectangle with round, smooth corners at canvas pixel (x, y).
+
+    Turned clockwise by `rotate` degrees about the middle of `about`, which holds it, or its own.
+    """
     rect = Rect(x, y, width, height)
-    left, top, right, bottom = rect.turned(rotate).pixels()
+    about = about or rect
+    left, top, right, bottom = about.turned(rotate).pixels()
     shape = _box_node(rect.move(-left, -top), radius)
-    return Tile(
-        _mask(
-            _turn([shape], rect.move(-left, -top), rotate),
-            (right - left + 1, bottom - top + 1),
-            (),
-            "en",
-        ),
-        left,
-        top,
-    )
+    nodes = _turn([shape], about.move(-left, -top), rotate)
+    return Tile(_mask(nodes, (right - left + 1, bottom - top + 1), (), "en"), left, top)
 
 
 def warm() -> None:
@@ -161,17 +169,14 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
 
     The runs of a line share the baseline of its largest.
     """
-    shares = {"start": 0.0, "center": 0.5, "end": 1.0}
     leading, size = setting.leading * setting.size, setting.size
     for index, line in enumerate(setting.lines):
-        share = shares[setting.align]
-        slack = (setting.width - line.width * size) * (1 - share if line.rtl else share)
         whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, setting.face.weight, False, False, 0)
         runs = line.runs or (whole,)
         drop = (_BASELINE_EM - _OPTICAL_SHIFT_EM) * max(run.scale for run in runs)
         base = y + (index + 0.5) * leading + drop * size
         for run in runs:
-            yield run, x + slack + run.x * size, base
+            yield run, x + setting.offset(line) + run.x * size, base
 
 
 def _run_nodes(

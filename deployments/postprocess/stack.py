@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from deployments.postprocess import plaques
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.lines import Line, break_lines
@@ -11,7 +12,6 @@ from deployments.postprocess.position import CostMap, Spot
 from deployments.postprocess.render import Align, Setting
 from deployments.postprocess.text import Copy, Paragraph
 
-PILL_PADDING_X, PILL_PADDING_Y = 0.95, 0.5  # ems
 _WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
 _SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
 _SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
@@ -24,10 +24,12 @@ _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
+    widths: of the area's, that are tried."""
 
     bend: bool
     scales: tuple[float, ...]
+    widths: tuple[float, ...] = _WIDTHS
 
 
 RULES = Level(bend=False, scales=_SCALES)
@@ -49,9 +51,9 @@ class SetText:
     @property
     def frame(self) -> Rect:
         """The box before it is turned about its middle."""
-        pad_x, pad_y = _padding(self.item, self.setting.size)
-        width, height = self.setting.width + 2 * pad_x, self.setting.height + 2 * pad_y
-        return Rect(self.x - pad_x, self.y - pad_y, width, height)
+        width, height = self.setting.width, self.setting.height
+        across, down = _padding(self.item, width, height, self.setting.size)
+        return Rect(self.x - across, self.y - down, width + 2 * across, height + 2 * down)
 
     def move(self, dx: float, dy: float) -> "SetText":
         return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
@@ -122,7 +124,7 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
 
 def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
     for scale in level.scales:
-        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+        for share in level.widths if scale >= 0 else level.widths[:1]:
             yield scale, share * site.area.width
 
 
@@ -166,7 +168,7 @@ def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     width = max(text.box.width for text in texts)
     aligned = []
     for text in texts:
-        align: Align = "center" if text.item.pill else _align(text.item, column)
+        align: Align = "center" if text.item.centred else _align(text.item, column)
         setting = replace(text.setting, align=align)
         slack = (width - text.box.width) * _side(text.item, column)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
@@ -185,7 +187,7 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
     height = item.leading * size
     for _ in range(_TURNED_TRIES if item.layer.rotate else 1):
         text = _set_within(item, _room(item, size, width, height), size, scale, bend)
-        if text is None or text.box.width <= width or not item.layer.rotate:
+        if text is None or text.box.width <= width + 1e-6:
             return text
         height = text.setting.height
     return None
@@ -193,16 +195,16 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
 
 def _room(item: Item, size: float, width: float, height: float) -> float:
     """Pixels that a line may take so that `height` of them, padded and turned, fit `width`."""
-    pad_x, pad_y = _padding(item, size)
+    pad_x, pad_y = _padding(item, 0.0, 0.0, size)
     turn = math.radians(item.layer.rotate)
     across = (height + 2 * pad_y) * abs(math.sin(turn))
     return (width - across) / math.cos(turn) - 2 * pad_x
 
 
-def _padding(item: Item, size: float) -> tuple[float, float]:
-    """Pixels between the words and the border of their box, left and right, above and below."""
+def _padding(item: Item, width: float, height: float, size: float) -> tuple[float, float]:
+    """Pixels between words of width x height and the border of their box, across and down."""
     if item.pill:
-        return PILL_PADDING_X * size, PILL_PADDING_Y * size
+        return plaques.padding(item.plaque, width, height, size)
     return item.stroke * size, item.stroke * size
 
 
@@ -225,7 +227,8 @@ def _set_within(item: Item, room: float, size: float, scale: float, bend: bool) 
             return None
     lines = item.lay_out(lines)
     setting = Setting(item.face, lines, size, item.leading, "start", item.layer.rotate)
-    text = SetText(item, setting, Rect(0, 0, 0, 0), *_padding(item, size), cut)
+    across, down = _padding(item, setting.width, setting.height, size)
+    text = SetText(item, setting, Rect(0, 0, 0, 0), across, down, cut)
     box = text.frame.turned(item.layer.rotate)
     return replace(text, box=box).move(-box.x, -box.y)
 

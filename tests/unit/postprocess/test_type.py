@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import contrast, fills, fonts, layers, legible, spans, stack
+from deployments.postprocess import contrast, fonts, gradients, layers, spans, stack, words
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.lines import break_lines
 from deployments.postprocess.position import cost_map
@@ -157,8 +157,8 @@ def test_a_gradient_that_passes_through_its_ground_is_noticed() -> None:
 
 
 def test_a_turned_gradient_keeps_its_ends() -> None:
-    ramp = fills.lay(Gradient.model_validate(GRADIENT), Rect(0, 0, 100, 20), 90)
-    assert isinstance(ramp, fills.Ramp)
+    ramp = gradients.lay(Gradient.model_validate(GRADIENT), Rect(0, 0, 100, 20), 90)
+    assert isinstance(ramp, gradients.Ramp)
     top, bottom = ramp.at(np.array([-40, 59]), np.array([50, 50]))
     assert top[0] > 250 > 5 > bottom[0]
 
@@ -241,15 +241,15 @@ def test_a_turned_layer_has_a_plate_of_its_own() -> None:
 
 
 def test_the_parts_of_a_layer_share_its_effects() -> None:
-    parts = [{"text": "가"}, {"text": "나", "fill": "#ffe000"}]
-    layer = {"role": "headline", "spans": parts, "stroke": {}, "shadows": [{}]}
+    two = [{"text": "가"}, {"text": "나", "fill": "#ffe000"}]
+    layer = {"role": "headline", "spans": two, "stroke": {}, "shadows": [{}]}
     spec = OverlaySpec.model_validate({"layers": [layer]})
     (item,), _, _ = layers.prepare(spec)
     site = stack.Site(Rect(0, 0, 400, 400), (), ("start",), (0.0,), 400)
     placed = stack.place([item], site, cost_map(plain(400, 400)), stack.RULES)
     assert placed is not None
-    read = legible.read(placed.texts[0], 400, 400)
-    words = legible.dress(read, [(255, 255, 255), (255, 224, 0)])
-    assert len(words) == 2
-    assert words[0].under is words[1].under
-    assert len(words[0].under) == 2
+    read = words.read(placed.texts[0], 400, 400)
+    parts = words.dress(read, [(255, 255, 255), (255, 224, 0)])
+    assert len(parts) == 2
+    assert parts[0].under is parts[1].under
+    assert len(parts[0].under) == 2

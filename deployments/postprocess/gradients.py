@@ -1,4 +1,4 @@
-"""What letters are filled with: one colour or a gradient, in pixels of the canvas."""
+"""What letters and plaques are filled with: one colour or a gradient, laid on the canvas."""
 
 import math
 from dataclasses import dataclass
