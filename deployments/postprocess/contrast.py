@@ -43,6 +43,11 @@ def between(one: Colour, other: Colour) -> float:
     return p10(np.array([one], np.uint8), other)
 
 
+def brightness(colour: Colour) -> float:
+    """The relative luminance of one colour, 0 to 1."""
+    return float(luminance(np.array(colour, np.uint8)))
+
+
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
     """Where a reader needs contrast: under the glyphs and `radius` pixels around them.
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,11 @@ def finish(
     placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Finished:
     """Make the advert of `picture`, uint8 (H, W, 3), which is left as it is.
 
+    images: the files that the spec's image layers name, by their names.
     Raises InvalidValue for an unknown placement, and for what cannot be set where the spec says
     on_problem "fail". With "warn" a picture always comes out: should setting the words break,
     the picture comes without them and a warning says so.
@@ -53,7 +56,7 @@ def finish(
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        pixels, report, warnings = _overlay(canvas, spec, target)
+        pixels, report, warnings = _overlay(canvas, spec, target, images)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     data, encode_warnings = encode(pixels, output, metadata)
@@ -84,10 +87,10 @@ def _canvas(
 
 
 def _overlay(
-    canvas: Canvas, spec: OverlaySpec, target: Placement | None
+    canvas: Canvas, spec: OverlaySpec, target: Placement | None, images: Mapping[str, bytes]
 ) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
     try:
-        return set_words(canvas, spec, target.clear if target else 0)
+        return set_words(canvas, spec, target.clear if target else 0, images)
     except RequestError:
         raise
     except Exception:

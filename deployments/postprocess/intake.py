@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
 from deployments.handover import Fitted
+from deployments.postprocess.cutout import cut_out
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
@@ -33,7 +34,7 @@ class IntakeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class Picture:
     """Upright pixels: rgb uint8 (H, W, 3); alpha uint8 (H, W), None where wholly opaque."""
 
     rgb: NDArray[np.uint8]
@@ -48,6 +49,7 @@ def fit_upload(
     fit: Literal["crop", "pad"],
     sizes: Sequence[tuple[int, int]],
     limits: IntakeLimits,
+    keep: Literal["subject"] | None = None,
 ) -> Fitted:
     """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
     entry of `sizes` (width, height) of the nearest aspect ratio.
@@ -55,17 +57,24 @@ def fit_upload(
     A mask's transparent pixels are repainted; in a mask without transparency its white ones
     (grey >= 128). Without a mask, the picture's own transparent pixels are. `crop` fills the
     canvas and cuts at the middle; `pad` shows all and continues the edges, which are repainted
-    where there is a mask. Raises UnsupportedFile, TooLarge or InvalidValue with param "image",
-    "mask" or "size".
+    where there is a mask. `keep` "subject" repaints all but the subject: what the picture's own
+    transparency leaves, or what can be told from its ground. Raises UnsupportedFile, TooLarge or
+    InvalidValue with param "image", "mask", "keep" or "size".
     """
-    picture = _decode(image, "image", limits)
+    picture = decode(image, "image", limits)
     rows, columns = picture.rgb.shape[:2]
     repaint = None if picture.alpha is None else picture.alpha < _HALF
     notes: tuple[str, ...] = ()
+    if keep and mask is not None:
+        raise InvalidValue(
+            "keep: the mask says already what is kept; give one of them", "keep", "contradiction"
+        )
     if mask is not None:
-        repaint = _repaint(_decode(mask, "mask", limits), rows, columns)
+        repaint = _repaint(decode(mask, "mask", limits), rows, columns)
     elif repaint is not None and repaint.any():
         notes = ("the picture's transparent parts are taken as the mask",)
+    elif keep:
+        repaint, notes = _around_subject(picture.rgb)
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)
@@ -79,6 +88,19 @@ def fit_upload(
             "empty_mask",
         )
     return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _around_subject(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """The mask that repaints all but the subject, and what is doubtful about it."""
+    found = cut_out(rgb)
+    if found is None:
+        raise InvalidValue(
+            "keep: no subject can be told from the picture's ground; send a mask",
+            "keep",
+            "no_subject",
+        )
+    rough = "keep: the picture's ground is not plain, so the subject may be cut out badly"
+    return found.alpha < _HALF, () if found.sure else (f"{rough}; send a mask",)
 
 
 def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:
@@ -102,7 +124,7 @@ def _canvas(
     return min(sizes, key=lambda size: abs(float(np.log(size[0] / size[1]) - ratio)))
 
 
-def _repaint(mask: _Picture, rows: int, columns: int) -> NDArray[np.bool_]:
+def _repaint(mask: Picture, rows: int, columns: int) -> NDArray[np.bool_]:
     height, width = mask.rgb.shape[:2]
     if (height, width) != (rows, columns):
         raise InvalidValue(
@@ -167,7 +189,8 @@ def _over_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.
     return (mixed // 255).astype(np.uint8)
 
 
-def _decode(data: bytes, param: str, limits: IntakeLimits) -> _Picture:
+def decode(data: bytes, param: str, limits: IntakeLimits) -> Picture:
+    """Untrusted bytes as pixels. Raises UnsupportedFile or TooLarge with `param`."""
     if len(data) > limits.max_bytes:
         raise TooLarge(
             f"The {param} has {len(data)} bytes; at most {limits.max_bytes} are taken.",
@@ -221,7 +244,7 @@ def _refusals(param: str) -> Iterator[None]:
         ) from fault
 
 
-def _to_rgb(image: Image.Image) -> _Picture:
+def _to_rgb(image: Image.Image) -> Picture:
     """8-bit sRGB and alpha of a decoded frame in any mode."""
     if image.mode in _DEEP_MODES:
         image = _to_eight_bits(image)
@@ -234,7 +257,7 @@ def _to_rgb(image: Image.Image) -> _Picture:
         image = with_alpha
     if image.mode == "CMYK":
         image = _cmyk_to_srgb(image)
-    return _Picture(np.array(image.convert("RGB"), dtype=np.uint8), alpha)
+    return Picture(np.array(image.convert("RGB"), dtype=np.uint8), alpha)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ import io
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,16 +136,18 @@ def _as_file(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
-    return tuple(
+    finished = (
         finish(
             pixels,
             spec.overlay,
             spec.placement,
             spec.output,
             clean.drawing.of(picture_id, seed),
+            spec.images,
         )
         for pixels, picture_id, seed in zip(clean.pixels, spec.ids, clean.seeds, strict=True)
     )
+    return tuple(replace(one, warnings=(*spec.warnings, *one.warnings)) for one in finished)
 
 
 def _keep(
@@ -156,7 +158,7 @@ def _keep(
     finished: Sequence[Finished] = (),
 ) -> list[Record]:
     """Keep clean pictures and, with a key, the result; their records, none where that failed."""
-    objects = dict(files.data)
+    objects = {**files.data, **spec.images}
     if spec.key is not None:
         result = Result(
             drawing=clean.drawing, pictures=tuple(files.pictures), seeds=tuple(clean.seeds)

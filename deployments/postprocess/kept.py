@@ -6,6 +6,7 @@ A picture that is damaged or gone raises NotFound.
 import time
 
 from deployments.errors import NotFound
+from deployments.postprocess.adoption import kept_files
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.finish import finish
@@ -55,7 +56,10 @@ def final_file(picture_id: str, library: Library) -> File:
     """
     record = find(picture_id, library)
     pixels = as_pixels(_file(record, library))
-    made = finish(pixels, record.overlay, record.placement, record.output, record.facts)
+    images = kept_files(record.overlay, library)
+    if images is None:
+        raise _missing(picture_id)
+    made = finish(pixels, record.overlay, record.placement, record.output, record.facts, images)
     return File(made.data, made.media_type)
 
 

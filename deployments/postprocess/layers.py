@@ -99,6 +99,8 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
     problems: list[str] = []
     warnings: list[str] = []
     for index, layer in enumerate(spec.layers):
+        if not isinstance(layer, TextLayer):
+            continue
         item = _item(index, layer.role, layer)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:

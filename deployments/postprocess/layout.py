@@ -18,12 +18,12 @@ from deployments.postprocess.stack import Placed, SetText, Site
 MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
 GAP = 0.05  # of the short side, between stacks
 _ROWS = tuple(row / 20 for row in range(21))
-_ANCHORS = {
+ANCHORS = {
     "top_left": ("start", 0.0), "top": ("center", 0.0), "top_right": ("end", 0.0),
     "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),
     "bottom_left": ("start", 1.0), "bottom": ("center", 1.0), "bottom_right": ("end", 1.0),
 }  # fmt: skip
-_FOOT = ("legal", "ai_label")
+FOOT = ("legal", "ai_label")
 _OFFER = ("price", "cta")
 _SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
 
@@ -55,13 +55,13 @@ def arrange(
     short = min(canvas.width, canvas.height)
     gap = GAP * short
     boxed = [item for item in items if item.layer.box is not None]
-    foot = [item for item in items if item.layer.box is None and item.role in _FOOT]
-    main = [item for item in items if item.layer.box is None and item.role not in _FOOT]
+    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
+    main = [item for item in items if item.layer.box is None and item.role not in FOOT]
     taken = [*protect]
     problems: list[str] = []
     fixed: list[Placed] = []
     for item in boxed:
-        own = _in_pixels(item.layer.box, canvas).clip(area)
+        own = in_pixels(item.layer.box, canvas).clip(area)
         site = Site(own, tuple(taken), ("start",), _ROWS, short)
         placed, trouble = _place([item], _aligned(site, [item]), cost)
         problems += trouble
@@ -115,9 +115,9 @@ def _main_site(
 ) -> Site:
     short = min(canvas.width, canvas.height)
     if isinstance(spec.position, Box):
-        area = _in_pixels(spec.position, canvas).clip(area)
+        area = in_pixels(spec.position, canvas).clip(area)
     elif spec.position != "auto":
-        column, row = _ANCHORS[spec.position]
+        column, row = ANCHORS[spec.position]
         return Site(area, tuple(taken), (column,), (row,), short)
     return _aligned(Site(area, tuple(taken), ("start", "center", "end"), _ROWS, short), items)
 
@@ -171,7 +171,7 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
     return problems
 
 
-def _in_pixels(box: Box | None, canvas: Rect) -> Rect:
+def in_pixels(box: Box | None, canvas: Rect) -> Rect:
     if box is None:
         return canvas
     return Rect(

@@ -1,17 +1,29 @@
-"""Words onto a canvas: prepare, arrange, make legible, draw, measure, report."""
+"""Words and insets onto a canvas: prepare, arrange, make legible, draw, measure, report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import accent, contrast, layers, layout, legible, render
+from deployments.postprocess import (
+    accent,
+    artwork,
+    contrast,
+    inlay,
+    layers,
+    layout,
+    legible,
+    render,
+)
 from deployments.postprocess.compose import Canvas, Paint, paint
 from deployments.postprocess.contrast import Colour
 from deployments.postprocess.geometry import Rect, union
+from deployments.postprocess.hanging import hang
+from deployments.postprocess.inlay import InsetReport
 from deployments.postprocess.legible import Backed, Words
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
@@ -39,12 +51,14 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class OverlayReport:
-    """Every drawn layer in the spec's order, the AI label last; what is not here was left out."""
+    """Every drawn layer of words in the spec's order, the AI label last; insets: every image and
+    QR code in that order. What is not here was left out."""
 
     width: int
     height: int
     safe_area: tuple[int, int, int, int]
     layers: tuple[LayerReport, ...]
+    insets: tuple[InsetReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +70,15 @@ class _Inked:
 
 
 def set_words(
-    canvas: Canvas, spec: OverlaySpec, clear: int = 0
+    canvas: Canvas,
+    spec: OverlaySpec,
+    clear: int = 0,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
-    """Draw the words of `spec` over `canvas`: new pixels, the report and warnings.
+    """Draw the layers of `spec` over `canvas`: new pixels, the report and warnings.
 
-    `clear`: pixels that the placement keeps free at top and bottom. With on_problem "fail",
+    `clear`: pixels that the placement keeps free at top and bottom. `images`: the files that
+    image layers name, by their names. With on_problem "fail",
     raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read.
     """
     items, problems, warnings = layers.prepare(spec)
@@ -69,11 +87,19 @@ def set_words(
     area = layout.safe_area(width, height, spec, clear)
     protect = _boxes(canvas, spec.protect)
     cost = cost_map(canvas.pixels, avoid=[*protect, *_boxes(canvas, spec.avoid)])
-    arrangement = layout.arrange(items, spec, cost, area, protect)
-    problems += arrangement.problems
+    hanging = hang(artwork.prepare(spec, images), items, spec, cost, area, protect)
+    problems += hanging.problems
+    warnings += hanging.warnings
+    for hung in hanging.hung:
+        inlay.shade(pixels, hung)
     inked: list[_Inked] = []
-    for placed in arrangement.stacks:
+    for placed in hanging.arrangement.stacks:
         inked += _back(pixels, canvas.pixels, placed, spec.min_contrast)
+    insets: list[InsetReport] = []
+    for hung in hanging.hung:  # over backings, which would tint them
+        inset, trouble = inlay.lay(pixels, hung)
+        insets.append(inset)
+        problems += trouble
     reports = [_report(pixels, one) for one in inked]
     for one, report in zip(inked, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
@@ -86,7 +112,7 @@ def set_words(
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)
     bounds = (int(area.x), int(area.y), int(area.width), int(area.height))
-    report_all = OverlayReport(width, height, bounds, tuple(reports))
+    report_all = OverlayReport(width, height, bounds, tuple(reports), tuple(insets))
     return pixels, report_all, (*warnings, *problems)
 
 

@@ -59,11 +59,11 @@ class Images:
         body = form.body
         spec = self._spec(body, request)
         canvas = self._canvas(body)
-        strength = self.profile.default_strength if body.strength is None else body.strength
+        strength = body.strength_by(self.profile)
         default = parse_size(self.profile.sizes.default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
-        given = self.rooms.intake(form.image, form.mask, canvas, body.fit)
+        given = self.rooms.intake(form.image, form.mask, canvas, body.fit, body.keep)
         fitted = await self.rooms.fitted(given)
         height, width, _ = fitted.picture.shape
         params = replace(params, width=width, height=height)
@@ -79,6 +79,7 @@ class Images:
         spec: FinishSpec,
         request: Request,
     ) -> Response:
+        spec = await self.rooms.adopt(spec)
         by_url = partial(url_of, request) if body.response_format == "url" else None
         answer = partial(
             images_answer,

@@ -90,6 +90,7 @@ def routes(rooms: Rooms, model: str) -> APIRouter:
             placement=body.placement,
             output=Output(body.output_format, body.output_compression),
         )
+        spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
         return images_answer(
             delivery,

@@ -11,7 +11,6 @@ from deployments.errors import InvalidValue, TooLarge
 from serve.http.bodies import EditBody, form_values
 from serve.http.errors import validate
 
-MAX_FIELD_BYTES = 256 * 1024  # an overlay is the longest
 MAX_FIELDS = 64
 IMAGE_NAMES = ("image", "image[]")  # the openai client sends the latter for a list
 FILE_NAMES = (*IMAGE_NAMES, "mask")
@@ -32,7 +31,7 @@ async def read_edit_form(request: Request, max_upload_bytes: int) -> EditForm:
     if not kind.startswith("multipart/form-data"):
         raise HTTPException(415, "Send the picture as multipart/form-data, in the field 'image'.")
     async with request.form(
-        max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=2 * max_upload_bytes
     ) as form:
         texts: dict[str, str] = {}
         files: dict[str, UploadFile] = {}
