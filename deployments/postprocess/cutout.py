@@ -14,6 +14,8 @@ _GROUND, _SUBJECT, _SURE = 0.07, 0.25, 0.6  # distances from the border's colour
 _CALM = 6.0  # levels a pixel; the ground is plain where nine tenths of its border change less
 _BORDER = 24  # parts of the short side, of which the border takes one at each side
 _ROUNDS = 5
+_FOOT = 0.2  # of a subject's height, in which the shadow that it casts is looked for
+_SHADE_CHROMA, _SHADE_STEP = 7.0, 6  # 8-bit units of a and b; levels a pixel along its soft edge
 _SPECK = 0.08  # of the largest piece: smaller ones are dropped, smaller holes filled
 _LEAST, _MOST = 0.01, 0.92  # of the picture, that a subject takes
 _RADIUS, _EPSILON = 4, 1e-4  # of the guided filter: pixels, and variance of levels 0 to 1
@@ -39,6 +41,7 @@ def cut_out(picture: NDArray[np.uint8]) -> Cutout | None:
         return None
     far = subject(small)
     inside = _filled(_pieces(_grab(small, far), _SPECK), far)
+    inside = _pieces(inside & ~_shadow(small, inside), _SPECK)
     if not _LEAST <= float(inside.mean()) <= _MOST:
         return None
     return Cutout(_matte(picture, inside), _is_calm(small, inside))
@@ -84,6 +87,27 @@ def _grab(small: NDArray[np.uint8], far: NDArray[np.float32]) -> NDArray[np.bool
     blue_first = np.ascontiguousarray(small[..., ::-1])
     cv2.grabCut(blue_first, seeds, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
+
+
+def _shadow(small: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The soft shadow at the foot of `inside`: the ground's hue, darker, and no edge before it."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    if not len(rows) or inside.all():
+        return np.zeros_like(inside)
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.uint8)
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
+    ground = np.median(lab[~inside], axis=0)
+    shaded = np.linalg.norm(lab[..., 1:] - ground[1:], axis=-1) < _SHADE_CHROMA
+    shaded &= lab[..., 0] < ground[0]
+    shaded[: round(rows[-1] - _FOOT * (rows[-1] - rows[0]))] = False
+    beside = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > inside
+    walked = np.pad((~(shaded & (inside | beside))).astype(np.uint8), 1, constant_values=1)
+    steps = (_SHADE_STEP,) * 3
+    for y, x in np.argwhere(beside & shaded):
+        if not walked[y + 1, x + 1]:
+            flags = 4 | cv2.FLOODFILL_MASK_ONLY | (2 << 8)
+            cv2.floodFill(smooth, walked, (int(x), int(y)), 0, steps, steps, flags)
+    return np.asarray((walked[1:-1, 1:-1] == 2) & inside)
 
 
 def _from_border(ground: NDArray[np.bool_]) -> NDArray[np.bool_]:
