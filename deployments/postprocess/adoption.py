@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +41,7 @@ def adopt(spec: FinishSpec, library: Library | None, limits: IntakeLimits) -> Fi
     for index, layer in spec.overlay.image_layers.items():
         field = f"overlay.layers.{index}"
         pixels, doubts = _pixels(layer, field, library, limits)
-        file = encode(pixels, _FILE, {})[0]
+        file = encode(pixels, _FILE, {})
         images[digest(file)] = file
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
         warnings += [f"layer {index} ({layer.kind}): {doubt}" for doubt in doubts]
@@ -63,7 +62,7 @@ def _pixels(
     """uint8 (h, w, 3), or (h, w, 4) where it is not wholly opaque, trimmed; and warnings."""
     picture = _read(layer.image, f"{field}.image", library, limits)
     alpha, doubts = picture.alpha, []
-    rgb = picture.rgb
+    rgb = np.asarray(picture.image)
     if layer.mask is not None:
         alpha = _cover(_read(layer.mask, f"{field}.mask", library, limits), rgb, f"{field}.mask")
     elif layer.kind == "product" and alpha is None:
@@ -96,7 +95,7 @@ def _read(image: str, field: str, library: Library | None, limits: IntakeLimits)
         except binascii.Error:
             message = f"{field}: what follows the comma is not base64"
             raise InvalidValue(message, field, "invalid_base64") from None
-        return decode(data, field, limits)
+        return decode(data, field, limits, over_white=False)
     if library is None:
         message = f"{field}: nothing is kept here; send a data URL"
         raise InvalidValue(message, field, "library_off")
@@ -107,18 +106,19 @@ def _read(image: str, field: str, library: Library | None, limits: IntakeLimits)
     kept = library.image(name) if name else None
     if kept is None:
         raise InvalidValue(f"{field}: there is no {image} here", field, "image_not_found")
-    return decode(kept, field, limits)
+    return decode(kept, field, limits, over_white=False)
 
 
 def _cover(mask: Picture, rgb: NDArray[np.uint8], field: str) -> NDArray[np.uint8]:
     """How much of each pixel a mask shows: its alpha, or without one its grey."""
-    if mask.rgb.shape != rgb.shape:
-        sizes = [f"{shape[1]}x{shape[0]}" for shape in (mask.rgb.shape, rgb.shape)]
-        message = f"{field}: {sizes[0]}, but its image is {sizes[1]}; send one of the same size"
+    width, height = mask.image.size
+    if (height, width) != rgb.shape[:2]:
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        message = f"{field}: {width}x{height}, but its image is {size}; send one of the same size"
         raise InvalidValue(message, field, "mask_size_mismatch")
     if mask.alpha is not None:
         return mask.alpha
-    return np.asarray(cv2.cvtColor(mask.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(mask.image.convert("L"))
 
 
 def _trimmed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], field: str) -> NDArray[np.uint8]:

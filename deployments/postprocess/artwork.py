@@ -129,4 +129,4 @@ def edge(alpha: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if shown.all():
         return np.zeros(alpha.shape, np.bool_)
     inner = cv2.erode(np.pad(shown, 2), np.ones((5, 5), np.uint8))[2:-2, 2:-2]
-    return (shown > 0) & (inner == 0)
+    return np.asarray((shown > 0) & (inner == 0))

@@ -13,7 +13,7 @@ _MATTE_SIDE = 1536  # edges are followed at this size
 _GROUND, _SUBJECT, _SURE = 0.07, 0.25, 0.6  # distances from the border's colours, 0 to 1
 _CALM = 6.0  # levels a pixel; the ground is plain where nine tenths of its border change less
 _BORDER = 24  # parts of the short side, of which the border takes one at each side
-_ROUNDS = 5
+_ROUNDS, _NO_BOX = 5, (0, 0, 0, 0)
 _FOOT = 0.2  # of a subject's height, in which the shadow that it casts is looked for
 _SHADE_CHROMA, _SHADE_STEP = 7.0, 6  # 8-bit units of a and b; levels a pixel along its soft edge
 _SPECK = 0.08  # of the largest piece: smaller ones are dropped, smaller holes filled
@@ -85,7 +85,7 @@ def _grab(small: NDArray[np.uint8], far: NDArray[np.float32]) -> NDArray[np.bool
     cv2.setRNGSeed(0)  # its mixture models start from random centres
     models = np.zeros((1, 65)), np.zeros((1, 65))
     blue_first = np.ascontiguousarray(small[..., ::-1])
-    cv2.grabCut(blue_first, seeds, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(blue_first, seeds, _NO_BOX, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
@@ -138,14 +138,14 @@ def _filled(inside: NDArray[np.bool_], far: NDArray[np.float32]) -> NDArray[np.b
     means = sums / np.maximum(1, np.bincount(labels.ravel(), minlength=count))
     filled = means >= 2 * _GROUND
     filled[0] = False
-    return inside | filled[labels]
+    return np.asarray(inside | filled[labels])
 
 
 def _pieces(inside: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
     _, labels, facts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
     sizes = facts[:, cv2.CC_STAT_AREA].copy()
     sizes[0] = 0
-    return np.asarray((sizes >= share * sizes.max()) & (sizes > 0))[labels]
+    return np.asarray(((sizes >= share * sizes.max()) & (sizes > 0))[labels])
 
 
 def _matte(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -153,16 +153,16 @@ def _matte(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.
     guide = _shrunk(picture, _MATTE_SIDE).astype(np.float32) / 255
     size = (guide.shape[1], guide.shape[0])
     mask = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    mask = np.asarray(mask, np.float32)
     radius = max(2, round(_RADIUS * max(size) / _LONG_SIDE))
-    grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY), np.float32)
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
     grey_mean, mask_mean = mean(grey), mean(mask)
-    slope = (mean(grey * mask) - grey_mean * mask_mean) / (
-        mean(grey * grey) - grey_mean * grey_mean + _EPSILON
-    )
+    variance = mean(grey * grey) - grey_mean * grey_mean
+    slope = (mean(grey * mask) - grey_mean * mask_mean) / (variance + np.float32(_EPSILON))
     soft = mean(slope) * grey + mean(mask_mean - slope * grey_mean)
     steep = np.clip((soft - 0.5) * _STEEPNESS + 0.5, 0, 1)
     whole = cv2.resize(steep, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)

@@ -16,10 +16,12 @@ from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, render
 from deployments.postprocess.adoption import adopt
 from deployments.postprocess.compose import enlarge
+from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.library import Library
+from deployments.postprocess.signing import sign_all, sign_one
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
 
@@ -33,8 +35,8 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. threads: pictures worked on at once; Serve's `max_ongoing_requests`
-    bounds what waits for them.
+    None to keep nothing. credentials: what files are signed with, None to sign none. threads:
+    pictures worked on at once; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class PostProcessDeployment:
         limits: IntakeLimits,
         library: str | None,
         library_bytes: int,
+        credentials: CredentialFiles | None = None,
         threads: int = 2,
     ) -> None:
         self._sizes = sizes
         self._limits = limits
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
+        self._signatory = Signatory(credentials) if credentials is not None else None
         if self._kept_in is not None:
             self._workers.submit(keeping.tidy, self._kept_in)
         render.warm()
@@ -72,23 +76,48 @@ class PostProcessDeployment:
         library = self._kept_in
         return await self._reach(lambda: adopt(spec, library, self._limits))
 
+    async def intake_kept(
+        self,
+        picture_id: str,
+        variant: Literal["clean", "source"],
+        size: tuple[int, int] | None,
+        fit: Literal["crop", "pad"],
+        keep: Literal["subject"] | None = None,
+    ) -> Fitted:
+        """The same of a kept picture; raises what `kept.fit_kept` raises."""
+        width, height = size or (None, None)
+        return await self._look(
+            lambda library: kept.fit_kept(
+                picture_id, variant, width, height, fit, self._sizes, library, keep
+            )
+        )
+
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
         """Every drawn picture, kept and finished as `spec` says; raises what `deliver` raises."""
-        return await self._work(lambda: keeping.deliver(drawn, spec, given, self._kept_in))
+        return await self._work(
+            lambda: self._signed(keeping.deliver(drawn, spec, given, self._kept_in))
+        )
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
         library = self._kept_in
-        return None if library is None else await self._work(lambda: keeping.recall(spec, library))
+        if library is None:
+            return None
+        found = await self._work(lambda: keeping.recall(spec, library))
+        return found and await self._work(lambda: self._signed(found))
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
         """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
-        return await self._look(lambda library: kept.finish_kept(picture_id, spec, library))
+        return await self._look(
+            lambda library: self._signed(kept.finish_kept(picture_id, spec, library))
+        )
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
         read = kept.clean_file if variant == "clean" else kept.final_file
-        return await self._look(lambda library: read(picture_id, library))
+        return await self._look(
+            lambda library: sign_one(read(picture_id, library), self._signatory)
+        )
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""
@@ -113,7 +142,18 @@ class PostProcessDeployment:
         self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
     ) -> bytes:
         """A preview, uint8 (h, w, 3), enlarged to (width, height), as a file."""
-        return await self._work(lambda: encode(enlarge(pixels, *size), output, {})[0])
+        return await self._work(lambda: encode(enlarge(pixels, *size), output, {}))
+
+    async def inspect(self, data: bytes) -> dict[str, Any]:
+        """What a file says, by the names of Inspection's fields; and as `kept`, whether its picture
+        is kept here, so that an edit can be repeated. A kept picture's facts are told whole.
+
+        Raises what `inspect` raises.
+        """
+        return await self._work(lambda: kept.inspect_file(data, self._kept_in))
+
+    def _signed(self, delivery: Delivery) -> Delivery:
+        return sign_all(delivery, self._signatory)
 
     async def _look(self, task: Callable[[Library], Answer]) -> Answer:
         """What `task` finds in the library; NotFound without one, NotReady out of its reach."""

@@ -13,6 +13,7 @@ from deployments.errors import RequestError
 from deployments.postprocess.compose import Canvas, to_placement
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.labels import ai_label
 from deployments.postprocess.overlay import OverlayReport, set_words
 from deployments.postprocess.spec import Output, OverlaySpec, Placement, find_placement
 
@@ -59,7 +60,7 @@ def finish(
         pixels, report, warnings = _overlay(canvas, spec, target, images)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
-    data, encode_warnings = encode(pixels, output, metadata)
+    data = encode(pixels, output, metadata, _description(spec, report))
     timings["file"] = _since(started)
     height, width = pixels.shape[:2]
     return Finished(
@@ -68,7 +69,7 @@ def finish(
         width,
         height,
         report,
-        (*warnings, *encode_warnings),
+        warnings,
         timings,
     )
 
@@ -99,6 +100,13 @@ def _overlay(
         # The picture took a model seconds: a fault here must not cost it.
         logger.exception("setting the words failed; the picture goes out without them")
         return canvas.pixels, None, ("setting the words failed: the picture comes without them",)
+
+
+def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str | None:
+    """The AI label in the language of the first words, where the file is to say it."""
+    if spec is None or spec.ai_label not in ("metadata", "both"):
+        return None
+    return ai_label(report.layers[0].lang if report and report.layers else "en")
 
 
 def _since(started: float) -> float:

@@ -52,9 +52,8 @@ def shade(pixels: NDArray[np.uint8], one: Hung) -> None:
     width, height = int(one.rect.width), int(one.rect.height)
     alpha = one.art.pixels[..., 3]
     scale = min(1.0, _SHADOW_SIDE / max(width, height))
-    small = cv2.resize(
-        alpha, (max(4, round(width * scale)), max(4, round(height * scale))), interpolation=3
-    )
+    size = max(4, round(width * scale)), max(4, round(height * scale))
+    small = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
     pad = max(2, round(0.3 * max(small.shape)))
     mask = _contact(small, pad) if kind == "contact" else _soft(small, pad)
     across, down = width / small.shape[1], height / small.shape[0]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.handover import Drawn, Fitted
+from deployments.postprocess import facts
 from deployments.postprocess.delivery import Delivery, FinishSpec
 from deployments.postprocess.encode import encode
 from deployments.postprocess.finish import Finished, finish
@@ -71,6 +72,10 @@ def deliver(
         source = _as_file(given.picture)
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source
+        if given.mask is not None:
+            mask = _as_file(_as_picture(given.mask))
+            drawing = drawing.model_copy(update={"mask": digest(mask)})
+            data[digest(mask)] = mask
     clean = Clean(drawing, pixels, drawn.seeds)
     records = _keep(clean, Files(names, data), spec, library)
     timings["keep"] = since(began)
@@ -132,7 +137,12 @@ def since(began: float) -> float:
 
 
 def _as_file(pixels: NDArray[np.uint8]) -> bytes:
-    return encode(pixels, LOSSLESS, {})[0]
+    return encode(pixels, LOSSLESS, {})
+
+
+def _as_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """White where to repaint, black elsewhere, as an upload may have it."""
+    return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
 
 
 def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
@@ -142,12 +152,20 @@ def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
             spec.overlay,
             spec.placement,
             spec.output,
-            clean.drawing.of(picture_id, seed),
+            _facts(clean.drawing, spec, picture_id, seed),
             spec.images,
         )
         for pixels, picture_id, seed in zip(clean.pixels, spec.ids, clean.seeds, strict=True)
     )
     return tuple(replace(one, warnings=(*spec.warnings, *one.warnings)) for one in finished)
+
+
+def _facts(drawing: Drawing, spec: FinishSpec, picture_id: str, seed: int) -> dict[str, str]:
+    """What the file of one picture says."""
+    whole = facts.of_picture(
+        drawing.facts, drawing.asked, picture_id, seed, spec.overlay, spec.placement, spec.output
+    )
+    return whole if spec.prompt_in_file else facts.without_prompts(whole)
 
 
 def _keep(
@@ -177,6 +195,7 @@ def _keep(
             overlay=spec.overlay,
             placement=spec.placement,
             output=spec.output,
+            prompt_in_file=spec.prompt_in_file,
         )
         for picture_id, seed, pixels, name in zip(
             spec.ids, clean.seeds, clean.pixels, files.pictures, strict=True
@@ -230,7 +249,7 @@ def _delivery(
         steps_executed=drawing.steps_executed,
         timings_ms=timings,
         warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
-        style=drawing.facts.get("style"),
+        style=drawing.asked.get("style"),
         cached=cached,
         kept=lost is False,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from deployments.postprocess import fonts, text
+from deployments.postprocess import fonts, labels, text
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
 
@@ -42,16 +42,6 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
 )
 
 _ACCENTED = 0.2
-
-_AI_LABELS = MappingProxyType(
-    {
-        "ko": "AI 생성 이미지",
-        "ja": "AI生成画像",
-        "zh-hans": "AI 生成图片",
-        "zh-hant": "AI 生成圖片",
-        "en": "AI-generated image",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
-    if spec.ai_label == "visible":
+    if spec.ai_label in ("visible", "both"):
         items.append(_ai_label(len(spec.layers), items[0].copy.lang if items else "en"))
     return items, problems, warnings
 
@@ -128,9 +118,7 @@ def _item(index: int, role: str, layer: TextLayer) -> Item:
 
 
 def _ai_label(index: int, lang: str) -> Item:
-    """The visible mark, in the language of the copy; English where we have no words for it."""
-    tag = lang.lower()
-    if tag.startswith("zh"):
-        tag = "zh-hant" if fonts.families_for(tag)[0] == fonts.TRADITIONAL else "zh-hans"
-    words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
-    return _item(index, "ai_label", TextLayer(role="legal", text=words))
+    """The visible mark, in the language of the copy; English where we cannot say it."""
+    words = labels.drawable_ai_label(lang)
+    tag = "en" if words == labels.ENGLISH else lang
+    return _item(index, "ai_label", TextLayer(role="legal", text=words, lang=tag))

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from deployments.postprocess import facts
 from deployments.postprocess.holdings import Holdings, Tally, digest, record_path
 from deployments.postprocess.overlay import OverlayReport
 from deployments.postprocess.spec import Output, OverlaySpec
@@ -46,8 +47,9 @@ class Stored(BaseModel):
 class Drawing(Stored):
     """How pictures came to be: all that is known when they leave the diffusion room.
 
-    facts: what every file of them says (model, prompt). asked: the engine's parameters by name.
-    source: of an edit, the picture it started from, by its object.
+    facts: what drew them (signboard's version, model, revision). asked: the engine's parameters
+    by name. source, mask: of an edit, the picture it started from and what of it was to be
+    repainted (white), by their objects.
     """
 
     facts: dict[str, str]
@@ -55,10 +57,12 @@ class Drawing(Stored):
     steps_executed: int
     warnings: tuple[str, ...] = ()
     source: str | None = None
+    mask: str | None = None
 
-    def of(self, picture_id: str, seed: int) -> dict[str, str]:
-        """What one picture's file says of its making."""
-        return {**self.facts, "id": picture_id, "seed": str(seed)}
+    @property
+    def given(self) -> list[str]:
+        """Names of the files that an edit started from."""
+        return [name for name in (self.source, self.mask) if name]
 
 
 class Result(Stored):
@@ -71,7 +75,7 @@ class Result(Stored):
     @property
     def files(self) -> list[str]:
         """Names of the files it needs."""
-        return [*self.pictures, *([self.drawing.source] if self.drawing.source else [])]
+        return [*self.pictures, *self.drawing.given]
 
 
 class Record(Stored):
@@ -79,6 +83,7 @@ class Record(Stored):
 
     result: the key under which the request's result may be found. overlay, placement, output: how
     it was finished; report: what the words came to, None before that and where there are none.
+    prompt_in_file: whether its files may tell how it was described.
     """
 
     id: str
@@ -92,19 +97,33 @@ class Record(Stored):
     overlay: OverlaySpec | None
     placement: str | None
     output: Output
+    prompt_in_file: bool = True
     report: OverlayReport | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, str]:
-        """What its file says of its making."""
-        return self.drawing.of(self.id, self.seed)
+        """How the advert came to be: all that it takes to make it again."""
+        return facts.of_picture(
+            self.drawing.facts,
+            self.drawing.asked,
+            self.id,
+            self.seed,
+            self.overlay,
+            self.placement,
+            self.output,
+        )
+
+    @property
+    def file_facts(self) -> dict[str, str]:
+        """What of it its file says."""
+        return self.facts if self.prompt_in_file else facts.without_prompts(self.facts)
 
     @property
     def objects(self) -> list[str]:
         """Names of what it holds."""
         images = self.overlay.kept_images if self.overlay else []
-        names = (self.clean, self.drawing.source, self.result, *images)
+        names = (self.clean, *self.drawing.given, self.result, *images)
         return list(dict.fromkeys(name for name in names if name))
 
 

@@ -214,7 +214,12 @@ Layer = Annotated[
 
 
 class OverlaySpec(Strict):
-    """What lies over one advert. `protect` boxes are never covered, `avoid` boxes rather not."""
+    """What lies over one advert. `protect` boxes are never covered, `avoid` boxes rather not.
+
+    `ai_label`: words that say that a model made the picture, in the language of the copy: on it
+    (visible), in its file's description (metadata), in both or in neither. IPTC's digital source
+    type, which machines read, is in every file.
+    """
 
     version: Literal[1] = 1
     layers: Annotated[list[Layer], Field(min_length=1, max_length=12)]
@@ -224,7 +229,7 @@ class OverlaySpec(Strict):
     safe_area: SafeArea | None = None
     min_contrast: Annotated[float, Field(ge=1, le=21)] = 4.5
     on_problem: Literal["warn", "fail"] = "warn"
-    ai_label: Literal["none", "visible"] = "none"
+    ai_label: Literal["none", "visible", "metadata", "both"] = "none"
 
     @property
     def image_layers(self) -> dict[int, ImageLayer]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
+from deployments.postprocess.ids import PATTERN
 from deployments.postprocess.spec import OverlaySpec
 from serve.http.errors import ModelNotFound
 
@@ -31,6 +32,23 @@ JSON_FIELDS = frozenset(
     }
 )
 """Fields of a form whose text is JSON; the others are text as they stand."""
+
+
+Metadata = Literal["full", "no_prompt"]
+
+
+def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
+    """Whether files may tell how their pictures were described. Raises InvalidValue.
+
+    allowed: as the application is configured.
+    """
+    if metadata == "full" and not allowed:
+        raise InvalidValue(
+            "metadata: prompts are left out of all files here; ask for no_prompt or leave it out",
+            "metadata",
+            "unsupported_value",
+        )
+    return allowed and metadata != "no_prompt"
 
 
 class GenerationBody(BaseModel):
@@ -89,6 +107,10 @@ class GenerationBody(BaseModel):
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
     placement: str | None = Field(
         default=None, description="The format it is exported in; see /v1/capabilities."
+    )
+
+    metadata: Metadata | None = Field(
+        default=None, description="no_prompt leaves the prompts out of the files."
     )
 
     @model_validator(mode="before")
@@ -178,6 +200,21 @@ class EditBody(GenerationBody):
         if self.strength is not None:
             return self.strength
         return 1.0 if self.keep else profile.default_strength
+
+
+class KeptPicture(BaseModel):
+    """A picture of the library: the clean one, or what an edit started from, with its mask."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image_id: str = Field(pattern=f"^{PATTERN}$", description="Of a kept picture.")
+    variant: Literal["clean", "source"] = "clean"
+
+
+class KeptEditBody(EditBody):
+    """The JSON body of POST /v1/images/edits."""
+
+    image: KeptPicture
 
 
 def form_values(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
 from deployments.postprocess.ids import new_id
 from deployments.postprocess.spec import Output, find_placement
+from serve import VERSION
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
-from serve.http.bodies import EditBody, GenerationBody
+from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture, prompt_in_file
 from serve.http.library import url_of
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Pending, Rooms
 from serve.http.stream import MEDIA_TYPE, Kind, Streamed, complete, stream
-from serve.http.uploads import read_edit_form
+from serve.http.uploads import EditForm, read_edit
 from serve.settings import AppArgs
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -44,6 +45,7 @@ class Images:
         self.profile = profile
         self.args = args
         self.drawer = drawer if args.library else None
+        self.maker = maker(profile, drawer)
 
     async def generate(self, body: GenerationBody, request: Request) -> Response:
         """A picture from a prompt."""
@@ -55,7 +57,7 @@ class Images:
 
     async def edit(self, request: Request) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
-        form = await read_edit_form(request, self.args.max_upload_bytes)
+        form = await read_edit(request, self.args.max_upload_bytes)
         body = form.body
         spec = self._spec(body, request)
         canvas = self._canvas(body)
@@ -63,12 +65,19 @@ class Images:
         default = parse_size(self.profile.sizes.default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
-        given = self.rooms.intake(form.image, form.mask, canvas, body.fit, body.keep)
+        given = self._given(form, canvas)
         fitted = await self.rooms.fitted(given)
         height, width, _ = fitted.picture.shape
         params = replace(params, width=width, height=height)
         spec = self._keyed(spec, body, params, fitted.digest)
         return await self._deliver("image_edit", body, params, given, spec, request)
+
+    def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Pending:
+        fit, keep = form.body.fit, form.body.keep
+        if isinstance(form.image, KeptPicture):
+            kept = form.image
+            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
+        return self.rooms.intake(form.image, form.mask, canvas, fit, keep)
 
     async def _deliver(
         self,
@@ -110,7 +119,12 @@ class Images:
                 "response_format",
                 "library_off",
             )
-        return finish_spec(body, request.headers.get("accept"), self.profile)
+        spec = finish_spec(body, request.headers.get("accept"))
+        return replace(
+            spec,
+            metadata=self.maker,
+            prompt_in_file=prompt_in_file(body.metadata, self.args.prompt_in_files),
+        )
 
     def _keyed(
         self, spec: FinishSpec, body: GenerationBody, params: GenerationParams, given: str | None
@@ -135,7 +149,18 @@ class Images:
         return self._sizes(body).nearest(placement.width / placement.height)
 
 
-def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:
+def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
+    """What every file says of what drew it. drawer: its identity, if it has one."""
+    told = {
+        "signboard": VERSION,
+        "model": profile.name,
+        "revision": profile.model.revision,
+        "drawer": drawer,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
     raw = picture_wanted(accept)
     if raw and body.stream:
@@ -163,13 +188,11 @@ def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProf
             "contradiction",
         )
     kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
-    style = {} if body.style is None else {"style": body.style}
     return FinishSpec(
         ids=(),  # given once it is known that n is sound
         overlay=body.overlay,
         placement=body.placement,
         output=Output(format=kind, compression=body.output_compression),
-        metadata={"model": profile.name, "prompt": body.prompt, **style},
     )
 
 
@@ -194,8 +217,11 @@ def routes(images: Images) -> APIRouter:
 
 def edit_form_schema() -> dict[str, Any]:
     """OpenAPI's description of the form, which is read by hand."""
-    schema = EditBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    del schema["$defs"]  # GenerationBody's own are the same
+    template = "#/components/schemas/{model}"
+    schema = EditBody.model_json_schema(ref_template=template)
+    kept = KeptEditBody.model_json_schema(ref_template=template)
+    kept["properties"]["image"] = kept["$defs"]["KeptPicture"]
+    del schema["$defs"], kept["$defs"]  # GenerationBody's own are the same
     file = {"type": "string", "format": "binary"}
     schema["properties"] = {"image": file, "mask": file} | schema["properties"]
     schema["properties"]["overlay"] = {
@@ -205,5 +231,11 @@ def edit_form_schema() -> dict[str, Any]:
     }
     schema["required"] = ["image", "prompt"]
     return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": schema},
+                "application/json": {"schema": kept},
+            },
+        }
     }

@@ -10,7 +10,8 @@ from ray import serve as ray_serve
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
-from serve.http import errors, health, images, library, models
+from serve import VERSION
+from serve.http import errors, health, images, inspection, library, models
 from serve.http.limits import BoundedBody
 from serve.http.rooms import Handle, Rooms
 from serve.settings import MIB, AppArgs
@@ -49,12 +50,13 @@ def create_api(
     api = FastAPI(
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
-        version="0.1.0",
+        version=VERSION,
         redoc_url=None,
     )
     errors.install(api)
     api.include_router(images.routes(images.Images(rooms, profile, args, drawer)))
-    api.include_router(library.routes(rooms, profile.name))
+    api.include_router(library.routes(rooms, profile.name, prompts=args.prompt_in_files))
+    api.include_router(inspection.routes(rooms, args))
     api.include_router(models.routes(rooms, profile, args))
     api.include_router(health.routes(rooms))
     return api

@@ -10,6 +10,7 @@ from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.ids import PATTERN, new_id
 from deployments.postprocess.spec import Output, OverlaySpec
 from serve.http.answers import ImagesAnswer, images_answer
+from serve.http.bodies import Metadata, prompt_in_file
 from serve.http.rooms import Rooms
 
 MAX_PAGE = 100
@@ -43,6 +44,7 @@ class OverlayBody(BaseModel):
     output_format: Literal["png", "jpeg", "webp", "avif"] = "png"
     output_compression: int | None = Field(default=None, ge=0, le=100)
     response_format: Literal["b64_json", "url"] = "b64_json"
+    metadata: Metadata | None = Field(default=None, description="As of a generation.")
 
 
 def url_of(request: Request, picture_id: str) -> str:
@@ -50,8 +52,8 @@ def url_of(request: Request, picture_id: str) -> str:
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def routes(rooms: Rooms, model: str) -> APIRouter:
-    """The pictures that are kept."""
+def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+    """The pictures that are kept. prompts: whether files may tell how they were described."""
     router = APIRouter(prefix="/v1/images", tags=["library"])
 
     @router.get("")
@@ -89,6 +91,7 @@ def routes(rooms: Rooms, model: str) -> APIRouter:
             overlay=body.overlay,
             placement=body.placement,
             output=Output(body.output_format, body.output_compression),
+            prompt_in_file=prompt_in_file(body.metadata, prompts),
         )
         spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))

@@ -56,6 +56,17 @@ class Rooms:
         """Begin to read an upload; await it with `fitted`, hand it on to `deliver` as it is."""
         return _call(self.postprocess.intake, image, mask, size, fit, keep)
 
+    def intake_kept(
+        self,
+        picture_id: str,
+        variant: str,
+        size: tuple[int, int] | None,
+        fit: str,
+        keep: str | None,
+    ) -> Pending:
+        """The same of a kept picture."""
+        return _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
+
     async def fitted(self, response: Pending) -> Fitted:
         """The upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
         return cast(Fitted, await self._answer(response))

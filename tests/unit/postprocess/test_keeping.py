@@ -26,7 +26,7 @@ SPEC = FinishSpec(
     overlay=WORDS,
     placement=None,
     output=Output("png"),
-    metadata={"model": "tiny", "prompt": "a disc"},
+    metadata={"model": "tiny"},
     asked={"prompt": "a disc", "seed": 3},
     key=digest(b"a request"),
 )
@@ -101,7 +101,7 @@ def test_the_files_of_a_kept_picture(library: Library) -> None:
         clean = kept.clean_file(picture_id, library)
         assert np.array_equal(pixels(clean.data), DRAWN.pictures[index])
         assert clean.media_type == "image/png"
-        assert metadata.read(clean.data)["id"] == picture_id
+        assert metadata.read(clean.data).facts["id"] == picture_id
         assert kept.final_file(picture_id, library).data == drawn.pictures[index].data
 
 
@@ -153,7 +153,7 @@ def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library)
     assert record.drawing.asked == SPEC.asked
     assert record.drawing.source is not None
     assert library.file(record.drawing.source) is not None
-    assert metadata.read(kept.final_file(other, library).data)["prompt"] == "a disc"
+    assert metadata.read(kept.final_file(other, library).data).facts["prompt"] == "a disc"
     assert drawn.pictures[0].report is not None
 
 

@@ -115,6 +115,6 @@ def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
     ],
 )
 def test_the_format_of_the_file(accept: str | None, output_format: str | None, chosen: str) -> None:
-    spec = finish_spec(body(output_format=output_format), accept, PROFILE)
+    spec = finish_spec(body(output_format=output_format), accept)
 
     assert spec.output.format == chosen
