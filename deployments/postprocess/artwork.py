@@ -47,8 +47,8 @@ class Artwork:
         """Width and height in pixels, of the area of a square of `side` pixels."""
         height, width = self.pixels.shape[:2]
         scale = side / math.sqrt(width * height)
-        if self.kind == "qr" and self.layer.size is None:
-            scale = max(scale, _EASY_MODULE)
+        if self.kind == "qr":
+            scale = max(scale, _EASY_MODULE if self.layer.size is None else 1)
         return self._scaled(scale)
 
     def within(self, width: float, height: float) -> tuple[int, int]:

@@ -19,7 +19,7 @@ _SHADE_CHROMA, _SHADE_STEP = 7.0, 6  # 8-bit units of a and b; levels a pixel al
 _SPECK = 0.08  # of the largest piece: smaller ones are dropped, smaller holes filled
 _LEAST, _MOST = 0.01, 0.92  # of the picture, that a subject takes
 _RADIUS, _EPSILON = 4, 1e-4  # of the guided filter: pixels, and variance of levels 0 to 1
-_STEEPNESS = 2.5  # of a matte's edge, over the filter's
+_STEEPNESS, _MIDDLE = 2.5, 0.6  # of a matte's edge in the filter's; inwards, off mixed pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +152,17 @@ def _matte(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.
     """A soft edge along that of the picture: He, Sun and Tang, "Guided Image Filtering" (2010)."""
     guide = _shrunk(picture, _MATTE_SIDE).astype(np.float32) / 255
     size = (guide.shape[1], guide.shape[0])
-    mask = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    mask = np.asarray(mask, np.float32)
+    mask = np.asarray(cv2.resize(inside.astype(np.float32), size), np.float32)
     radius = max(2, round(_RADIUS * max(size) / _LONG_SIDE))
     grey = np.asarray(cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY), np.float32)
 
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def mean(values: NDArray[np.floating]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
     grey_mean, mask_mean = mean(grey), mean(mask)
     variance = mean(grey * grey) - grey_mean * grey_mean
-    slope = (mean(grey * mask) - grey_mean * mask_mean) / (variance + np.float32(_EPSILON))
+    slope = (mean(grey * mask) - grey_mean * mask_mean) / (variance + _EPSILON)
     soft = mean(slope) * grey + mean(mask_mean - slope * grey_mean)
-    steep = np.clip((soft - 0.5) * _STEEPNESS + 0.5, 0, 1)
+    steep = np.clip((soft - _MIDDLE) * _STEEPNESS + 0.5, 0, 1)
     whole = cv2.resize(steep, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return (whole * 255 + 0.5).astype(np.uint8)
+    return np.asarray(whole * 255 + 0.5).astype(np.uint8)

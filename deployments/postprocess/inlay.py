@@ -154,7 +154,7 @@ def _contact(alpha: NDArray[np.uint8], pad: int) -> NDArray[np.uint8]:
     width = max(4.0, float(profile.sum()))
     down = np.arange(alpha.shape[0] + 2 * pad, dtype=np.float32)[:, None] - (foot_row + pad)
     mask = np.zeros((down.size, profile.size), np.float32)
-    for strength, across, deep in ((0.8, 0.02, 0.018), (0.5, 0.08, 0.06)):
+    for strength, across, deep in ((0.85, 0.02, 0.03), (0.5, 0.1, 0.1)):
         spread = cv2.GaussianBlur(profile, (0, 0), max(0.6, across * width))
         sigma = max(0.8, deep * width)
         mask += strength * np.asarray(spread) * np.exp(-(down**2) / (2 * sigma**2))

@@ -82,6 +82,9 @@ def arrange(
             foot_site = Site(area, tuple(taken), (stacks[0].column,), (1.0,), short)
     if foot:
         placed, trouble = _place(foot, foot_site, cost)
+        if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
+            anywhere = replace(foot_site, columns=("start", "center", "end"))
+            placed, trouble = _place(foot, anywhere, cost)
         problems += trouble
         if placed is not None:
             stacks.append(placed)
