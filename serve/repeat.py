@@ -13,7 +13,7 @@ from serve.http.errors import validate
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 FIELDS = (
     "prompt", "model", "n", "num_inference_steps", "guidance_scale", "negative_prompt", "style",
-    "hires", "strength", "overlay", "placement", "output_format", "output_compression",
+    "hires", "strength", "overlay", "placement", "extend", "output_format", "output_compression",
 )  # fmt: skip
 """Facts that go into the body as they are."""
 
@@ -74,11 +74,13 @@ def repeat_of(making: Mapping[str, Any]) -> Repeat:
         "size": f"{making['width']}x{making['height']}",
         "seed": making["seed"] - making["index"],
     }
+    layouts = (making.get("overlay") or {}).get("layouts", 1)
+    index = making["index"] * layouts + making.get("layout", 0)
     if "strength" not in making:
-        return _checked(GENERATIONS, body, GenerationBody, making["index"])
+        return _checked(GENERATIONS, body, GenerationBody, index)
     body["image"] = {"image_id": making.get("id"), "variant": "source"}
     body.pop("hires", None)  # of pictures from a prompt alone
-    return _checked(EDITS, body, KeptEditBody, making["index"])
+    return _checked(EDITS, body, KeptEditBody, index)
 
 
 def _checked(route: str, body: dict[str, Any], model: type[BaseModel], index: int) -> Repeat:

@@ -19,6 +19,7 @@ from deployments.postprocess.compose import enlarge
 from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
+from deployments.postprocess.finish import Finished
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.library import Library
 from deployments.postprocess.signing import sign_all, sign_one
@@ -50,6 +51,7 @@ class PostProcessDeployment:
     ) -> None:
         self._sizes = sizes
         self._limits = limits
+        self._threads = threads
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
         self._signatory = Signatory(credentials) if credentials is not None else None
@@ -93,24 +95,23 @@ class PostProcessDeployment:
         )
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
-        """Every drawn picture, kept and finished as `spec` says; raises what `deliver` raises."""
-        return await self._work(
-            lambda: self._signed(keeping.deliver(drawn, spec, given, self._kept_in))
-        )
+        """Every drawn picture, kept and finished as `spec` says; raises what `finish` raises."""
+        library = self._kept_in
+        job = await self._work(lambda: keeping.begin(drawn, spec, given, library))
+        return await self._conclude(job)
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
         library = self._kept_in
         if library is None:
             return None
-        found = await self._work(lambda: keeping.recall(spec, library))
-        return found and await self._work(lambda: self._signed(found))
+        job = await self._work(lambda: keeping.recall(spec, library))
+        return None if job is None else await self._conclude(job)
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
-        """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
-        return await self._look(
-            lambda library: self._signed(kept.finish_kept(picture_id, spec, library))
-        )
+        """A kept picture, finished as `spec` says; raises NotFound, and what `finish` raises."""
+        job = await self._look(lambda library: kept.take_up(picture_id, spec, library))
+        return await self._conclude(job)
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
@@ -152,8 +153,23 @@ class PostProcessDeployment:
         """
         return await self._work(lambda: kept.inspect_file(data, self._kept_in))
 
-    def _signed(self, delivery: Delivery) -> Delivery:
-        return sign_all(delivery, self._signatory)
+    async def _conclude(self, job: keeping.Job) -> Delivery:
+        """All files of a job, made side by side, but no more at once than there are workers, so
+        that a large request leaves room for others. Of several failures the first part's counts.
+        """
+        turns = asyncio.Semaphore(self._threads)
+
+        async def make(task: Callable[[], Finished | None]) -> Finished | None:
+            async with turns:
+                return await self._work(task)
+
+        results = await asyncio.gather(*map(make, job.tasks()), return_exceptions=True)
+        made: list[Finished | None] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            made.append(result)
+        return await self._work(lambda: sign_all(keeping.conclude(job, made), self._signatory))
 
     async def _look(self, task: Callable[[Library], Answer]) -> Answer:
         """What `task` finds in the library; NotFound without one, NotReady out of its reach."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from deployments.postprocess import jpeg_segments, metadata
 from deployments.postprocess.metadata import Packet
@@ -23,16 +23,19 @@ def encode(
     output: Output,
     facts: Mapping[str, str],
     description: str | None = None,
+    dpi: int | None = None,
 ) -> bytes:
     """`pixels`, uint8 (H, W, 3), sRGB, as a file that says of its making what `metadata` tells.
 
-    The same input, the same bytes.
+    dpi: pixels an inch that the file carries, if it is to be printed at a certain size. The same
+    input, the same bytes.
     """
     limit = jpeg_segments.PACKET_LIMIT if output.format == "jpeg" else None
     xmp = metadata.packet(facts, description, limit)
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **_options(output, xmp))
+    options = {**_options(output, xmp), **(_resolution(output, dpi) if dpi else {})}
+    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **options)
     return buffer.getvalue()
 
 
@@ -54,6 +57,16 @@ def _options(output: Output, xmp: Packet) -> dict[str, Any]:
     chosen = _AVIF_QUALITY if quality is None else quality
     fixed = {"subsampling": "4:4:4", "speed": 8, "max_threads": 1}
     return {"quality": chosen, "xmp": xmp.standard, **fixed}
+
+
+def _resolution(output: Output, dpi: int) -> dict[str, Any]:
+    """PNG and JPEG have a field of their own for it; WebP and AVIF have EXIF's."""
+    if output.format in ("png", "jpeg"):
+        return {"dpi": (dpi, dpi)}
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
+    exif[ExifTags.Base.ResolutionUnit] = 2  # inches
+    return {"exif": exif}
 
 
 @lru_cache

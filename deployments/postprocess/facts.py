@@ -6,9 +6,10 @@ it is, all else as JSON; what was not asked for is not there.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.spec import Extension, Output, OverlaySpec
 
 TEXTS = frozenset(
     {
@@ -21,10 +22,22 @@ TEXTS = frozenset(
         "negative_prompt",
         "style",
         "placement",
+        "extend",
         "output_format",
     }
 )
 PROMPTS = frozenset({"prompt", "negative_prompt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a drawn picture was finished: its words, their layout, its format."""
+
+    overlay: OverlaySpec | None
+    placement: str | None
+    extension: Extension
+    layout: int
+    output: Output
 
 
 def of_picture(
@@ -32,9 +45,7 @@ def of_picture(
     asked: Mapping[str, Any],
     picture_id: str,
     seed: int,
-    overlay: OverlaySpec | None,
-    placement: str | None,
-    output: Output,
+    how: Finish,
 ) -> dict[str, str]:
     """How one picture came to be. maker: what drew it (signboard's version, model, revision).
 
@@ -44,10 +55,12 @@ def of_picture(
         **asked,
         "id": picture_id,
         "seed": seed,
-        "overlay": overlay and overlay.model_dump(mode="json"),
-        "placement": placement,
-        "output_format": output.format,
-        "output_compression": output.compression,
+        "overlay": how.overlay and how.overlay.model_dump(mode="json"),
+        "placement": how.placement,
+        "extend": None if how.extension == "auto" else how.extension,
+        "layout": how.layout or None,
+        "output_format": how.output.format,
+        "output_compression": how.output.compression,
     }
     if "seed" in asked:
         values["index"] = seed - asked["seed"]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from deployments.postprocess import layout, stack
+from deployments.postprocess import alternatives, stack
 from deployments.postprocess.artwork import SIZES, Artwork
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layers import Item
@@ -56,8 +56,12 @@ def hang(
     cost: CostMap,
     area: Rect,
     protect: Sequence[Rect],
+    index: int,
 ) -> Hanging:
-    """Place words and artworks inside `area`; deterministic. `protect` in pixels."""
+    """Place words and artworks inside `area`; deterministic. `protect` in pixels.
+
+    index: which arrangement of the words. Raises NoOtherPlace where there are not as many.
+    """
     wall = _Wall(cost, area, tuple(protect), min(cost.width, cost.height))
     hung: list[Hung] = []
     for art in artworks:
@@ -76,6 +80,8 @@ def hang(
         if not arrangement.problems:
             break
     hung, arrangement = min(tries, key=lambda one: len(one[1].problems))
+    if index:
+        arrangement = _words(items, spec, wall, hung, index)
     for art in floating:
         if art.kind == "product":
             continue
@@ -83,7 +89,9 @@ def hang(
         free = wall.corners(art, hung, words)
         if not free and (candidates := wall.corners(art, hung, ())):
             # No corner is free: the one that troubles the words least.
-            moved = [(one, _words(items, spec, wall, [*hung, one])) for one in candidates[:4]]
+            moved = [
+                (one, _words(items, spec, wall, [*hung, one], index)) for one in candidates
+            ]
             best, arrangement = min(moved, key=lambda one: len(one[1].problems))
             free = [best]
         hung += free[:1]
@@ -107,7 +115,11 @@ def _told(artworks: Sequence[Artwork], hung: list[Hung], arrangement: Arrangemen
 
 
 def _words(
-    items: Sequence[Item], spec: OverlaySpec, wall: "_Wall", hung: Sequence[Hung]
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    wall: "_Wall",
+    hung: Sequence[Hung],
+    index: int = 0,
 ) -> Arrangement:
     """The words around what hangs already. An anchor shared with an artwork gives way to it."""
     area = wall.area
@@ -119,7 +131,8 @@ def _words(
             other, its_row = ANCHORS[one.art.layer.anchor]
             if its_row == row and (column == other or "center" in (column, other)):
                 area = _beyond(area, one.clear, row)
-    return layout.arrange(items, spec, wall.cost, area, [*wall.protect, *(h.clear for h in hung)])
+    taken = [*wall.protect, *(one.clear for one in hung)]
+    return alternatives.arrangement(items, spec, wall.cost, area, taken, index)
 
 
 def _beyond(area: Rect, taken: Rect, row: float) -> Rect:

@@ -9,17 +9,21 @@ from dataclasses import asdict, replace
 from sys import maxsize
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deployments.errors import NotFound
 from deployments.handover import Fitted
 from deployments.postprocess import facts
 from deployments.postprocess.adoption import kept_files
-from deployments.postprocess.delivery import Delivery, File, FinishSpec
+from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.delivery import File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.finish import finish
 from deployments.postprocess.ids import is_id
 from deployments.postprocess.inspection import inspect
 from deployments.postprocess.intake import IntakeLimits, fit_upload
-from deployments.postprocess.keeping import Clean, Files, as_pixels, hand_out
+from deployments.postprocess.keeping import Clean, Job, as_pixels, since
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
 
@@ -41,11 +45,8 @@ def forget(picture_id: str, library: Library) -> None:
         raise _missing(picture_id)
 
 
-def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery:
-    """A kept picture finished in another way, under an id of its own.
-
-    Raises NotFound, and what `finish` raises.
-    """
+def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
+    """A kept picture, to be finished in another way under ids of its own. Raises NotFound."""
     began = time.perf_counter()
     record = find(picture_id, library)
     drawing = record.drawing
@@ -56,8 +57,9 @@ def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery
     else:
         data |= given
     spec = replace(spec, prompt_in_file=spec.prompt_in_file and record.prompt_in_file)
-    clean = Clean(drawing, [as_pixels(data[record.clean])], [record.seed])
-    return hand_out(clean, Files([record.clean], data), spec, library, began)
+    pixels = as_pixels(record.clean, data[record.clean], library)
+    clean = Clean(drawing, [pixels], [record.seed], [record.clean], data)
+    return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
 
 
 def final_file(picture_id: str, library: Library) -> File:
@@ -66,22 +68,38 @@ def final_file(picture_id: str, library: Library) -> File:
     It is made anew: the same record gives the same bytes.
     """
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
     images = kept_files(record.overlay, library)
     if images is None:
         raise _missing(picture_id)
-    made = finish(
-        pixels, record.overlay, record.placement, record.output, record.file_facts, images
-    )
+    try:
+        made = finish(
+            _pixels(record, library),
+            record.overlay,
+            record.placement,
+            record.output,
+            record.file_facts,
+            images=images,
+            extension=record.extension,
+            layout=record.layout,
+        )
+    except NoOtherPlace:  # an earlier version found one
+        raise _missing(picture_id) from None
     return File(made.data, made.media_type)
 
 
 def clean_file(picture_id: str, library: Library) -> File:
     """The clean picture as a PNG. Raises NotFound."""
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
-    bare = record.model_copy(update={"overlay": None, "placement": None, "output": PNG})
-    return File(encode(pixels, PNG, bare.file_facts), MEDIA_TYPES[PNG.format])
+    bare = record.model_copy(
+        update={
+            "overlay": None,
+            "placement": None,
+            "extension": "auto",
+            "layout": 0,
+            "output": PNG,
+        }
+    )
+    return File(encode(_pixels(record, library), PNG, bare.file_facts), MEDIA_TYPES[PNG.format])
 
 
 def fit_kept(
@@ -124,6 +142,10 @@ def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:
     if record is not None:
         told["making"] = {**facts.values(record.facts), **told["making"]}
     return {**told, "kept": record is not None}
+
+
+def _pixels(record: Record, library: Library) -> NDArray[np.uint8]:
+    return as_pixels(record.clean, _file(record, library), library)
 
 
 def _file(record: Record, library: Library) -> bytes:

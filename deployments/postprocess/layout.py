@@ -30,10 +30,14 @@ _SPLIT = 0.12  # how much less two stacks must cost than one: words belong toget
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Stacks in the order of their importance, and what bent or broke the spec's rules."""
+    """Stacks in the order of their importance, and what bent or broke the spec's rules.
+
+    main: those of them that `position` placed, without the foot.
+    """
 
     stacks: tuple[Placed, ...]
     problems: tuple[str, ...]
+    main: tuple[Placed, ...] = ()
 
 
 def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
@@ -48,9 +52,18 @@ def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
 
 
 def arrange(
-    items: Sequence[Item], spec: OverlaySpec, cost: CostMap, area: Rect, protect: Sequence[Rect]
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    cost: CostMap,
+    area: Rect,
+    protect: Sequence[Rect],
+    elsewhere: Sequence[Rect] = (),
 ) -> Arrangement:
-    """Place all `items` inside `area`; deterministic. `protect` in pixels of the canvas."""
+    """Place all `items` inside `area`; deterministic.
+
+    protect: what nothing covers; elsewhere: what the layers that `position` places do not cover.
+    Both in pixels of the canvas.
+    """
     canvas = Rect(0, 0, cost.width, cost.height)
     short = min(canvas.width, canvas.height)
     gap = GAP * short
@@ -75,11 +88,13 @@ def arrange(
         if foot:
             kept = stack.needed_height(foot, foot_site) + gap
             above = Rect(area.x, area.y, area.width, max(1.0, area.height - kept))
-        stacks, trouble = _place_main(main, _main_site(main, spec, above, taken, canvas), cost)
+        site = _main_site(main, spec, above, [*taken, *elsewhere], canvas)
+        stacks, trouble = _place_main(main, site, cost)
         problems += trouble
         taken += [placed.box.grow(gap / 2) for placed in stacks]
         if stacks:
             foot_site = Site(area, tuple(taken), (stacks[0].column,), (1.0,), short)
+    main_stacks = tuple(stacks)
     if foot:
         placed, trouble = _place(foot, foot_site, cost)
         if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
@@ -88,7 +103,7 @@ def arrange(
         problems += trouble
         if placed is not None:
             stacks.append(placed)
-    return Arrangement((*stacks, *fixed), tuple(problems))
+    return Arrangement((*stacks, *fixed), tuple(problems), main_stacks)
 
 
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from deployments.postprocess import facts
 from deployments.postprocess.holdings import Holdings, Tally, digest, record_path
 from deployments.postprocess.overlay import OverlayReport
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.recent import Recent
+from deployments.postprocess.spec import Extension, Output, OverlaySpec
 from deployments.postprocess.store import Store
 
 SWEEPS_PER_BOUND = 8
+DECODED_BYTES = 64 * 2**20
 
 
 class Stored(BaseModel):
@@ -81,9 +83,9 @@ class Result(Stored):
 class Record(Stored):
     """One picture. clean: its object; width, height: of the clean picture, in pixels.
 
-    result: the key under which the request's result may be found. overlay, placement, output: how
-    it was finished; report: what the words came to, None before that and where there are none.
-    prompt_in_file: whether its files may tell how it was described.
+    result: the key under which the request's result may be found. overlay, placement, extension,
+    layout, output: how it was finished; report: what the words came to, None before that and where
+    there are none. prompt_in_file: whether its files may tell how it was described.
     """
 
     id: str
@@ -96,6 +98,8 @@ class Record(Stored):
     result: str | None
     overlay: OverlaySpec | None
     placement: str | None
+    extension: Extension = "auto"
+    layout: int = 0
     output: Output
     prompt_in_file: bool = True
     report: OverlayReport | None = None
@@ -104,15 +108,9 @@ class Record(Stored):
     @property
     def facts(self) -> dict[str, str]:
         """How the advert came to be: all that it takes to make it again."""
-        return facts.of_picture(
-            self.drawing.facts,
-            self.drawing.asked,
-            self.id,
-            self.seed,
-            self.overlay,
-            self.placement,
-            self.output,
-        )
+        how = facts.Finish(self.overlay, self.placement, self.extension, self.layout, self.output)
+        drawing = self.drawing
+        return facts.of_picture(drawing.facts, drawing.asked, self.id, self.seed, how)
 
     @property
     def file_facts(self) -> dict[str, str]:
@@ -140,13 +138,14 @@ class Library:
 
     Each process looks at the whole after every eighth of the bound that it has written, so
     several of them at one address may exceed it by an eighth each. What the file system raises
-    goes through.
+    goes through. decoded: pixels of the clean pictures that were used last.
     """
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store = store
         self._holdings = Holdings(store)
         self._max_bytes = max_bytes
+        self.decoded = Recent(DECODED_BYTES)
         self._lock = threading.Lock()  # of all below; held while a sweep goes on
         self._tally = Tally()
         self._unswept = max_bytes  # bytes written since the last sweep; as if full before the first

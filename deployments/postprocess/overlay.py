@@ -13,6 +13,7 @@ from deployments.postprocess import (
     accent,
     artwork,
     contrast,
+    copy_space,
     inlay,
     layers,
     layout,
@@ -73,12 +74,14 @@ def set_words(
     canvas: Canvas,
     spec: OverlaySpec,
     clear: int = 0,
+    index: int = 0,
     images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
     """Draw the layers of `spec` over `canvas`: new pixels, the report and warnings.
 
-    `clear`: pixels that the placement keeps free at top and bottom. `images`: the files that
-    image layers name, by their names. With on_problem "fail",
+    `clear`: pixels that the placement keeps free at top and bottom. `index`: which arrangement, 0
+    for the best; raises NoOtherPlace where there are not as many. `images`: the files that image
+    layers name, by their names. With on_problem "fail",
     raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read.
     """
     items, problems, warnings = layers.prepare(spec)
@@ -86,8 +89,12 @@ def set_words(
     height, width = pixels.shape[:2]
     area = layout.safe_area(width, height, spec, clear)
     protect = _boxes(canvas, spec.protect)
-    cost = cost_map(canvas.pixels, avoid=[*protect, *_boxes(canvas, spec.avoid)])
-    hanging = hang(artwork.prepare(spec, images), items, spec, cost, area, protect)
+    space = copy_space.on(canvas, spec.copy_space)
+    if space is not None and space.area == 0:
+        warnings.append("copy_space: the placement cuts it away, so it was not kept to")
+    avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
+    cost = cost_map(canvas.pixels, avoid=avoid)
+    hanging = hang(artwork.prepare(spec, images), items, spec, cost, area, protect, index)
     problems += hanging.problems
     warnings += hanging.warnings
     for hung in hanging.hung:

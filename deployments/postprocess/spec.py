@@ -1,7 +1,8 @@
 """What a client may ask of the words: the overlay, the placements and the output formats.
 
 All boxes are fractions of the canvas (the picture after it was cut to its placement), except
-`avoid` and `protect`, which mark things in the picture itself and follow it into every placement.
+`avoid`, `protect` and `copy_space`, which mark things in the picture itself and follow it into
+every placement.
 Sizes are fractions of the canvas's short side.
 """
 
@@ -28,6 +29,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Role = Literal["headline", "sub", "price", "cta", "legal", "badge", "custom"]
 Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate"]
 Align = Literal["auto", "start", "center", "end"]
+Side = Literal["left", "right", "top", "bottom"]
+Extension = Literal["auto", "blur", "colour"]
 Font = Literal["auto", "Noto Sans KR", "Noto Sans JP", "Noto Sans SC", "Noto Sans TC"]
 Anchor = Literal[
     "top_left", "top", "top_right", "left", "center", "right",
@@ -218,7 +221,9 @@ class OverlaySpec(Strict):
 
     `ai_label`: words that say that a model made the picture, in the language of the copy: on it
     (visible), in its file's description (metadata), in both or in neither. IPTC's digital source
-    type, which machines read, is in every file.
+    type, which machines read, is in every file. `copy_space`: the half or the box of the picture
+    that was left empty for the words; they stand there unless they cannot. `layouts`: how many
+    arrangements of the same words to make, each in another place, the best first.
     """
 
     version: Literal[1] = 1
@@ -226,7 +231,9 @@ class OverlaySpec(Strict):
     position: Literal["auto"] | Anchor | Box = "auto"
     avoid: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
     protect: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
+    copy_space: Side | Box | None = None
     safe_area: SafeArea | None = None
+    layouts: Annotated[int, Field(ge=1, le=3)] = 1
     min_contrast: Annotated[float, Field(ge=1, le=21)] = 4.5
     on_problem: Literal["warn", "fail"] = "warn"
     ai_label: Literal["none", "visible", "metadata", "both"] = "none"
@@ -245,11 +252,15 @@ class OverlaySpec(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A format that adverts are shown in: pixels, and pixels to keep clear at top and bottom."""
+    """A format that adverts are shown in: pixels, and pixels to keep clear at top and bottom.
+
+    dpi: of a format that is printed, pixels an inch, which its files carry.
+    """
 
     width: int
     height: int
     clear: int = 0
+    dpi: int | None = None
 
 
 PLACEMENTS: Mapping[str, Placement] = MappingProxyType(
@@ -260,7 +271,7 @@ PLACEMENTS: Mapping[str, Placement] = MappingProxyType(
         "market": Placement(1000, 1000),
         "video": Placement(1920, 1080),
         "banner": Placement(1200, 628),
-        "a4": Placement(2480, 3508),
+        "a4": Placement(2480, 3508, dpi=300),
     }
 )
 

@@ -1,5 +1,6 @@
 """POST /v1/images/generations and /v1/images/edits."""
 
+import math
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -13,11 +14,11 @@ from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_siz
 from deployments.errors import InvalidValue
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
-from deployments.postprocess.ids import new_id
-from deployments.postprocess.spec import Output, find_placement
+from deployments.postprocess.spec import find_placement
 from serve import VERSION
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
-from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture, prompt_in_file
+from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture
+from serve.http.finishing import prompt_in_file
 from serve.http.library import url_of
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Pending, Rooms
@@ -129,24 +130,27 @@ class Images:
     def _keyed(
         self, spec: FinishSpec, body: GenerationBody, params: GenerationParams, given: str | None
     ) -> FinishSpec:
-        """The same with an id for each picture; to be found again if the request names a seed."""
+        """The same with an id for each file; to be found again if the request names a seed."""
         reusable = body.seed is not None
         key = request_key(self.drawer, params, given) if self.drawer and reusable else None
-        ids = tuple(new_id() for _ in range(params.n))
-        return replace(spec, ids=ids, asked=asdict(params), key=key)
+        return replace(spec.of(params.n), asked=asdict(params), key=key)
 
     def _sizes(self, body: GenerationBody) -> SizeRange:
         hires = self.profile.hires
         return hires.sizes if body.hires and hires else self.profile.sizes
 
     def _canvas(self, body: GenerationBody) -> tuple[int, int] | None:
-        """The size that is drawn, None where only the given picture can tell."""
+        """The size that is drawn, None where only the given picture can tell.
+
+        For several placements it lies between the narrowest and the widest.
+        """
         if body.size != "auto":
             return parse_size(body.size)
-        if body.placement is None:
+        placed = [find_placement(name) for name in body.formats if name is not None]
+        if not placed:
             return None
-        placement = find_placement(body.placement)
-        return self._sizes(body).nearest(placement.width / placement.height)
+        aspects = [placement.width / placement.height for placement in placed]
+        return self._sizes(body).nearest(math.sqrt(min(aspects) * max(aspects)))
 
 
 def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
@@ -162,38 +166,13 @@ def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
 
 def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
-    raw = picture_wanted(accept)
-    if raw and body.stream:
+    if picture_wanted(accept) and body.stream:
         raise InvalidValue(
             "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
             "stream",
             "raw_is_not_streamed",
         )
-    if raw and body.response_format == "url":
-        raise InvalidValue(
-            "response_format: raw bytes come as they are; ask for application/json to get a URL",
-            "response_format",
-            "contradiction",
-        )
-    if raw and body.n > 1:
-        raise InvalidValue(
-            "n: raw bytes hold one picture; ask for n=1 or for application/json",
-            "n",
-            "raw_needs_one",
-        )
-    if raw not in (None, "any", body.output_format) and body.output_format is not None:
-        raise InvalidValue(
-            f"output_format: {body.output_format} is not the image/{raw} of the Accept header",
-            "output_format",
-            "contradiction",
-        )
-    kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
-    return FinishSpec(
-        ids=(),  # given once it is known that n is sound
-        overlay=body.overlay,
-        placement=body.placement,
-        output=Output(format=kind, compression=body.output_compression),
-    )
+    return body.finish_spec(accept, body.n)
 
 
 def routes(images: Images) -> APIRouter:
@@ -228,6 +207,12 @@ def edit_form_schema() -> dict[str, Any]:
         "type": "string",
         "contentMediaType": "application/json",
         "contentSchema": {"$ref": "#/components/schemas/OverlaySpec"},
+    }
+    placements = schema["properties"]["placements"]
+    schema["properties"]["placements"] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": placements,
     }
     schema["required"] = ["image", "prompt"]
     return {

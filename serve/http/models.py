@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess.delivery import MAX_FILES, MAX_PIXELS
 from deployments.postprocess.spec import PLACEMENTS
 from serve.http.bodies import MAX_PROMPT_CHARACTERS
 from serve.http.errors import ModelNotFound
@@ -60,11 +61,17 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
                 "n": profile.max_n,
                 "prompt_characters": MAX_PROMPT_CHARACTERS,
                 "prompt_tokens": profile.engine.max_prompt_tokens,
+                "files": MAX_FILES,
+                "file_pixels": MAX_PIXELS,
                 "upload_bytes": args.max_upload_bytes,
                 "upload_pixels": args.max_pixels,
                 "request_timeout_s": args.request_timeout_s,
             },
             "output_formats": [name for name in FORMATS.values() if name != "any"],
+            "files": {
+                "prompt": args.prompt_in_files,
+                "credentials": args.credentials is not None,
+            },
             "placements": {
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()

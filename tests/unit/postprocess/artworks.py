@@ -76,7 +76,7 @@ def bottle() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 def adopted(layers: list[Any], library: Library | None = None, **spec: Any) -> FinishSpec:
     overlay = OverlaySpec.model_validate({"layers": layers, **spec})
-    asked = FinishSpec(ids=("",), overlay=overlay, placement=None, output=Output("png"))
+    asked = FinishSpec(ids=("",), overlay=overlay, placements=(None,), output=PNG)
     return adopt(asked, library, LIMITS)
 
 
@@ -89,6 +89,6 @@ def advert(
 ) -> tuple[NDArray[np.uint8], Finished]:
     """The pixels of the file of an advert, and all that is known of it."""
     asked = adopted(layers, **spec)
-    made = finish(picture, asked.overlay, placement, output, {}, asked.images)
+    made = finish(picture, asked.overlay, placement, output, {}, images=asked.images)
     assert made.report is not None, made.warnings
     return np.asarray(Image.open(io.BytesIO(made.data)).convert("RGB")), made

@@ -10,7 +10,7 @@ from skimage import data
 
 from deployments.errors import InvalidValue, NotFound, RequestError, TooLarge, UnsupportedFile
 from deployments.handover import Drawn
-from deployments.postprocess import keeping, kept
+from deployments.postprocess import kept
 from deployments.postprocess.artwork import open_file
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.ids import new_id
@@ -18,6 +18,7 @@ from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
 from tests.unit.postprocess.artworks import adopted, bottle, cut_out_product, data_url, mark, url
+from tests.unit.postprocess.jobs import deliver, finish_kept, recall
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 LOGO = {"type": "image", "kind": "logo", "image": url(mark())}
@@ -39,12 +40,12 @@ def library(folder: Path) -> Library:
 def delivered(library: Library, picture: np.ndarray, spec: FinishSpec) -> str:
     rows = Drawn(id="", pictures=picture[None], seeds=(1,), steps_executed=1)
     spec = replace(spec, ids=(new_id(),))
-    assert keeping.deliver(rows, spec, None, library).kept
+    assert deliver(rows, spec, None, library).kept
     return spec.id
 
 
 def bare(picture: np.ndarray, library: Library) -> str:
-    return delivered(library, picture, FinishSpec((), None, None, Output("png")))
+    return delivered(library, picture, FinishSpec((), None, (None,), Output("png")))
 
 
 def test_an_image_is_named_for_its_pixels_whatever_its_file() -> None:
@@ -156,18 +157,18 @@ def _with(library: Library, spec: FinishSpec) -> Library:
 def test_an_advert_is_made_anew_from_its_record(library: Library, folder: Path) -> None:
     words = {"role": "headline", "text": "오늘만"}
     layers = [words, LOGO, {**PRODUCT, "image": url(cut_out_product())}]
-    spec = replace(adopted(layers), output=Output("jpeg"), placement="feed_square")
+    spec = replace(adopted(layers), output=Output("jpeg"), placements=("feed_square",))
     rows = Drawn(id="", pictures=plain()[None], seeds=(1,), steps_executed=1)
     spec = replace(spec, ids=(new_id(),))
-    made = keeping.deliver(rows, spec, None, library)
+    made = deliver(rows, spec, None, library)
     assert kept.final_file(spec.id, library).data == made.pictures[0].data
     record = library.record(spec.id)
     assert record is not None
     assert record.report == made.pictures[0].report
     assert set(spec.images) < set(record.objects)
     again = adopted([layer.model_dump() for layer in record.overlay.layers], library)
-    other = replace(again, ids=(new_id(),), output=Output("jpeg"), placement="feed_square")
-    same = kept.finish_kept(spec.id, other, library)
+    other = replace(again, ids=(new_id(),), output=Output("jpeg"), placements=("feed_square",))
+    same = finish_kept(spec.id, other, library)
     assert same.pictures[0].report == made.pictures[0].report
     for picture_id in (spec.id, other.id):
         assert library.remove(picture_id)
@@ -188,4 +189,4 @@ def test_a_clients_name_removes_nothing(library: Library, folder: Path) -> None:
     delivered(library, plain(), spec)
     with pytest.raises(InvalidValue):
         adopted([{**LOGO, "image": "sha256:" + "a" * 64}], library)
-    assert keeping.recall(replace(spec, ids=(new_id(),)), library) is not None
+    assert recall(replace(spec, ids=(new_id(),)), library) is not None

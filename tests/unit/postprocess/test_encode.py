@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from deployments.postprocess import jpeg_segments, metadata
 from deployments.postprocess.encode import MEDIA_TYPES, encode
@@ -160,3 +160,18 @@ def test_properties_that_another_tool_has_written_as_attributes() -> None:
         "</rdf:RDF></x:xmpmeta>"
     )
     assert metadata.read(as_file(disc(16, 16), "WEBP", xmp=xmp.encode())).facts == {"seed": "7"}
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "avif"])
+def test_a_print_carries_its_resolution(kind: str) -> None:
+    image = Image.open(io.BytesIO(encode(disc(64, 64), Output(kind), {"a": "b"}, dpi=300)))
+    own = image.info.get("dpi")
+    exif = image.getexif()
+    found = own or (exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution])
+
+    assert [round(float(value)) for value in found] == [300, 300]
+    assert metadata.read(encode(disc(64, 64), Output(kind), {"a": "b"}, dpi=300)).facts == {
+        "a": "b"
+    }
+    if own is None:
+        assert exif[ExifTags.Base.ResolutionUnit] == 2  # inches

@@ -10,7 +10,7 @@ import pytest
 
 from deployments.errors import NotFound, UnsupportedFile
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import facts, keeping, kept
+from deployments.postprocess import facts, kept
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.ids import new_id
@@ -18,6 +18,7 @@ from deployments.postprocess.inspection import inspect
 from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
 from deployments.postprocess.store import Store
+from tests.unit.postprocess.jobs import deliver, finish_kept
 from tests.unit.postprocess.pictures import as_file, disc, noise
 
 ASKED: dict[str, Any] = {
@@ -37,7 +38,7 @@ WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가�
 SPEC = FinishSpec(
     ids=("", ""),
     overlay=WORDS,
-    placement="story",
+    placements=("story",),
     output=Output("jpeg", 80),
     metadata={"model": "tiny", "signboard": "1.2"},
     asked=ASKED,
@@ -59,7 +60,7 @@ def spec(**changes: object) -> FinishSpec:
 def test_a_file_says_all_that_was_asked(name: str) -> None:
     one = spec(output=Output(name, None if name == "png" else 80))
 
-    made = keeping.deliver(DRAWN, one, None, None)
+    made = deliver(DRAWN, one, None, None)
 
     told = inspect(made.pictures[1].data)
     assert (told.format, told.width, told.height) == (name, 1080, 1920)
@@ -83,8 +84,8 @@ def test_a_file_says_all_that_was_asked(name: str) -> None:
 
 def test_prompts_are_left_out_for_good(library: Library) -> None:
     one, other = spec(prompt_in_file=False), new_id()
-    made = keeping.deliver(DRAWN, one, None, library)
-    kept.finish_kept(one.ids[0], replace(SPEC, ids=(other,), asked={}, metadata={}), library)
+    made = deliver(DRAWN, one, None, library)
+    finish_kept(one.ids[0], replace(SPEC, ids=(other,), asked={}, metadata={}), library)
 
     files = [
         made.pictures[0].data,
@@ -109,9 +110,9 @@ def test_prompts_are_left_out_for_good(library: Library) -> None:
 def test_what_an_edit_started_from_comes_back_as_it_was(library: Library, masked: bool) -> None:
     mask = noise(96, 64)[..., 0] > 128 if masked else None
     one = spec()
-    keeping.deliver(DRAWN, one, Fitted(noise(96, 64, 5), mask), library)
+    deliver(DRAWN, one, Fitted(noise(96, 64, 5), mask), library)
     other = new_id()
-    kept.finish_kept(one.ids[0], replace(SPEC, ids=(other,)), library)
+    finish_kept(one.ids[0], replace(SPEC, ids=(other,)), library)
     kept.forget(one.ids[0], library)
 
     for picture_id in (one.ids[1], other):
@@ -125,7 +126,7 @@ def test_what_an_edit_started_from_comes_back_as_it_was(library: Library, masked
 
 def test_a_source_that_is_not_there(library: Library) -> None:
     one = spec()
-    keeping.deliver(DRAWN, one, None, library)
+    deliver(DRAWN, one, None, library)
     with pytest.raises(NotFound, match="no edit"):
         kept.fit_kept(one.ids[0], "source", 96, 64, "crop", SIZES, library)
     with pytest.raises(NotFound, match="no picture"):
@@ -158,6 +159,8 @@ def test_files_of_others() -> None:
 
 
 def test_values_are_read_as_they_were_written() -> None:
-    texts = facts.of_picture({}, ASKED, "img", 4, None, None, Output("png"))
+    texts = facts.of_picture(
+        {}, ASKED, "img", 4, facts.Finish(None, None, "auto", 0, Output("png"))
+    )
     assert facts.values(texts).items() >= {**ASKED, "seed": 4}.items()
     assert "placement" not in texts

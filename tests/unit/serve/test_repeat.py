@@ -12,7 +12,8 @@ from deployments.postprocess import facts
 from deployments.postprocess.ids import new_id
 from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
 from serve import VERSION
-from serve.http.bodies import GenerationBody, KeptEditBody, prompt_in_file
+from serve.http.bodies import GenerationBody, KeptEditBody
+from serve.http.finishing import prompt_in_file
 from serve.repeat import EDITS, GENERATIONS, inspection_answer, repeat_of
 from serve.settings import load_profile
 
@@ -20,14 +21,15 @@ PROFILE = load_profile("embedded")
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="지금")], ai_label="both")
 
 
-def making(body: GenerationBody, strength: float | None, index: int = 0) -> dict[str, Any]:
+def making(
+    body: GenerationBody, strength: float | None, index: int = 0, layout: int = 0
+) -> dict[str, Any]:
     """What the file of one picture of a request says."""
     params = body.params(PROFILE, (256, 320), strength)
     output = Output(body.output_format or "png", body.output_compression)
-    texts = facts.of_picture(
-        {"model": "embedded"}, asdict(params), new_id(), params.seed + index,
-        body.overlay, body.placement, output,
-    )  # fmt: skip
+    how = facts.Finish(body.overlay, body.placement, body.extend, layout, output)
+    maker, seed = {"model": "embedded"}, params.seed + index
+    texts = facts.of_picture(maker, asdict(params), new_id(), seed, how)
     return facts.values(texts)
 
 
@@ -44,6 +46,18 @@ def test_a_generation_is_asked_for_once_more() -> None:
     assert body.params(PROFILE, (256, 320)) == asked.params(PROFILE, (256, 320))
     assert (body.size, body.overlay, body.placement) == ("256x320", WORDS, "story")
     assert (body.output_format, body.output_compression) == ("webp", 70)
+
+
+def test_another_layout_is_found_among_all_files_of_the_answer() -> None:
+    words = WORDS.model_copy(update={"layouts": 3})
+    asked = GenerationBody(
+        prompt="a cat", n=2, seed=7, overlay=words, placement="story", extend="blur"
+    )
+
+    again = repeat_of(making(asked, None, index=1, layout=2))
+
+    assert again.index == 1 * 3 + 2
+    assert GenerationBody.model_validate(again.body).extend == "blur"
 
 
 def test_an_edit_names_its_kept_source() -> None:
