@@ -89,9 +89,7 @@ def hang(
         free = wall.corners(art, hung, words)
         if not free and (candidates := wall.corners(art, hung, ())):
             # No corner is free: the one that troubles the words least.
-            moved = [
-                (one, _words(items, spec, wall, [*hung, one], index)) for one in candidates
-            ]
+            moved = [(one, _words(items, spec, wall, [*hung, one], index)) for one in candidates]
             best, arrangement = min(moved, key=lambda one: len(one[1].problems))
             free = [best]
         hung += free[:1]
