@@ -75,6 +75,10 @@ def parser() -> argparse.ArgumentParser:
     strength.add_argument("--out", type=Path, default=Path("strip.png"), help="picture to write")
     strength.add_argument("--prompt", help="what to draw (default: something for the demo's model)")
     strength.add_argument("--profile", default="embedded", help="as for serve")
+    gallery = actions.add_parser("gallery", help="show every template in five languages")
+    gallery.add_argument(
+        "--out", type=Path, default=Path("gallery"), help="folder of pictures, the page beside it"
+    )
     return command
 
 
@@ -100,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return inspect(options)
         if options.action == "strength":
             return strength(options.photo, options.out, options.prompt, options.profile)
+        if options.action == "gallery":
+            return gallery(options.out)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         return failed(error)
@@ -186,6 +192,20 @@ def strength(photo: Path, out: Path, prompt: str | None, profile: str) -> int:
         return failed(error)
     console.print(strip.table, highlight=False)
     console.print(f"wrote {out}", highlight=False)
+    return 0
+
+
+def gallery(out: Path) -> int:
+    """Make the gallery, saying what each advert's lowest contrast is."""
+    from serve import gallery as shows  # loads the model's libraries, which take seconds
+
+    try:
+        with console.status("drawing"):
+            for one in shows.make(out):
+                said = "".join(f"\n    {warning}" for warning in one.warnings)
+                console.print(f"  {one.entry.file}: {one.contrast:.2f}{said}", highlight=False)
+    except (shows.GalleryFailed, ValueError, OSError) as error:
+        return failed(error)
     return 0
 
 

@@ -6,8 +6,9 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from configs import profile_names, profile_path
+from configs import BRANDS, profile_names, profile_path
 from deployments.diffusion.profile import DiffusionProfile, Source
+from deployments.postprocess.brand import Brand, load_brands
 from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.store import open_address
 
@@ -28,6 +29,7 @@ class AppArgs(BaseModel):
     the same for all replicas; None keeps nothing. library_bytes: at most; the oldest go first.
     prompt_in_files: whether files may tell how their pictures were described.
     credentials: what files are signed with (C2PA); by paths that every machine has.
+    brands: a folder of brand kits, beside the packaged ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,15 @@ class AppArgs(BaseModel):
     library_bytes: int = Field(default=10 * GIB, gt=0)
     prompt_in_files: bool = True
     credentials: CredentialFiles | None = None
+    brands: Path | None = None
+
+    @field_validator("brands")
+    @classmethod
+    def _is_a_folder(cls, brands: Path | None) -> Path | None:
+        folder = brands and brands.expanduser()
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"brands: there is no folder {folder}")
+        return folder
 
     @field_validator("library")
     @classmethod
@@ -54,6 +65,14 @@ class AppArgs(BaseModel):
         if credentials is not None:
             Signatory(credentials)
         return credentials
+
+
+def find_brands(args: AppArgs) -> dict[str, Brand]:
+    """The packaged brand kits and those of `args`, by name; one of the same name wins.
+
+    Raises ValueError naming the file that is not sound.
+    """
+    return load_brands((BRANDS,) if args.brands is None else (BRANDS, args.brands))
 
 
 def load_profile(name: str) -> DiffusionProfile:

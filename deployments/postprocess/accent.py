@@ -10,14 +10,13 @@ from deployments.postprocess.position import subject
 
 
 def pill_colours(
-    picture: NDArray[np.uint8], ground: NDArray[np.uint8], target: float, ink: Colour
+    accent: Colour | None, ground: NDArray[np.uint8], target: float, ink: Colour
 ) -> tuple[Colour, Colour]:
-    """(pill, its ink) for a button: the subject's liveliest colour, or else the words' own ink.
+    """(pill, its ink) for a button: the accent, or else the words' own ink.
 
     The accent is taken only where it stands out from `ground` (n, 3) by 3:1, which WCAG 2.x asks
     of controls (1.4.11), and carries black or white words at `target`.
     """
-    accent = accent_colour(picture)
     for pill in ([accent] if accent else []) + [ink]:
         words = ink_on(pill)
         if contrast.p10(ground, pill) >= 3.0 and contrast.between(pill, words) >= target:

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,36 +18,58 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidValue, TooLarge
 from deployments.postprocess import cutout, ids
 from deployments.postprocess.artwork import reduced
+from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import encode
+from deployments.postprocess.finish import NO_BRANDS
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.intake import IntakeLimits, Picture, decode
 from deployments.postprocess.library import Library
-from deployments.postprocess.spec import KEPT, ImageLayer, Output, OverlaySpec
+from deployments.postprocess.spec import KEPT, MAX_LAYERS, ImageLayer, Output, OverlaySpec
 
 _FILE = Output("webp")
 _LONG_SIDE = 4096  # pixels; no placement shows more
 
 
-def adopt(spec: FinishSpec, library: Library | None, limits: IntakeLimits) -> FinishSpec:
+def adopt(
+    spec: FinishSpec,
+    library: Library | None,
+    limits: IntakeLimits,
+    brands: Mapping[str, Brand] = NO_BRANDS,
+) -> FinishSpec:
     """`spec` with its overlay's images as `images`, and named for them in its layers.
+
+    The logo of its brand joins them, unless it has one of its own.
 
     Raises InvalidValue, TooLarge or UnsupportedFile naming the layer's field.
     """
     if spec.overlay is None:
         return spec
-    layers: list[Any] = list(spec.overlay.layers)
+    overlay, warnings = _with_logo(spec.overlay, brands)
+    layers: list[Any] = list(overlay.layers)
     images: dict[str, bytes] = {}
-    warnings: list[str] = []
-    for index, layer in spec.overlay.image_layers.items():
+    for index, layer in overlay.image_layers.items():
         field = f"overlay.layers.{index}"
         pixels, doubts = _pixels(layer, field, library, limits)
         file = encode(pixels, _FILE, {})
         images[digest(file)] = file
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
         warnings += [f"layer {index} ({layer.kind}): {doubt}" for doubt in doubts]
-    overlay = spec.overlay.model_copy(update={"layers": layers})
+    overlay = overlay.model_copy(update={"layers": layers})
     return replace(spec, overlay=overlay, images=images, warnings=tuple(warnings))
+
+
+def _with_logo(overlay: OverlaySpec, brands: Mapping[str, Brand]) -> tuple[OverlaySpec, list[str]]:
+    """The overlay with the logo of its brand, and a warning where that is one layer too many."""
+    brand = find_brand(overlay.brand, brands) if overlay.brand is not None else None
+    has_one = any(layer.kind == "logo" for layer in overlay.image_layers.values())
+    if brand is None or brand.logo is None or has_one:
+        return overlay, []
+    if len(overlay.layers) >= MAX_LAYERS:
+        return overlay, [f"brand: {MAX_LAYERS} layers leave no place for its logo"]
+    encoded = base64.b64encode(Path(brand.logo).read_bytes()).decode("ascii")
+    logo = ImageLayer(type="image", kind="logo", image=f"data:image/png;base64,{encoded}")
+    return overlay.model_copy(update={"layers": [*overlay.layers, logo]}), []
 
 
 def kept_files(overlay: OverlaySpec | None, library: Library) -> Mapping[str, bytes] | None:

@@ -65,16 +65,23 @@ def to_placement(
     protect: Sequence[Rect] = (),
     words: bool = False,
     extension: Extension = "auto",
+    window: Rect | None = None,
 ) -> Canvas:
     """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
     that very size stays as it is. `words`: leave room for them. `extension`: as of `extend`.
+    `window`: the part of the canvas, in its pixels, that the picture is framed for; what lies
+    beside it is cut or extended.
     """
     rows, columns = picture.shape[:2]
     if (columns, rows) == (width, height):
         return Canvas(picture.copy(), Rect(0, 0, columns, rows))
-    placed = frame(picture, width, height, protect, words)
+    if window is None:
+        placed = frame(picture, width, height, protect, words)
+    else:
+        inner = frame(picture, round(window.width), round(window.height), protect)
+        placed = inner.move(window.x, window.y)
     return Canvas(_resample(picture, placed, width, height, extension), placed)
 
 

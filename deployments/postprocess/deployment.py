@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
@@ -15,11 +15,12 @@ from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, render
 from deployments.postprocess.adoption import adopt
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
 from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import Finished
+from deployments.postprocess.finish import NO_BRANDS, Finished
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.library import Library
 from deployments.postprocess.signing import sign_all, sign_one
@@ -36,8 +37,9 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. credentials: what files are signed with, None to sign none. threads:
-    pictures worked on at once; Serve's `max_ongoing_requests` bounds what waits for them.
+    None to keep nothing. credentials: what files are signed with, None to sign none. brands: the
+    kits that an overlay may name. threads: pictures worked on at once; Serve's
+    `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class PostProcessDeployment:
         library: str | None,
         library_bytes: int,
         credentials: CredentialFiles | None = None,
+        brands: Mapping[str, Brand] = NO_BRANDS,
         threads: int = 2,
     ) -> None:
+        self._brands = brands
         self._sizes = sizes
         self._limits = limits
         self._threads = threads
@@ -76,7 +80,7 @@ class PostProcessDeployment:
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
         """`spec` with its overlay's images as files; raises what `adoption.adopt` raises."""
         library = self._kept_in
-        return await self._reach(lambda: adopt(spec, library, self._limits))
+        return await self._reach(lambda: adopt(spec, library, self._limits, self._brands))
 
     async def intake_kept(
         self,
@@ -115,10 +119,13 @@ class PostProcessDeployment:
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
-        read = kept.clean_file if variant == "clean" else kept.final_file
-        return await self._look(
-            lambda library: sign_one(read(picture_id, library), self._signatory)
-        )
+
+        def read(library: Library) -> File:
+            if variant == "clean":
+                return kept.clean_file(picture_id, library)
+            return kept.final_file(picture_id, library, self._brands)
+
+        return await self._look(lambda library: sign_one(read(library), self._signatory))
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""
@@ -163,7 +170,7 @@ class PostProcessDeployment:
             async with turns:
                 return await self._work(task)
 
-        results = await asyncio.gather(*map(make, job.tasks()), return_exceptions=True)
+        results = await asyncio.gather(*map(make, job.tasks(self._brands)), return_exceptions=True)
         made: list[Finished | None] = []
         for result in results:
             if isinstance(result, BaseException):

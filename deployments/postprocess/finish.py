@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import RequestError
 from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.compose import Canvas, to_placement
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
@@ -23,7 +24,10 @@ from deployments.postprocess.spec import (
     Placement,
     find_placement,
 )
+from deployments.postprocess.template import find_template
+from deployments.postprocess.window import window
 
+NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +53,7 @@ def finish(
     placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
+    brands: Mapping[str, Brand] = NO_BRANDS,
     *,
     images: Mapping[str, bytes] = MappingProxyType({}),
     extension: Extension = "auto",
@@ -59,8 +64,9 @@ def finish(
     images: the files that the spec's image layers name, by their names. extension: how the picture
     goes on where it falls short of its placement. layout: which arrangement of the words, 0 for the
     best. Raises NoOtherPlace where there are not as many, InvalidValue for an unknown placement,
-    and for what cannot be set where the spec says on_problem "fail". With "warn" a picture always
-    comes out: should setting the words break, the picture comes without them and a warning says so.
+    template or brand, and for what cannot be set where the spec says on_problem "fail". With "warn"
+    a picture always comes out: should setting the words break, it comes without them and a warning
+    says so.
     """
     timings: dict[str, float] = {}
     started = time.perf_counter()
@@ -71,7 +77,8 @@ def finish(
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        pixels, report, warnings = _overlay(canvas, spec, target, layout, images)
+        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
+        pixels, report, warnings = _overlay(canvas, spec, target, brand, layout, images)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     dpi = target.dpi if target else None
@@ -91,6 +98,14 @@ def finish(
     )
 
 
+def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
+    """Raise InvalidValue for an unknown template or brand."""
+    if spec.template is not None:
+        find_template(spec.template)
+    if spec.brand is not None:
+        find_brand(spec.brand, brands)
+
+
 def _canvas(
     picture: NDArray[np.uint8],
     spec: OverlaySpec | None,
@@ -105,18 +120,22 @@ def _canvas(
         for box in (spec.protect if spec else ())
     ]
     words = spec is not None
-    return to_placement(picture, target.width, target.height, protect, words, extension)
+    kept_free = None
+    if spec is not None:
+        kept_free = window(picture, spec, target.width, target.height, target.clear)
+    return to_placement(picture, target.width, target.height, protect, words, extension, kept_free)
 
 
 def _overlay(
     canvas: Canvas,
     spec: OverlaySpec,
     target: Placement | None,
+    brand: Brand | None,
     layout: int,
     images: Mapping[str, bytes],
 ) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
     try:
-        return set_words(canvas, spec, target.clear if target else 0, layout, images)
+        return set_words(canvas, spec, target.clear if target else 0, brand, layout, images)
     except (RequestError, NoOtherPlace):
         raise
     except Exception:

@@ -6,18 +6,22 @@ Nothing leaves the safe area or covers a protected box; what has no room is left
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from deployments.postprocess import alternatives, stack
+from deployments.postprocess import stack
 from deployments.postprocess.artwork import SIZES, Artwork
+from deployments.postprocess.fill import Filled
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layers import Item
-from deployments.postprocess.layout import ANCHORS, FOOT, GAP, Arrangement, in_pixels
+from deployments.postprocess.layout import ANCHORS, FOOT, GAP, in_pixels
 from deployments.postprocess.position import CostMap
 from deployments.postprocess.spec import OverlaySpec
 from deployments.postprocess.stack import Site
+from deployments.postprocess.template import Frame
 
+Arrange = Callable[[Rect, Sequence[Rect], int], Filled]
+"""Places all words in an area, off what is taken; which arrangement, 0 for the best."""
 _SHARES = {"start": 0.0, "center": 0.5, "end": 1.0}
 _SCALES = (1.0, 0.85, 0.7, 0.55)  # tried in turn, of what has no size of its own
 # Corners in the order of custom, and what a later one must save.
@@ -41,10 +45,10 @@ class Hung:
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """All that was placed, words and artworks, and what bent or broke the spec's rules."""
+    """All that was placed, words, their shapes and artworks, and what bent or broke the rules."""
 
     hung: tuple[Hung, ...]
-    arrangement: Arrangement
+    filled: Filled
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -53,16 +57,14 @@ def hang(
     artworks: Sequence[Artwork],
     items: Sequence[Item],
     spec: OverlaySpec,
-    cost: CostMap,
-    area: Rect,
-    protect: Sequence[Rect],
+    wall: "Wall",
+    arrange: Arrange,
     index: int,
 ) -> Hanging:
-    """Place words and artworks inside `area`; deterministic. `protect` in pixels.
+    """Place words and artworks; deterministic.
 
     index: which arrangement of the words. Raises NoOtherPlace where there are not as many.
     """
-    wall = _Wall(cost, area, tuple(protect), min(cost.width, cost.height))
     hung: list[Hung] = []
     for art in artworks:
         if art.layer.box is not None or art.layer.anchor is not None:
@@ -75,29 +77,29 @@ def hang(
         stood = [*hung]
         for art in products:
             stood += wall.stand(art, scale, stood, below, bool(items))
-        arrangement = _words(items, spec, wall, stood)
-        tries.append((stood, arrangement))
-        if not arrangement.problems:
+        filled = _words(spec, wall, arrange, stood)
+        tries.append((stood, filled))
+        if not filled.arrangement.problems and not filled.warnings:
             break
-    hung, arrangement = min(tries, key=lambda one: len(one[1].problems))
+    hung, filled = min(tries, key=lambda one: _trouble(one[1]))
     if index:
-        arrangement = _words(items, spec, wall, hung, index)
+        filled = _words(spec, wall, arrange, hung, index)
     for art in floating:
         if art.kind == "product":
             continue
-        words = [placed.box.grow(GAP / 2 * wall.short) for placed in arrangement.stacks]
-        free = wall.corners(art, hung, words)
-        if not free and (candidates := wall.corners(art, hung, ())):
+        room = wall.inside_frames(filled)
+        free = room.corners(art, hung, _covered(filled, wall))
+        if not free and (candidates := room.corners(art, hung, ())):
             # No corner is free: the one that troubles the words least.
-            moved = [(one, _words(items, spec, wall, [*hung, one], index)) for one in candidates]
-            best, arrangement = min(moved, key=lambda one: len(one[1].problems))
+            moved = [(one, _words(spec, wall, arrange, [*hung, one], index)) for one in candidates]
+            best, filled = min(moved, key=lambda one: _trouble(one[1]))
             free = [best]
         hung += free[:1]
     hung.sort(key=lambda one: one.art.index)
-    return _told(artworks, hung, arrangement)
+    return _told(artworks, hung, filled)
 
 
-def _told(artworks: Sequence[Artwork], hung: list[Hung], arrangement: Arrangement) -> Hanging:
+def _told(artworks: Sequence[Artwork], hung: list[Hung], filled: Filled) -> Hanging:
     shown = {one.art.index for one in hung}
     problems = [
         f"{art.name}: there is no room for it; it was left out"
@@ -109,16 +111,17 @@ def _told(artworks: Sequence[Artwork], hung: list[Hung], arrangement: Arrangemen
         troubles, doubts = one.art.doubts(int(one.rect.width))
         problems += troubles
         warnings += doubts
-    return Hanging(tuple(hung), arrangement, (*arrangement.problems, *problems), tuple(warnings))
+    return Hanging(
+        tuple(hung),
+        filled,
+        (*filled.arrangement.problems, *problems),
+        (*filled.warnings, *warnings),
+    )
 
 
 def _words(
-    items: Sequence[Item],
-    spec: OverlaySpec,
-    wall: "_Wall",
-    hung: Sequence[Hung],
-    index: int = 0,
-) -> Arrangement:
+    spec: OverlaySpec, wall: "Wall", arrange: Arrange, hung: Sequence[Hung], index: int = 0
+) -> Filled:
     """The words around what hangs already. An anchor shared with an artwork gives way to it."""
     area = wall.area
     if isinstance(spec.position, str) and spec.position != "auto":
@@ -130,7 +133,17 @@ def _words(
             if its_row == row and (column == other or "center" in (column, other)):
                 area = _beyond(area, one.clear, row)
     taken = [*wall.protect, *(one.clear for one in hung)]
-    return alternatives.arrangement(items, spec, wall.cost, area, taken, index)
+    return arrange(area, taken, index)
+
+
+def _covered(filled: Filled, wall: "Wall") -> list[Rect]:
+    """What words and the shapes under them take."""
+    words = [placed.box.grow(GAP / 2 * wall.short) for placed in filled.arrangement.stacks]
+    return words + [one.rect for one in filled.shapes if not isinstance(one.shape, Frame)]
+
+
+def _trouble(filled: Filled) -> tuple[int, int]:
+    return len(filled.arrangement.problems), len(filled.warnings)
 
 
 def _beyond(area: Rect, taken: Rect, row: float) -> Rect:
@@ -143,7 +156,7 @@ def _beyond(area: Rect, taken: Rect, row: float) -> Rect:
     return area
 
 
-def _foot(items: Sequence[Item], wall: "_Wall") -> float:
+def _foot(items: Sequence[Item], wall: "Wall") -> float:
     """Pixels that legal lines and the AI label take at the foot."""
     foot = [item for item in items if item.layer.box is None and item.role in FOOT]
     if not foot:
@@ -153,13 +166,25 @@ def _foot(items: Sequence[Item], wall: "_Wall") -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wall:
-    """The canvas as artworks see it; all in pixels."""
+class Wall:
+    """The canvas as artworks see it: area is what they do not leave, protect what they do not
+    cover; all in pixels."""
 
     cost: CostMap
     area: Rect
     protect: tuple[Rect, ...]
-    short: float
+
+    @property
+    def short(self) -> float:
+        return float(min(self.cost.width, self.cost.height))
+
+    def inside_frames(self, filled: Filled) -> "Wall":
+        """The same within the frames that a template draws."""
+        area = self.area
+        for one in filled.shapes:
+            if isinstance(one.shape, Frame):
+                area = area.clip(one.rect.grow(-(one.shape.thickness + GAP / 2) * one.short))
+        return replace(self, area=area)
 
     def where_told(self, art: Artwork, hung: Sequence[Hung]) -> list[Hung]:
         """In its box, where it may lie over others; or at its anchor, where it may not."""

@@ -19,9 +19,10 @@ from deployments.errors import InvalidValue
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import facts
 from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import Delivery, FinishSpec, Part
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finished, finish
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.ids import created_s
 from deployments.postprocess.library import Drawing, Library, Record, Result
@@ -61,13 +62,13 @@ class Job:
     cached: bool = False
     lost: bool = False
 
-    def tasks(self) -> list[Callable[[], Finished | None]]:
+    def tasks(self, brands: Mapping[str, Brand] = NO_BRANDS) -> list[Callable[[], Finished | None]]:
         """One for each of the spec's parts, in their order; for any threads.
 
         Each makes its file, or answers None where there is no such layout of the words. Raises
         what `finish` raises.
         """
-        return [partial(_finish, self.clean, self.spec, part) for part in self.spec.parts]
+        return [partial(_finish, self.clean, self.spec, part, brands) for part in self.spec.parts]
 
 
 def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None) -> Job:
@@ -181,7 +182,9 @@ def _as_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
 
 
-def _finish(clean: Clean, spec: FinishSpec, part: Part) -> Finished | None:
+def _finish(
+    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand]
+) -> Finished | None:
     try:
         made = finish(
             clean.pixels[part.picture],
@@ -189,6 +192,7 @@ def _finish(clean: Clean, spec: FinishSpec, part: Part) -> Finished | None:
             part.placement,
             spec.output,
             _facts(clean, spec, part),
+            brands,
             images=spec.images,
             extension=spec.extension,
             layout=part.layout,

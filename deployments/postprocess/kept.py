@@ -4,7 +4,7 @@ A picture that is damaged or gone raises NotFound.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from sys import maxsize
 from typing import Any, Literal
@@ -17,9 +17,10 @@ from deployments.handover import Fitted
 from deployments.postprocess import facts
 from deployments.postprocess.adoption import kept_files
 from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.finish import finish
+from deployments.postprocess.finish import NO_BRANDS, finish
 from deployments.postprocess.ids import is_id
 from deployments.postprocess.inspection import inspect
 from deployments.postprocess.intake import IntakeLimits, fit_upload
@@ -62,7 +63,7 @@ def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
     return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
 
 
-def final_file(picture_id: str, library: Library) -> File:
+def final_file(picture_id: str, library: Library, brands: Mapping[str, Brand] = NO_BRANDS) -> File:
     """The advert as it was delivered. Raises NotFound, and what `finish` raises.
 
     It is made anew: the same record gives the same bytes.
@@ -78,6 +79,7 @@ def final_file(picture_id: str, library: Library) -> File:
             record.placement,
             record.output,
             record.file_facts,
+            brands,
             images=images,
             extension=record.extension,
             layout=record.layout,

@@ -71,16 +71,8 @@ def arrange(
     foot = [item for item in items if item.layer.box is None and item.role in FOOT]
     main = [item for item in items if item.layer.box is None and item.role not in FOOT]
     taken = [*protect]
-    problems: list[str] = []
-    fixed: list[Placed] = []
-    for item in boxed:
-        own = in_pixels(item.layer.box, canvas).clip(area)
-        site = Site(own, tuple(taken), ("start",), _ROWS, short)
-        placed, trouble = _place([item], _aligned(site, [item]), cost)
-        problems += trouble
-        if placed is not None:
-            fixed.append(placed)
-            taken.append(placed.box.grow(gap / 2))
+    fixed, problems = place_boxed(boxed, cost, area, protect)
+    taken += [placed.box.grow(gap / 2) for placed in fixed]
     stacks: list[Placed] = []
     foot_site = Site(area, tuple(taken), ("start", "center", "end"), (1.0,), short)
     if main:
@@ -96,19 +88,39 @@ def arrange(
             foot_site = Site(area, tuple(taken), (stacks[0].column,), (1.0,), short)
     main_stacks = tuple(stacks)
     if foot:
-        placed, trouble = _place(foot, foot_site, cost)
+        placed, trouble = place(foot, foot_site, cost)
         if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
             anywhere = replace(foot_site, columns=("start", "center", "end"))
-            placed, trouble = _place(foot, anywhere, cost)
+            placed, trouble = place(foot, anywhere, cost)
         problems += trouble
         if placed is not None:
             stacks.append(placed)
     return Arrangement((*stacks, *fixed), tuple(problems), main_stacks)
 
 
+def place_boxed(
+    items: Sequence[Item], cost: CostMap, area: Rect, protect: Sequence[Rect]
+) -> tuple[list[Placed], list[str]]:
+    """Place items that have a box of their own, each in it; and what was bent."""
+    canvas = Rect(0, 0, cost.width, cost.height)
+    short = min(canvas.width, canvas.height)
+    taken = [*protect]
+    problems: list[str] = []
+    fixed: list[Placed] = []
+    for item in items:
+        own = in_pixels(item.layer.box, canvas).clip(area)
+        site = Site(own, tuple(taken), ("start",), _ROWS, short)
+        placed, trouble = place([item], _aligned(site, [item]), cost)
+        problems += trouble
+        if placed is not None:
+            fixed.append(placed)
+            taken.append(placed.box.grow(GAP * short / 2))
+    return fixed, problems
+
+
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
     """One stack; or two, the offer (price, cta) at the foot, where that covers clearly less."""
-    whole, problems = _place(items, site, cost)
+    whole, problems = place(items, site, cost)
     if whole is None:
         return [], problems
     first_offer = next((n for n, item in enumerate(items) if item.role in _OFFER), 0)
@@ -155,7 +167,7 @@ def _aligned(site: Site, items: Sequence[Item]) -> Site:
     return Site(site.area, site.forbidden, chosen, site.rows, site.short_side)
 
 
-def _place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
+def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
     """Place `items`, bending the rules no more than needed; and what was bent."""
     problems: list[str] = []
     left = list(items)

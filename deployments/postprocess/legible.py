@@ -10,6 +10,7 @@ from deployments.postprocess import contrast, render
 from deployments.postprocess.compose import Paint, paint
 from deployments.postprocess.contrast import Colour
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.palette import Palette
 from deployments.postprocess.render import Tile
 from deployments.postprocess.stack import SetText
 
@@ -78,6 +79,7 @@ def back(
     target: float,
     extent: Rect,
     scrim_allowed: bool,
+    palette: Palette,
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
 
@@ -85,7 +87,7 @@ def back(
     suffices of none, shadow (light ink only), scrim, plate. Where `kind` cannot reach the target,
     its strongest form is laid; the caller measures.
     """
-    inks = _inks(pixels, words, target)
+    inks = _inks(pixels, words, target, palette)
     grounds = np.concatenate([word.ground(pixels) for word in words])
     light = float(np.mean([contrast.luminance(np.array(ink, np.uint8)) for ink in inks])) > 0.4
     colour = _tint(grounds, dark=light)
@@ -145,15 +147,31 @@ def _layers(
     return [tile], _alpha(pixels, words, inks, [tile] * len(words), colour, goal) or 1.0
 
 
-def _inks(pixels: NDArray[np.uint8], words: Sequence[Words], target: float) -> tuple[Colour, ...]:
-    """The layers' own fills; one common ink, white or a dark tint, for those that have none."""
+def _inks(
+    pixels: NDArray[np.uint8], words: Sequence[Words], target: float, palette: Palette
+) -> tuple[Colour, ...]:
+    """The layers' own fills; one common ink for those that have none, and the accent for those
+    whose role wants it, where it reads well enough.
+
+    The common ink is the first of the palette's that reaches `target`, else white or a dark tint.
+    """
     free = [word.ground(pixels) for word in words if word.text.item.layer.fill == "auto"]
     shared = contrast.WHITE
     if free:
         ground = np.concatenate(free)
-        shared = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
-    fills = (word.text.item.layer.fill for word in words)
-    return tuple(shared if fill == "auto" else contrast.parse(fill) for fill in fills)
+        fallback = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
+        reaching = (ink for ink in palette.inks if contrast.p10(ground, ink) >= target * _RESERVE)
+        shared = next(reaching, fallback)
+    inks: list[Colour] = []
+    for word in words:
+        fill, accent = word.text.item.layer.fill, None
+        if fill == "auto" and word.text.item.style.ink == "accent":
+            accent = palette.accent
+        if accent and contrast.p10(word.ground(pixels), accent) >= target * _RESERVE:
+            inks.append(accent)
+        else:
+            inks.append(shared if fill == "auto" else contrast.parse(fill))
+    return tuple(inks)
 
 
 def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:

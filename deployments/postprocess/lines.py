@@ -59,12 +59,15 @@ def break_lines(
 
 
 def _words(paragraph: Paragraph) -> list[_Word]:
-    pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
+    """Phrase marks may stand right beside a space, which still follows the piece before it."""
+    pieces = [
+        [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
+        for spaced in paragraph.text.split(" ")
+    ]
     return [
         _Word(piece, spaced=index == len(group) - 1)
         for group in pieces
         for index, piece in enumerate(group)
-        if piece
     ]
 
 

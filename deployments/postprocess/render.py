@@ -59,6 +59,12 @@ class Setting:
     def height(self) -> float:
         return self.size * self.leading * len(self.lines)
 
+    def offset(self, line: Line) -> float:
+        """Pixels from the left of all lines to that of `line`."""
+        slack = self.width - line.width * self.size
+        shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
+        return slack * shares[self.align]
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -129,12 +135,10 @@ def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
 def _line_node(
     setting: Setting, line: Line, index: int, x: float, y: float, stroke: float
 ) -> NodeTree:
-    slack = setting.width - line.width * setting.size
     leading = setting.leading * setting.size
-    shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
     style: dict[str, Any] = {
         "position": "absolute",
-        "left": x + slack * shares[setting.align],
+        "left": x + setting.offset(line),
         "top": y + index * leading - _OPTICAL_SHIFT_EM * setting.size,
         "fontSize": setting.size,
         "fontWeight": setting.face.weight,

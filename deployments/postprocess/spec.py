@@ -102,6 +102,7 @@ class TextLayer(Strict):
     box: Box | None = None
 
 
+MAX_LAYERS = 12
 KEPT = "sha256:"  # before the name of an image that is kept as a file
 _REFERENCE = re.compile(rf"{ids.PATTERN}|{KEPT}[0-9a-f]{{64}}")
 _DATA_URL = re.compile("data:image/(png|jpeg|webp|avif);base64,")
@@ -219,6 +220,8 @@ Layer = Annotated[
 class OverlaySpec(Strict):
     """What lies over one advert. `protect` boxes are never covered, `avoid` boxes rather not.
 
+    `template` and `brand` are names that /v1/capabilities lists: a layout that says where each
+    role stands and how it looks, and the faces and colours of a sender.
     `ai_label`: words that say that a model made the picture, in the language of the copy: on it
     (visible), in its file's description (metadata), in both or in neither. IPTC's digital source
     type, which machines read, is in every file. `copy_space`: the half or the box of the picture
@@ -227,16 +230,26 @@ class OverlaySpec(Strict):
     """
 
     version: Literal[1] = 1
-    layers: Annotated[list[Layer], Field(min_length=1, max_length=12)]
+    layers: Annotated[list[Layer], Field(min_length=1, max_length=MAX_LAYERS)]
     position: Literal["auto"] | Anchor | Box = "auto"
     avoid: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
     protect: Annotated[list[Box], Field(max_length=32)] = Field(default_factory=list)
     copy_space: Side | Box | None = None
     safe_area: SafeArea | None = None
+    template: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    brand: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     layouts: Annotated[int, Field(ge=1, le=3)] = 1
     min_contrast: Annotated[float, Field(ge=1, le=21)] = 4.5
     on_problem: Literal["warn", "fail"] = "warn"
     ai_label: Literal["none", "visible", "metadata", "both"] = "none"
+
+    @model_validator(mode="after")
+    def _one_places_the_words(self) -> "OverlaySpec":
+        if self.template is not None and self.position != "auto":
+            raise ValueError(
+                "position: the template places the words; leave position out, or the template"
+            )
+        return self
 
     @property
     def image_layers(self) -> dict[int, ImageLayer]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from deployments.postprocess import plaques
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.lines import Line, break_lines
@@ -10,7 +11,6 @@ from deployments.postprocess.position import CostMap, Spot
 from deployments.postprocess.render import Align, Setting
 from deployments.postprocess.text import Copy, Paragraph
 
-PILL_PADDING_X, PILL_PADDING_Y = 0.95, 0.5  # ems
 _WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
 _SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
 _SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
@@ -22,10 +22,12 @@ _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
+    widths: of the area's, that are tried."""
 
     bend: bool
     scales: tuple[float, ...]
+    widths: tuple[float, ...] = _WIDTHS
 
 
 RULES = Level(bend=False, scales=_SCALES)
@@ -113,7 +115,7 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
 
 def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
     for scale in level.scales:
-        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+        for share in level.widths if scale >= 0 else level.widths[:1]:
             yield scale, share * site.area.width
 
 
@@ -157,7 +159,7 @@ def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     width = max(text.box.width for text in texts)
     aligned = []
     for text in texts:
-        align: Align = "center" if text.item.pill else _align(text.item, column)
+        align: Align = "center" if text.item.centred else _align(text.item, column)
         setting = replace(text.setting, align=align)
         slack = (width - text.box.width) * _side(text.item, column)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
@@ -172,8 +174,7 @@ def _side(item: Item, column: str) -> float:
 
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     size = _font_size(item, scale, short)
-    padding_x = PILL_PADDING_X * size if item.pill else 0.0
-    padding_y = PILL_PADDING_Y * size if item.pill else 0.0
+    padding_x, _ = plaques.padding(item.plaque, 0.0, 0.0, size)
     ems = (width - 2 * padding_x) / size
     if ems <= 0:
         return None
@@ -190,10 +191,11 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
         elif not bend:
             return None
     setting = Setting(item.face, lines, size, item.leading, "start")
-    if not item.pill:
-        return SetText(item, setting, Rect(0, 0, setting.width, setting.height), 0, 0, cut)
-    box = Rect(0, 0, setting.width + 2 * padding_x, setting.height + 2 * padding_y)
-    return SetText(item, setting, box, padding_x, padding_y, cut)
+    across, down = plaques.padding(item.plaque, setting.width, setting.height, size)
+    box = Rect(0, 0, setting.width + 2 * across, setting.height + 2 * down)
+    if item.pill and box.width > width + 1e-6:  # a round one reaches far beyond several lines
+        return None
+    return SetText(item, setting, box, across, down, cut)
 
 
 def _align(item: Item, column: str) -> Align:

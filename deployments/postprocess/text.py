@@ -108,6 +108,13 @@ def language(text: str) -> str:
     return _LANGUAGE[script] if count else "en"
 
 
+def capitals(text: str, lang: str | None) -> str:
+    """`text` in capitals; in the languages that write i with and without a dot, with it."""
+    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
+        text = text.replace("i", "İ")
+    return text.upper()
+
+
 def breakable(line: str, lang: str) -> str:
     """`line` with U+200B between the phrases of languages that write without spaces."""
     parser = _phrase_parser(lang)

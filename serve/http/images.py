@@ -1,6 +1,7 @@
 """POST /v1/images/generations and /v1/images/edits."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -12,8 +13,10 @@ from deployments.diffusion.identity import request_key
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
 from deployments.errors import InvalidValue
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
+from deployments.postprocess.finish import check_names
 from deployments.postprocess.spec import find_placement
 from serve import VERSION
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
@@ -40,11 +43,17 @@ class Images:
     """What the two routes share."""
 
     def __init__(
-        self, rooms: Rooms, profile: DiffusionProfile, args: AppArgs, drawer: str | None
+        self,
+        rooms: Rooms,
+        profile: DiffusionProfile,
+        args: AppArgs,
+        drawer: str | None,
+        brands: Mapping[str, Brand],
     ) -> None:
         self.rooms = rooms
         self.profile = profile
         self.args = args
+        self.brands = brands
         self.drawer = drawer if args.library else None
         self.maker = maker(profile, drawer)
 
@@ -120,6 +129,8 @@ class Images:
                 "response_format",
                 "library_off",
             )
+        if body.overlay is not None:
+            check_names(body.overlay, self.brands)
         spec = finish_spec(body, request.headers.get("accept"))
         return replace(
             spec,

@@ -94,7 +94,7 @@ class Rooms:
 
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
         """`spec` with its overlay's images as files, checked. Raises what names the layer."""
-        if spec.overlay is None or not spec.overlay.image_layers:
+        if spec.overlay is None or not (spec.overlay.image_layers or spec.overlay.brand):
             return spec
         return cast(FinishSpec, await self.ask("adopt", spec))
 

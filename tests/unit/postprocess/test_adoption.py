@@ -11,15 +11,25 @@ from skimage import data
 from deployments.errors import InvalidValue, NotFound, RequestError, TooLarge, UnsupportedFile
 from deployments.handover import Drawn
 from deployments.postprocess import kept
+from deployments.postprocess.adoption import adopt
 from deployments.postprocess.artwork import open_file
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.ids import new_id
 from deployments.postprocess.library import Library
-from deployments.postprocess.spec import Output
+from deployments.postprocess.spec import Output, OverlaySpec
 from deployments.postprocess.store import Store
-from tests.unit.postprocess.artworks import adopted, bottle, cut_out_product, data_url, mark, url
+from tests.unit.postprocess.artworks import (
+    LIMITS,
+    adopted,
+    bottle,
+    cut_out_product,
+    data_url,
+    mark,
+    url,
+)
 from tests.unit.postprocess.jobs import deliver, finish_kept, recall
-from tests.unit.postprocess.pictures import disc, noise, plain
+from tests.unit.postprocess.pictures import as_file, disc, noise, plain
 
 LOGO = {"type": "image", "kind": "logo", "image": url(mark())}
 PRODUCT = {**LOGO, "kind": "product"}
@@ -190,3 +200,25 @@ def test_a_clients_name_removes_nothing(library: Library, folder: Path) -> None:
     with pytest.raises(InvalidValue):
         adopted([{**LOGO, "image": "sha256:" + "a" * 64}], library)
     assert recall(replace(spec, ids=(new_id(),)), library) is not None
+
+
+def test_the_brands_logo_joins_an_advert_that_has_none(tmp_path: Path) -> None:
+    (tmp_path / "mark.png").write_bytes(as_file(mark()))
+    colours = {"ink": "#000000", "ground": "#ffffff", "accent": "#c02020"}
+    kit = Brand.model_validate({"colours": colours, "logo": str(tmp_path / "mark.png")})
+    words = [{"role": "sub", "text": "x"}]
+
+    def layers(layers: list[Any]) -> tuple[list[Any], FinishSpec]:
+        overlay = OverlaySpec.model_validate({"layers": layers, "brand": "shop"})
+        spec = FinishSpec((), overlay, (None,), Output("png"))
+        branded = adopt(spec, None, LIMITS, {"shop": kit})
+        return list(branded.overlay.layers), branded
+
+    shown, branded = layers(words)
+    assert [layer.type for layer in shown] == ["text", "image"]
+    assert shown[1].image == adopted([LOGO]).overlay.layers[0].image
+    assert set(branded.images) == set(adopted([LOGO]).images)
+    assert len(layers([*words, {**LOGO, "anchor": "top"}])[0]) == 2
+    full, told = layers(words * 12)
+    assert len(full) == 12
+    assert "brand" in told.warnings[0]

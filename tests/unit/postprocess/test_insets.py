@@ -8,9 +8,11 @@ from PIL import Image
 
 from deployments.errors import InvalidValue
 from deployments.postprocess.contrast import luminance
+from deployments.postprocess.finish import finish
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.spec import Output
-from tests.unit.postprocess.artworks import advert, bottle, cut_out_product, mark, url
+from deployments.postprocess.template import template_names
+from tests.unit.postprocess.artworks import adopted, advert, bottle, cut_out_product, mark, url
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 WORDS = [
@@ -238,3 +240,34 @@ def test_everything_at_once_hangs_apart() -> None:
         assert len(boxes) == 9, made.warnings
         for index, one in enumerate(boxes):
             assert not any(one.grow(-1).overlaps(two) for two in boxes[:index])
+
+
+@pytest.mark.parametrize("template", template_names())
+def test_a_template_leaves_what_hangs_alone(template: str) -> None:
+    words = [*WORDS, {"role": "price", "text": "₩8,900"}, {"role": "legal", "text": "일부 제외"}]
+    layers = [*words, LOGO, QR, PRODUCT]
+    for placement in ("feed_portrait", "banner"):
+        pixels, made = advert(disc(500, 400), layers, placement, template=template)
+        hung = [Rect(*one.box) for one in made.report.insets]
+        told = {warning.split(":")[0] for warning in made.warnings}
+        assert len(hung) == 3 or any(name.startswith("layer ") for name in told)
+        for rect in hung:
+            assert not any(Rect(*layer.box).grow(-1).overlaps(rect) for layer in made.report.layers)
+        for one in made.report.insets:
+            if one.kind == "qr":
+                assert scanned(pixels, one.box) == QR["data"]
+
+
+def test_other_layouts_keep_off_what_hangs_too() -> None:
+    spec = adopted([*WORDS, LOGO, {**QR, "anchor": "bottom_right"}])
+    boxes = []
+    for index in range(2):
+        made = finish(
+            plain(600, 600), spec.overlay, None, Output("png"), {}, images=spec.images, layout=index
+        )
+        hung = [Rect(*one.box) for one in made.report.insets]
+        texts = [Rect(*layer.box) for layer in made.report.layers]
+        assert len(hung) == 2
+        assert not any(one.overlaps(text) for one in hung for text in texts)
+        boxes.append(texts)
+    assert boxes[0] != boxes[1]

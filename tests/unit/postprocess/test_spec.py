@@ -26,7 +26,7 @@ def test_the_least_spec_has_the_documented_defaults() -> None:
         {"layers": []},
         {"layers": [LAYER] * 13},
         {"layers": [LAYER], "version": 2},
-        {"layers": [LAYER], "template": "sale"},
+        {"layers": [LAYER], "template": "sale", "position": "top"},
         {"layers": [LAYER], "position": "middle"},
         {"layers": [LAYER], "min_contrast": 22},
         {"layers": [LAYER], "min_contrast": float("nan")},
