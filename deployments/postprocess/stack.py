@@ -1,6 +1,6 @@
 """Setting and placing one stack of items: the search over width, size and place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deployments.postprocess.geometry import Rect, union
@@ -81,22 +81,20 @@ class Site:
 def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
     """The best-scored setting and place of `items` as one stack; None where none fits."""
     best: Placed | None = None
-    seen = set()
-    for scale, width in _candidates(site, level):
-        loose = _set_all(items, site, width, scale, level.bend)
-        key = loose and tuple((text.setting.lines, text.setting.size) for text in loose)
-        if loose is None or key in seen:
-            continue
-        seen.add(key)
-        for column in site.columns:
-            texts = _stack(loose, column)
-            spot = _spot(texts, site, cost, column)
+    for scale in level.scales:
+        bonus = _BIGGER_IS_BETTER * scale
+        if best is not None and cost.least_of_stack - bonus >= best.score:
+            continue  # whatever the place, this size scores no better
+        loose = _settings(items, site, level, scale)
+        candidates = [(texts, column) for texts in loose for column in site.columns]
+        spots = _spots(candidates, site, cost)
+        for (texts, column), spot in zip(candidates, spots, strict=True):
             if spot is None:
                 continue
-            score = spot.cost - _BIGGER_IS_BETTER * scale + _style_cost(texts, site)
+            score = spot.cost - bonus + _style_cost(texts, site)
             if best is None or score < best.score - 1e-9:
-                moved = tuple(text.move(spot.x, spot.y) for text in texts)
-                best = Placed(moved, column, score)
+                moved = (text.move(spot.x, spot.y) for text in _stack(texts, column))
+                best = Placed(tuple(moved), column, score)
     return best
 
 
@@ -111,14 +109,35 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
     return _height(texts) if texts else 0.0
 
 
-def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
-    for scale in level.scales:
-        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
-            yield scale, share * site.area.width
+def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> list[list[SetText]]:
+    """The different settings of `items` at one size, over ever less of the area's width."""
+    settings: list[list[SetText]] = []
+    seen = set()
+    for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+        texts = _set_all(items, site, share * site.area.width, scale, level.bend)
+        if texts is None:
+            continue
+        key = tuple((text.setting.lines, text.setting.size) for text in texts)
+        if key not in seen:
+            seen.add(key)
+            settings.append(texts)
+    return settings
 
 
-def _spot(texts: Sequence[SetText], site: Site, cost: CostMap, column: str) -> Spot | None:
-    return cost.best([t.box for t in texts], site.area, site.forbidden, (column,), site.rows)
+def _spots(
+    candidates: Sequence[tuple[Sequence[SetText], str]], site: Site, cost: CostMap
+) -> list[Spot | None]:
+    if not candidates:
+        return []
+    stacks = [
+        [
+            text.box.move(slack, 0.0)
+            for text, slack in zip(texts, _slacks(texts, column), strict=True)
+        ]
+        for texts, column in candidates
+    ]
+    columns = [column for _, column in candidates]
+    return cost.best(stacks, columns, site.area, site.forbidden, site.rows)
 
 
 def _height(texts: Sequence[SetText]) -> float:
@@ -154,14 +173,18 @@ def _set_all(
 
 def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     """Texts aligned in the width of the widest, as suits the column they stand in."""
-    width = max(text.box.width for text in texts)
     aligned = []
-    for text in texts:
+    for text, slack in zip(texts, _slacks(texts, column), strict=True):
         align: Align = "center" if text.item.pill else _align(text.item, column)
         setting = replace(text.setting, align=align)
-        slack = (width - text.box.width) * _side(text.item, column)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
     return aligned
+
+
+def _slacks(texts: Sequence[SetText], column: str) -> list[float]:
+    """How far each of `texts` moves to the right in the width of the widest."""
+    width = max(text.box.width for text in texts)
+    return [(width - text.box.width) * _side(text.item, column) for text in texts]
 
 
 def _side(item: Item, column: str) -> float:
