@@ -19,13 +19,15 @@ _PLATE_PADDING, _PLATE_RADIUS, _SHADOW = 0.024, 0.022, 0.1
 _SOFT = 4  # times as large: how corners are drawn, since Pillow's shapes have hard edges
 
 
-def draw(picture: NDArray[np.uint8], report: OverlayReport, pill: contrast.Colour) -> Image.Image:
-    """`picture`, uint8 (H, W, 3), with the layers of `report`; `pill` colours the cta's button."""
+def draw(picture: NDArray[np.uint8], report: OverlayReport) -> Image.Image:
+    """`picture`, uint8 (H, W, 3), with the layers of `report`.
+
+    A button is black or white, whichever its words are not, since the report does not say.
+    """
     image = Image.fromarray(picture)
     plain = [layer for layer in report.layers if not ROLES[layer.role].pill]
     kind, alpha = plain[0].backing, plain[0].backing_alpha
-    light = contrast.luminance(np.array(contrast.parse(plain[0].fill), np.uint8)) > 0.4
-    colour = (12, 12, 12) if light else (246, 246, 246)
+    colour = _opposite(plain[0].fill)
     if kind == "scrim":
         _scrim(image, report, colour, alpha)
     elif kind == "plate":
@@ -33,7 +35,7 @@ def draw(picture: NDArray[np.uint8], report: OverlayReport, pill: contrast.Colou
     for layer in report.layers:
         if ROLES[layer.role].pill:
             left, top, width, height = layer.box
-            image.paste(pill, (left, top), _rounded(width, height, height // 2))
+            image.paste(_opposite(layer.fill), (left, top), _rounded(width, height, height // 2))
         elif kind == "shadow":
             _shadow(image, layer, colour, alpha)
     canvas = ImageDraw.Draw(image)
@@ -70,9 +72,16 @@ def _shadow(image: Image.Image, layer: LayerReport, colour: contrast.Colour, alp
     reach = max(3, round(_SHADOW * layer.font_size_px))
     pad = 3 * reach
     mask = Image.new("L", (width + 2 * pad, height + 2 * pad))
-    _words(ImageDraw.Draw(mask), layer, pad, pad, round(255 * alpha))
-    soft = mask.filter(ImageFilter.GaussianBlur(0.6 * reach))
-    image.paste(colour, (left - pad, top - pad), soft)
+    _words(ImageDraw.Draw(mask), layer, pad, pad, 255)
+    soft = mask.filter(ImageFilter.GaussianBlur(0.8 * reach))
+    grown = soft.point([min(255, 2 * level) * alpha for level in range(256)])
+    image.paste(colour, (left - pad, top - pad), grown)
+
+
+def _opposite(ink: str) -> contrast.Colour:
+    """Nearly black under light ink, nearly white under dark."""
+    light = contrast.luminance(np.array(contrast.parse(ink), np.uint8)) > 0.4
+    return (12, 12, 12) if light else (246, 246, 246)
 
 
 def _scrim(

@@ -54,9 +54,12 @@ _AI_LABELS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One layer ready to be set; `missing` are characters left out because no face has them."""
+    """One layer ready to be set; `missing` are characters left out because no face has them.
+
+    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    """
 
     index: int
     role: str

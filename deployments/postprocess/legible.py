@@ -125,25 +125,26 @@ class _Case:
         One tile alone lies under all layers.
         """
         shared = tiles if len(tiles) == len(self.words) else [tiles[0]] * len(self.words)
-        seen = [word.seen_through(tile) for word, tile in zip(self.words, shared, strict=True)]
-        return self._alpha(seen, limit)
-
-    def reachable(self, limit: float) -> bool:
-        """Whether any mask at all could do it: a cheap test before masks are drawn."""
-        return (
-            self._alpha([np.full(len(g), 255, np.uint8) for g in self.grounds], limit) is not None
-        )
-
-    def _alpha(self, masks: Sequence[NDArray[np.uint8]], limit: float) -> float | None:
         needed = 0.0
-        for ground, mask, ink in zip(self.grounds, masks, self.inks, strict=True):
+        for word, ground, ink, tile in zip(
+            self.words, self.grounds, self.inks, shared, strict=True
+        ):
             alpha = contrast.least_alpha(
-                ground, mask, self.colour, ink, self.goal, limit, already=needed
+                ground, word.seen_through(tile), self.colour, ink, self.goal, limit, needed
             )
             if alpha is None:
                 return None
             needed = alpha
         return max(needed, 1 / 255)
+
+    def reachable(self, limit: float) -> bool:
+        """Whether the fullest mask would do: a cheap test before masks are drawn."""
+        for ground, ink in zip(self.grounds, self.inks, strict=True):
+            full = np.full((len(ground), 1), 255, np.uint8)
+            painted = contrast.blend(ground[:, None], full, self.colour, limit)
+            if contrast.p10(painted[:, 0], ink) < self.goal:
+                return False
+        return True
 
 
 def _choose(

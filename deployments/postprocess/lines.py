@@ -38,7 +38,6 @@ class _Word:
     spaced: bool
 
 
-@lru_cache(maxsize=4096)
 def break_lines(
     copy: Copy, advance: Advance, width: float, balance: bool = False, split_words: bool = False
 ) -> tuple[Line, ...] | None:
@@ -48,20 +47,30 @@ def break_lines(
     the last line may be short. With `split_words` an over-wide word breaks between characters.
     """
     lines: list[Line] = []
+    space = advance(" ")
     for paragraph in copy.paragraphs:
-        words = _words(paragraph)
-        if split_words:
-            words = tuple(piece for word in words for piece in _fitting(word, advance, width))
-        widths = [advance(word.text) for word in words]
+        words, widths = _measured(paragraph, advance)
         if max(widths) > width:
-            return None
-        for first, last in _best_breaks(words, widths, advance(" "), width, balance):
+            if not split_words:
+                return None
+            words = tuple(piece for word in words for piece in _fitting(word, advance, width))
+            widths = tuple(advance(word.text) for word in words)
+            if max(widths) > width:
+                return None
+        for first, last in _best_breaks(words, widths, space, width, balance):
             text = _join(words[first:last])
             lines.append(Line(text, advance(text), paragraph.rtl))
     return tuple(lines)
 
 
 @lru_cache(maxsize=1024)
+def _measured(
+    paragraph: Paragraph, advance: Advance
+) -> tuple[tuple[_Word, ...], tuple[float, ...]]:
+    words = _words(paragraph)
+    return words, tuple(advance(word.text) for word in words)
+
+
 def _words(paragraph: Paragraph) -> tuple[_Word, ...]:
     pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
     return tuple(

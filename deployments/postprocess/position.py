@@ -33,37 +33,34 @@ class CostMap:
     """What covering each part of a canvas costs.
 
     values: float32 (rows, columns), about 0 (plain) to 1.2 (the subject). All rectangles are in
-    pixels of the canvas. least_of_stack: what `best` asks at least, whatever the stack.
+    pixels of the canvas.
     """
 
     def __init__(self, values: NDArray[np.float32], width: int, height: int) -> None:
         self.rows, self.columns = values.shape
         self.width, self.height = width, height
-        self.least_of_stack = (1 + _WORST_LAYER) * float(values.min())
         self._cost = cv2.integral(values, sdepth=cv2.CV_64F).ravel()
 
     def mean(self, rect: Rect) -> float:
-        boxes = np.array([[[rect.x, rect.y, rect.width, rect.height]]])
-        x, y, width, height = np.moveaxis(boxes, 2, 0)
+        x, y, width, height = np.array([rect.x, rect.y, rect.width, rect.height]).reshape(4, 1, 1)
         return float(self._means(x, y[..., None], width, height).item())
 
     def best(
         self,
-        stacks: Sequence[Sequence[Rect]],
+        stacks: NDArray[np.float64],
         columns: Sequence[str],
         area: Rect,
         forbidden: Sequence[Rect],
         rows: Sequence[float],
     ) -> list[Spot | None]:
-        """Where to put each of `stacks`, layers relative to its own origin, inside `area`.
+        """Where to put each of `stacks` inside `area`.
 
-        Every stack has equally many layers. `columns` has one of start, center, end for each;
-        `rows` are heights from 0 (top) to 1 (bottom). Nothing may overlap `forbidden`. None where
-        there is no place. The first of equally good places wins, so the answer is a function of
-        the arguments alone.
+        stacks: (n, layers, 4), x, y, width and height of each layer from its stack's own origin.
+        `columns` has one of start, center, end for each stack; `rows` are heights from 0 (top) to
+        1 (bottom). Nothing may overlap `forbidden`. None where there is no place. The first of
+        equally good places wins, so the answer is a function of the arguments alone.
         """
-        boxes = np.array([[(r.x, r.y, r.width, r.height) for r in rects] for rects in stacks])
-        x, y, width, height = np.moveaxis(boxes, 2, 0)  # each (stacks, layers)
+        x, y, width, height = np.moveaxis(stacks, 2, 0)
         room_x = area.width - (x + width).max(axis=1)
         room_y = area.height - (y + height).max(axis=1)
         xs = area.x + room_x * [_SHARE[column] for column in columns]
@@ -135,23 +132,27 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     The border is cut into 16 pieces and each gives its median colour in Lab; what is far from
     all of them is not background. 60 units of 8-bit Lab count as wholly different.
     """
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-    depth = max(1, min(small.shape[:2]) // 16)
+    rows, columns = small.shape[:2]
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])
-    medians = np.array(
-        [
-            np.median(piece.reshape(-1, 3), axis=0)
-            for strip in strips
-            for piece in np.array_split(strip, 4, axis=1)
-        ]
+    # The blur leaves nothing that a quarter of the pixels would not show.
+    size = (-(-columns // 2), -(-rows // 2))
+    half = cv2.resize(cv2.GaussianBlur(lab, (0, 0), 1.3), size, interpolation=cv2.INTER_AREA)
+    planes = half.astype(np.float32).transpose(2, 0, 1).copy()
+    nearest = np.full(planes.shape[1:], np.inf, np.float32)
+    for strip in strips:
+        for piece in np.array_split(strip, 4, axis=1):
+            colours = piece.reshape(-1, 3)
+            median = np.partition(colours, len(colours) // 2, axis=0)[len(colours) // 2]
+            away = planes - median.astype(np.float32)[:, None, None]
+            away *= away
+            np.minimum(nearest, away[0] + away[1] + away[2], out=nearest)
+    distance = np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
+    return np.asarray(
+        cv2.resize(distance, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
     )
-    smooth = cv2.GaussianBlur(lab, (0, 0), 1.5)
-    nearest = np.full(smooth.shape[:2], np.inf, np.float32)
-    for median in np.unique(medians, axis=0):
-        away = cv2.subtract(smooth, (*median.tolist(), 0.0))
-        np.minimum(nearest, np.einsum("ijk,ijk->ij", away, away), out=nearest)
-    return np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
 
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
@@ -80,22 +84,25 @@ class Site:
 
 def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
     """The best-scored setting and place of `items` as one stack; None where none fits."""
-    best: Placed | None = None
-    for scale in level.scales:
-        bonus = _BIGGER_IS_BETTER * scale
-        if best is not None and cost.least_of_stack - bonus >= best.score:
-            continue  # whatever the place, this size scores no better
-        loose = _settings(items, site, level, scale)
-        candidates = [(texts, column) for texts in loose for column in site.columns]
-        spots = _spots(candidates, site, cost)
-        for (texts, column), spot in zip(candidates, spots, strict=True):
-            if spot is None:
-                continue
-            score = spot.cost - bonus + _style_cost(texts, site)
-            if best is None or score < best.score - 1e-9:
-                moved = (text.move(spot.x, spot.y) for text in _stack(texts, column))
-                best = Placed(tuple(moved), column, score)
-    return best
+    settings = [
+        (scale, texts) for scale in level.scales for texts in _settings(items, site, level, scale)
+    ]
+    if not settings:
+        return None
+    stacks = np.array([_boxes(texts, column) for _, texts in settings for column in site.columns])
+    columns = site.columns * len(settings)
+    spots = iter(cost.best(stacks, columns, site.area, site.forbidden, site.rows))
+    best: tuple[float, Sequence[SetText], Spot] | None = None
+    for scale, texts in settings:
+        merit = _style_cost(texts, site) - _BIGGER_IS_BETTER * scale
+        for spot in islice(spots, len(site.columns)):
+            if spot is not None and (best is None or spot.cost + merit < best[0] - 1e-9):
+                best = (spot.cost + merit, texts, spot)
+    if best is None:
+        return None
+    score, texts, spot = best
+    placed = tuple(text.move(spot.x, spot.y) for text in _stack(texts, spot.column))
+    return Placed(placed, spot.column, score)
 
 
 def fits_at_all(items: Sequence[Item], site: Site) -> bool:
@@ -114,7 +121,10 @@ def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> 
     settings: list[list[SetText]] = []
     seen = set()
     for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
-        texts = _set_all(items, site, share * site.area.width, scale, level.bend)
+        width = share * site.area.width
+        if settings and _single_lines(settings[-1], width):
+            continue
+        texts = _set_all(items, site, width, scale, level.bend)
         if texts is None:
             continue
         key = tuple((text.setting.lines, text.setting.size) for text in texts)
@@ -124,20 +134,18 @@ def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> 
     return settings
 
 
-def _spots(
-    candidates: Sequence[tuple[Sequence[SetText], str]], site: Site, cost: CostMap
-) -> list[Spot | None]:
-    if not candidates:
-        return []
-    stacks = [
-        [
-            text.box.move(slack, 0.0)
-            for text, slack in zip(texts, _slacks(texts, column), strict=True)
-        ]
-        for texts, column in candidates
+def _single_lines(texts: Sequence[SetText], width: float) -> bool:
+    """Whether the texts would be set in a lesser `width` just as they are."""
+    return all(len(text.setting.lines) == 1 and text.box.width <= width for text in texts)
+
+
+def _boxes(texts: Sequence[SetText], column: str) -> list[tuple[float, float, float, float]]:
+    """(x, y, width, height) of each text's box in its stack, as CostMap.best takes them."""
+    boxes = [text.box for text in texts]
+    return [
+        (box.x + slack, box.y, box.width, box.height)
+        for box, slack in zip(boxes, _slacks(texts, column), strict=True)
     ]
-    columns = [column for _, column in candidates]
-    return cost.best(stacks, columns, site.area, site.forbidden, site.rows)
 
 
 def _height(texts: Sequence[SetText]) -> float:
@@ -193,6 +201,7 @@ def _side(item: Item, column: str) -> float:
     return 0.5 if align == "center" else float((align == "end") != item.rtl)
 
 
+@lru_cache(maxsize=1024)
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     size = _font_size(item, scale, short)
     padding_x = PILL_PADDING_X * size if item.pill else 0.0
