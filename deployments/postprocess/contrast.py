@@ -62,6 +62,11 @@ def _tenth(values: NDArray[np.float64]) -> float:
     return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
 
 
+def brightness(colour: Colour) -> float:
+    """The relative luminance of one colour, 0 to 1."""
+    return float(luminance(np.array(colour, np.uint8)))
+
+
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
     """Where a reader needs contrast: under the glyphs and `radius` pixels around them.
 

@@ -120,6 +120,8 @@ def prepare(
     problems: list[str] = []
     warnings: list[str] = []
     for index, layer in enumerate(spec.layers):
+        if not isinstance(layer, TextLayer):
+            continue
         item = _item(index, layer.role, layer, styles[layer.role], brand)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
