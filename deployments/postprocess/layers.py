@@ -53,9 +53,12 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
 _ACCENTED = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One layer ready to be set; `missing` are characters left out because no face has them."""
+    """One layer ready to be set; `missing` are characters left out because no face has them.
+
+    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    """
 
     index: int
     role: str
