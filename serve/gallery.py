@@ -42,7 +42,10 @@ CREDITS = (
     "Photographs, as scikit-image ships them: astronaut (NASA) and rocket (SpaceX), public domain; "
     "camera (Lav Varshney), chelsea (Stefan van der Walt) and coffee (Rachel Michetti), CC0."
 )
-PROTECT = {"astronaut": Box(x=0.33, y=0.02, width=0.22, height=0.36)}
+PROTECT = {
+    "astronaut": Box(x=0.33, y=0.02, width=0.22, height=0.36),
+    "camera": Box(x=0.38, y=0.12, width=0.17, height=0.22),
+}
 """Faces, which only a client can name."""
 LONG_SIDE = 480
 QUALITY = 78

@@ -32,7 +32,8 @@ class FinishSpec:
     the drawn size. metadata: what drew them (signboard's version, model, revision). asked: the
     engine's parameters by name. prompt_in_file: whether files may tell how the pictures were
     described. key: under which the drawn pictures are kept for the next request like it; None if
-    they are not.
+    they are not. images: files that the overlay's image layers name, by their names, once they
+    are adopted; warnings: of that.
     """
 
     ids: tuple[str, ...]
@@ -44,6 +45,8 @@ class FinishSpec:
     asked: Mapping[str, Any] = field(default_factory=dict)
     prompt_in_file: bool = True
     key: str | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

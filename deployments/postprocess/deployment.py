@@ -14,6 +14,7 @@ from ray import serve
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, render
+from deployments.postprocess.adoption import adopt
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
 from deployments.postprocess.credentials import CredentialFiles, Signatory
@@ -68,12 +69,18 @@ class PostProcessDeployment:
         mask: bytes | None,
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
+        keep: Literal["subject"] | None = None,
     ) -> Fitted:
         """An upload as the diffusion room takes it; raises what `fit_upload` raises."""
         width, height = size or (None, None)
         return await self._work(
-            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits)
+            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits, keep)
         )
+
+    async def adopt(self, spec: FinishSpec) -> FinishSpec:
+        """`spec` with its overlay's images as files; raises what `adoption.adopt` raises."""
+        library = self._kept_in
+        return await self._reach(lambda: adopt(spec, library, self._limits, self._brands))
 
     async def intake_kept(
         self,
@@ -81,12 +88,13 @@ class PostProcessDeployment:
         variant: Literal["clean", "source"],
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
+        keep: Literal["subject"] | None = None,
     ) -> Fitted:
         """The same of a kept picture; raises what `kept.fit_kept` raises."""
         width, height = size or (None, None)
         return await self._look(
             lambda library: kept.fit_kept(
-                picture_id, variant, width, height, fit, self._sizes, library
+                picture_id, variant, width, height, fit, self._sizes, library, keep
             )
         )
 
@@ -175,8 +183,12 @@ class PostProcessDeployment:
         library = self._kept_in
         if library is None:
             raise NotFound("Nothing is kept here: there is no library.", None, "library_off")
+        return await self._reach(lambda: task(library))
+
+    async def _reach(self, task: Callable[[], Answer]) -> Answer:
+        """What `task` finds; NotReady where the library is out of its reach."""
         try:
-            return await self._work(lambda: task(library))
+            return await self._work(task)
         except OSError as error:
             log.exception("the library failed")
             message = "The library cannot be reached; try again later."

@@ -55,16 +55,18 @@ def finish(
     metadata: Mapping[str, str],
     brands: Mapping[str, Brand] = NO_BRANDS,
     *,
+    images: Mapping[str, bytes] = MappingProxyType({}),
     extension: Extension = "auto",
     layout: int = 0,
 ) -> Finished:
     """Make the advert of `picture`, uint8 (H, W, 3), which is left as it is.
 
-    extension: how the picture goes on where it falls short of its placement. layout: which
-    arrangement of the words, 0 for the best. Raises NoOtherPlace where there are not as many,
-    InvalidValue for an unknown placement, template or brand, and for what cannot be set where the
-    spec says on_problem "fail". With "warn" a picture always comes out: should setting the words
-    break, the picture comes without them and a warning says so.
+    images: the files that the spec's image layers name, by their names. extension: how the picture
+    goes on where it falls short of its placement. layout: which arrangement of the words, 0 for the
+    best. Raises NoOtherPlace where there are not as many, InvalidValue for an unknown placement,
+    template or brand, and for what cannot be set where the spec says on_problem "fail". With "warn"
+    a picture always comes out: should setting the words break, it comes without them and a warning
+    says so.
     """
     timings: dict[str, float] = {}
     started = time.perf_counter()
@@ -76,7 +78,7 @@ def finish(
     if spec is not None:
         started = time.perf_counter()
         brand = find_brand(spec.brand, brands) if spec.brand is not None else None
-        pixels, report, warnings = _overlay(canvas, spec, target, brand, layout)
+        pixels, report, warnings = _overlay(canvas, spec, target, brand, layout, images)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     dpi = target.dpi if target else None
@@ -125,10 +127,15 @@ def _canvas(
 
 
 def _overlay(
-    canvas: Canvas, spec: OverlaySpec, target: Placement | None, brand: Brand | None, layout: int
+    canvas: Canvas,
+    spec: OverlaySpec,
+    target: Placement | None,
+    brand: Brand | None,
+    layout: int,
+    images: Mapping[str, bytes],
 ) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
     try:
-        return set_words(canvas, spec, target.clear if target else 0, brand, layout)
+        return set_words(canvas, spec, target.clear if target else 0, brand, layout, images)
     except (RequestError, NoOtherPlace):
         raise
     except Exception:

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
 from deployments.handover import Fitted
+from deployments.postprocess.cutout import cut_out
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
@@ -34,11 +35,8 @@ class IntakeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
-    """Upright pixels: image in mode RGB; alpha uint8 (H, W), None where wholly opaque.
-
-    What is transparent lies over white.
-    """
+class Picture:
+    """Upright pixels: image in mode RGB; alpha uint8 (H, W), None where wholly opaque."""
 
     image: Image.Image
     alpha: NDArray[np.uint8] | None
@@ -52,6 +50,7 @@ def fit_upload(
     fit: Literal["crop", "pad"],
     sizes: Sequence[tuple[int, int]],
     limits: IntakeLimits,
+    keep: Literal["subject"] | None = None,
 ) -> Fitted:
     """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
     entry of `sizes` (width, height) of the nearest aspect ratio.
@@ -59,17 +58,24 @@ def fit_upload(
     A mask's transparent pixels are repainted; in a mask without transparency its white ones
     (grey >= 128). Without a mask, the picture's own transparent pixels are. `crop` fills the
     canvas and cuts at the middle; `pad` shows all and continues the edges, which are repainted
-    where there is a mask. Raises UnsupportedFile, TooLarge or InvalidValue with param "image",
-    "mask" or "size".
+    where there is a mask. `keep` "subject" repaints all but the subject: what the picture's own
+    transparency leaves, or what can be told from its ground. Raises UnsupportedFile, TooLarge or
+    InvalidValue with param "image", "mask", "keep" or "size".
     """
-    picture = _decode(image, "image", limits)
+    picture = decode(image, "image", limits)
     columns, rows = picture.image.size
     repaint = None if picture.alpha is None else picture.alpha < _HALF
     notes: tuple[str, ...] = ()
+    if keep and mask is not None:
+        raise InvalidValue(
+            "keep: the mask says already what is kept; give one of them", "keep", "contradiction"
+        )
     if mask is not None:
-        repaint = _repaint(_decode(mask, "mask", limits), rows, columns)
+        repaint = _repaint(decode(mask, "mask", limits), rows, columns)
     elif repaint is not None and repaint.any():
         notes = ("the picture's transparent parts are taken as the mask",)
+    elif keep:
+        repaint, notes = _around_subject(np.asarray(picture.image))
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)
@@ -82,6 +88,19 @@ def fit_upload(
             "empty_mask",
         )
     return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _around_subject(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """The mask that repaints all but the subject, and what is doubtful about it."""
+    found = cut_out(rgb)
+    if found is None:
+        raise InvalidValue(
+            "keep: no subject can be told from the picture's ground; send a mask",
+            "keep",
+            "no_subject",
+        )
+    rough = "keep: the picture's ground is not plain, so the subject may be cut out badly"
+    return found.alpha < _HALF, () if found.sure else (f"{rough}; send a mask",)
 
 
 def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:
@@ -105,7 +124,7 @@ def _canvas(
     return min(sizes, key=lambda size: abs(float(np.log(size[0] / size[1]) - ratio)))
 
 
-def _repaint(mask: _Picture, rows: int, columns: int) -> NDArray[np.bool_]:
+def _repaint(mask: Picture, rows: int, columns: int) -> NDArray[np.bool_]:
     width, height = mask.image.size
     if (height, width) != (rows, columns):
         raise InvalidValue(
@@ -181,7 +200,11 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _decode(data: bytes, param: str, limits: IntakeLimits) -> _Picture:
+def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = True) -> Picture:
+    """Untrusted bytes as pixels; what is transparent lies over white, or keeps its own colour.
+
+    Raises UnsupportedFile or TooLarge with `param`.
+    """
     if len(data) > limits.max_bytes:
         raise TooLarge(
             f"The {param} has {len(data)} bytes; at most {limits.max_bytes} are taken.",
@@ -201,7 +224,7 @@ def _decode(data: bytes, param: str, limits: IntakeLimits) -> _Picture:
         image.seek(0)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
+        return _to_rgb(image, over_white)
 
 
 @contextmanager
@@ -236,7 +259,7 @@ def _refusals(param: str) -> Iterator[None]:
         ) from fault
 
 
-def _to_rgb(image: Image.Image) -> _Picture:
+def _to_rgb(image: Image.Image, over_white: bool) -> Picture:
     """8-bit sRGB and alpha of a decoded frame in any mode."""
     if image.mode in _DEEP_MODES:
         image = _to_eight_bits(image)
@@ -244,10 +267,11 @@ def _to_rgb(image: Image.Image) -> _Picture:
         image = _as_mode(image, "RGBA")
         alpha = np.array(image.getchannel("A"))
         if int(alpha.min()) < 255:
-            return _Picture(_over_white(image, alpha), alpha)
+            rgb = _over_white(image, alpha) if over_white else image.convert("RGB")
+            return Picture(rgb, alpha)
     if image.mode == "CMYK":
         image = _cmyk_to_srgb(image)
-    return _Picture(_as_mode(image, "RGB"), None)
+    return Picture(_as_mode(image, "RGB"), None)
 
 
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -186,13 +186,14 @@ def _finish(
     clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand]
 ) -> Finished | None:
     try:
-        return finish(
+        made = finish(
             clean.pixels[part.picture],
             spec.overlay,
             part.placement,
             spec.output,
             _facts(clean, spec, part),
             brands,
+            images=spec.images,
             extension=spec.extension,
             layout=part.layout,
         )
@@ -203,6 +204,7 @@ def _finish(
             raise
         message = f"{part.placement}: {error.message}"
         raise InvalidValue(message, error.param, error.code) from None
+    return replace(made, warnings=(*spec.warnings, *made.warnings))
 
 
 def _with_missing_said(
@@ -270,7 +272,7 @@ def _keep_finished(job: Job, files: Sequence[tuple[Part, Finished]], library: Li
 
 def _keep(clean: Clean, spec: FinishSpec, records: Sequence[Record], library: Library) -> bool:
     """Keep clean pictures and, with a key, the result; whether that went well."""
-    objects = dict(clean.data or {})
+    objects = {**(clean.data or {}), **spec.images}
     if spec.key is not None:
         result = Result(
             drawing=clean.drawing, pictures=tuple(clean.names), seeds=tuple(clean.seeds)

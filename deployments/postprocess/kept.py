@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deployments.errors import NotFound
 from deployments.handover import Fitted
 from deployments.postprocess import facts
+from deployments.postprocess.adoption import kept_files
 from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import File, FinishSpec
@@ -68,6 +69,9 @@ def final_file(picture_id: str, library: Library, brands: Mapping[str, Brand] = 
     It is made anew: the same record gives the same bytes.
     """
     record = find(picture_id, library)
+    images = kept_files(record.overlay, library)
+    if images is None:
+        raise _missing(picture_id)
     try:
         made = finish(
             _pixels(record, library),
@@ -76,6 +80,7 @@ def final_file(picture_id: str, library: Library, brands: Mapping[str, Brand] = 
             record.output,
             record.file_facts,
             brands,
+            images=images,
             extension=record.extension,
             layout=record.layout,
         )
@@ -107,12 +112,13 @@ def fit_kept(
     fit: Literal["crop", "pad"],
     sizes: Sequence[tuple[int, int]],
     library: Library,
+    keep: Literal["subject"] | None = None,
 ) -> Fitted:
     """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
     mask. Raises NotFound, and what `fit_upload` raises."""
     record = find(picture_id, library)
     if variant == "clean":
-        return fit_upload(_file(record, library), None, width, height, fit, sizes, UNLIMITED)
+        return fit_upload(_file(record, library), None, width, height, fit, sizes, UNLIMITED, keep)
     source, mask = record.drawing.source, record.drawing.mask
     picture = library.file(source) if source else None
     repainted = library.file(mask) if mask else None
@@ -123,7 +129,7 @@ def fit_kept(
             "image",
             "source_not_found",
         )
-    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED)
+    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED, keep)
 
 
 def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from deployments.postprocess import fonts, labels, spans, text
 from deployments.postprocess.brand import Brand
-from deployments.postprocess.lines import Line
+from deployments.postprocess.lines import Advance, Line
 from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spans import Spans
@@ -56,11 +56,12 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
 _ACCENTED = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """One layer ready to be set; `missing` are characters left out because no face has them.
 
-    spans: None where all words are set alike.
+    spans: None where all words are set alike. Compared by identity, which is cheap: the search
+    asks for the same settings again and again.
     """
 
     index: int
@@ -126,15 +127,14 @@ class Item:
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
 
-    def advance(self, text: str, at: int) -> float:
-        """Ems that `text` takes, where it begins after `at` characters of the copy."""
-        if self.spans is None:
-            return self.face.advance(text)
-        return self.spans.advance(self.face, text, at)
+    @property
+    def advance(self) -> Advance:
+        """The width in ems of parts of the copy."""
+        return self.spans.advance if self.spans else self.face.advance
 
     def lay_out(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
         """The lines of the whole copy, cut into runs where its spans differ."""
-        return self.spans.lay_out(self.face, lines) if self.spans else lines
+        return self.spans.lay_out(lines) if self.spans else lines
 
 
 def prepare(
@@ -145,6 +145,8 @@ def prepare(
     problems: list[str] = []
     warnings: list[str] = []
     for index, layer in enumerate(spec.layers):
+        if not isinstance(layer, TextLayer):
+            continue
         item = _item(index, layer.role, layer, styles[layer.role], brand)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
@@ -174,7 +176,7 @@ def _item(index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Bran
     tracking = style.tracking if copy.tracked else 0.0
     weight = brand.weight(role, style.weight) if brand else style.weight
     face = Typeface(families, layer.weight or weight, tracking, copy.lang)
-    own = spans.find(said, copy.lang, layer.fill) if layer.spans else None
+    own = spans.find(said, face, layer.fill) if layer.spans else None
     return Item(index, role, layer, style, copy, face, gone, own)
 
 

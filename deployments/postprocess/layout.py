@@ -23,7 +23,7 @@ ANCHORS = {
     "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),
     "bottom_left": ("start", 1.0), "bottom": ("center", 1.0), "bottom_right": ("end", 1.0),
 }  # fmt: skip
-_FOOT = ("legal", "ai_label")
+FOOT = ("legal", "ai_label")
 _OFFER = ("price", "cta")
 _SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
 
@@ -68,8 +68,8 @@ def arrange(
     short = min(canvas.width, canvas.height)
     gap = GAP * short
     boxed = [item for item in items if item.layer.box is not None]
-    foot = [item for item in items if item.layer.box is None and item.role in _FOOT]
-    main = [item for item in items if item.layer.box is None and item.role not in _FOOT]
+    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
+    main = [item for item in items if item.layer.box is None and item.role not in FOOT]
     taken = [*protect]
     fixed, problems = place_boxed(boxed, cost, area, protect)
     taken += [placed.box.grow(gap / 2) for placed in fixed]
@@ -89,6 +89,9 @@ def arrange(
     main_stacks = tuple(stacks)
     if foot:
         placed, trouble = place(foot, foot_site, cost)
+        if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
+            anywhere = replace(foot_site, columns=("start", "center", "end"))
+            placed, trouble = place(foot, anywhere, cost)
         problems += trouble
         if placed is not None:
             stacks.append(placed)
@@ -105,7 +108,7 @@ def place_boxed(
     problems: list[str] = []
     fixed: list[Placed] = []
     for item in items:
-        own = _in_pixels(item.layer.box, canvas).clip(area)
+        own = in_pixels(item.layer.box, canvas).clip(area)
         site = Site(own, tuple(taken), ("start",), _ROWS, short)
         placed, trouble = place([item], _aligned(site, [item]), cost)
         problems += trouble
@@ -142,7 +145,7 @@ def _main_site(
 ) -> Site:
     short = min(canvas.width, canvas.height)
     if isinstance(spec.position, Box):
-        area = _in_pixels(spec.position, canvas).clip(area)
+        area = in_pixels(spec.position, canvas).clip(area)
     elif spec.position != "auto":
         column, row = ANCHORS[spec.position]
         return Site(area, tuple(taken), (column,), (row,), short)
@@ -198,7 +201,7 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
     return problems
 
 
-def _in_pixels(box: Box | None, canvas: Rect) -> Rect:
+def in_pixels(box: Box | None, canvas: Rect) -> Rect:
     if box is None:
         return canvas
     return Rect(

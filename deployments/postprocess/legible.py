@@ -1,6 +1,6 @@
 """Making words legible: which ink, and the least backing that reaches the contrast asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from deployments.postprocess import contrast, gradients, render
 from deployments.postprocess.compose import Paint, paint
-from deployments.postprocess.contrast import Colour
+from deployments.postprocess.contrast import Colour, Colours
+from deployments.postprocess.extent import Extent
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.glass import frost
 from deployments.postprocess.gradients import Ink
@@ -16,8 +17,6 @@ from deployments.postprocess.palette import Palette
 from deployments.postprocess.render import Tile
 from deployments.postprocess.words import Words, begins_layer, dress
 
-PLATE_PADDING = 0.024  # of the canvas's short side
-_RADIUS = 0.022
 _RESERVE = 1.02  # over the target, for samples and rounding
 _SHADOW_LIMIT, _SCRIM_LIMIT = 0.75, 0.72  # alphas above which the next backing looks better
 _SCRIM_COVER = 0.66  # a scrim over more of the canvas than this is a veil: take a plate
@@ -54,79 +53,108 @@ def back(
     (light ink only), scrim, plate. Where `kind` cannot reach the target, its strongest form is
     laid; the caller measures.
     """
-    goal = target * _RESERVE
+    height, width = pixels.shape[:2]
+    span = Extent(extent, rotate, height, width)
     if kind == "glass":
-        frost(pixels, _plate(pixels, extent, rotate))
+        frost(pixels, span.plate())
+    goal = target * _RESERVE
     inks = _inks(pixels, words, target, palette)
     words = dress(words, inks)
-    grounds = np.concatenate([word.ground(pixels) for word in words])
-    light = _wants_dark(inks, goal)
-    colour = _tint(grounds, dark=light)
+    dark = _wants_dark(inks, goal)
+    colour = _tint(np.concatenate([word.ground(pixels) for word in words]), dark)
+    case = _Case(words, [word.seen(pixels) for word in words], inks, colour, goal, span)
     if kind == "auto":
-        kind = _choose(
-            pixels, words, inks, colour, goal, extent.turned(rotate), light, scrim_allowed
-        )
-    layers, alpha = _layers(pixels, words, inks, kind, colour, goal, extent, rotate)
-    for tile in layers:
+        kind, tiles, alpha = _choose(case, dark, scrim_allowed)
+    else:
+        tiles, alpha = _strongest(case, kind)
+    for tile in tiles:
         paint(pixels, Paint(tile, colour, alpha))
     return Backed(kind, alpha, tuple(words), inks)
 
 
-def _choose(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Ink],
-    colour: Colour,
-    goal: float,
-    extent: Rect,
-    light: bool,
-    scrim_allowed: bool,
-) -> str:
-    measured = [
-        contrast.p10(word.seen(pixels), word.tones(ink))
-        for word, ink in zip(words, inks, strict=True)
-    ]
-    if min(measured) >= goal:
-        return "none"
-    if light and all(_suits_shadow(pixels, word) for word in words):
-        alpha = _alpha(pixels, words, inks, _shadows(words), colour, goal, _SHADOW_LIMIT)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Words on their grounds (n, 3), shadows and stroke laid over them, before a backing of
+    `colour` brings them to `goal`."""
+
+    words: Sequence[Words]
+    grounds: Sequence[NDArray[np.uint8]]
+    inks: tuple[Ink, ...]
+    colour: Colour
+    goal: float
+    extent: Extent
+
+    @property
+    def pairs(self) -> Iterator[tuple[Words, NDArray[np.uint8], Colours]]:
+        """The words, their ground and what their ink looks like there."""
+        for word, ground, ink in zip(self.words, self.grounds, self.inks, strict=True):
+            yield word, ground, word.tones(ink)
+
+    def legible(self) -> bool:
+        return all(contrast.p10(ground, tones) >= self.goal for _, ground, tones in self.pairs)
+
+    def alpha(self, tiles: Sequence[Tile], limit: float = 1.0) -> float | None:
+        """The least alpha of `tiles` at which all are legible; None beyond `limit`.
+
+        One tile for each words; one alone lies under all.
+        """
+        shared = tiles if len(tiles) == len(self.words) else [tiles[0]] * len(self.words)
+        needed = 0.0
+        for (word, ground, tones), tile in zip(self.pairs, shared, strict=True):
+            mask, tint = word.seen_through(tile), word.tinted(self.colour)
+            alpha = contrast.least_alpha(ground, mask, tint, tones, self.goal, limit, needed)
+            if alpha is None:
+                return None
+            needed = alpha
+        return max(needed, 1 / 255)
+
+    def reachable(self, limit: float) -> bool:
+        """Whether the fullest mask would do: a cheap test before masks are drawn."""
+        for word, ground, tones in self.pairs:
+            full = np.full(len(ground), 255, np.uint8)
+            painted = contrast.blend_row(ground, full, word.tinted(self.colour), limit)
+            if contrast.p10(painted, tones) < self.goal:
+                return False
+        return True
+
+
+def _choose(case: _Case, light: bool, scrim_allowed: bool) -> tuple[str, list[Tile], float]:
+    if case.legible():
+        return "none", [], 0.0
+    if light and _suit_shadows(case) and case.reachable(_SHADOW_LIMIT):
+        shadows = _shadows(case)
+        alpha = case.alpha(shadows, _SHADOW_LIMIT)
         if alpha is not None:
-            return "shadow"
+            return "shadow", _each_once(shadows), alpha
     if scrim_allowed:
-        tile, cover = _scrim(pixels, extent)
-        if cover <= _SCRIM_COVER and _alpha(
-            pixels, words, inks, [tile] * len(words), colour, goal, _SCRIM_LIMIT
-        ):
-            return "scrim"
-    return "plate"
+        tile, cover = case.extent.scrim()
+        alpha = case.alpha([tile], _SCRIM_LIMIT) if cover <= _SCRIM_COVER else None
+        if alpha is not None:
+            return "scrim", [tile], alpha
+    return "plate", *_strongest(case, "plate")
 
 
-def _layers(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Ink],
-    kind: str,
-    colour: Colour,
-    goal: float,
-    extent: Rect,
-    rotate: float,
-) -> tuple[list[Tile], float]:
-    """The masks of a backing, each to be painted once, and their common alpha."""
+def _strongest(case: _Case, kind: str) -> tuple[list[Tile], float]:
+    """The masks of a backing, each to be painted once, and their common alpha, 1 if need be."""
     if kind == "none":
         return [], 0.0
-    first = [number for number, word in enumerate(words) if begins_layer(words, number)]
     if kind == "outline":
-        return [_outline(words[number]) for number in first], 1.0
+        words = case.words
+        first = [word for number, word in enumerate(words) if begins_layer(words, number)]
+        return [_outline(word) for word in first], 1.0
     if kind == "shadow":
-        shadows = _shadows(words)
-        alpha = _alpha(pixels, words, inks, shadows, colour, goal) or 1.0
-        return [shadows[number] for number in first], alpha
-    if kind == "scrim":
-        tile = _scrim(pixels, extent.turned(rotate))[0]
+        tiles = _shadows(case)
+    elif kind == "scrim":
+        tiles = [case.extent.scrim()[0]]
     else:
-        tile = _plate(pixels, extent, rotate)
-    alpha = _alpha(pixels, words, inks, [tile] * len(words), colour, goal) or 1.0
-    return [tile], max(alpha, _GLASS_TINT) if kind == "glass" else alpha
+        tiles = [case.extent.plate()]
+    alpha = case.alpha(tiles) or 1.0
+    return _each_once(tiles), max(alpha, _GLASS_TINT) if kind == "glass" else alpha
+
+
+def _each_once(tiles: Sequence[Tile]) -> list[Tile]:
+    """The parts of a layer share their tiles, which are to be painted once."""
+    return list({id(tile): tile for tile in tiles}.values())
 
 
 def _inks(
@@ -161,7 +189,7 @@ def _inks(
 def _wants_dark(inks: Sequence[Ink], goal: float) -> bool:
     """Whether a dark backing suits `inks`: light ones, and those that a light one cannot cure."""
     colours = [colour for ink in inks for colour in gradients.ends(ink)]
-    if float(np.mean([contrast.luminance(np.array(one, np.uint8)) for one in colours])) > 0.4:
+    if float(np.mean([contrast.brightness(one) for one in colours])) > 0.4:
         return True
     on_light, on_dark = (
         min(contrast.between(colour, ground) for colour in colours)
@@ -178,41 +206,20 @@ def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
     return red, green, blue
 
 
-def _alpha(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Ink],
-    tiles: Sequence[Tile],
-    colour: Colour,
-    goal: float,
-    limit: float = 1.0,
-) -> float | None:
-    """The least alpha at which every layer reaches `goal`; None beyond `limit`."""
-    needed = 0.0
-    for word, ink, tile in zip(words, inks, tiles, strict=True):
-        ground, tones = word.seen(pixels), word.tones(ink)
-        if contrast.p10(ground, tones) >= goal:
-            continue
-        mask, tint = word.seen_through(tile), word.tinted(colour)
-        alpha = contrast.least_alpha(ground, mask, tint, tones, goal, limit)
-        if alpha is None:
-            return None
-        needed = max(needed, alpha)
-    return max(needed, 1 / 256)
-
-
-def _suits_shadow(pixels: NDArray[np.uint8], word: Words) -> bool:
+def _suit_shadows(case: _Case) -> bool:
     """Small words on busy ground stay hard to read over a mere shadow, whatever the ratio."""
-    height, width = pixels.shape[:2]
-    large = word.text.setting.size >= _LARGE * min(height, width)
-    return large or float(contrast.luminance(word.ground(pixels)).std()) < _CALM
+    large = _LARGE * min(case.extent.height, case.extent.width)
+    return all(
+        word.text.setting.size >= large or float(contrast.luminance(ground).std()) < _CALM
+        for word, ground, _ in case.pairs
+    )
 
 
-def _shadows(words: Sequence[Words]) -> list[Tile]:
-    """One a word, the parts of a layer sharing theirs."""
+def _shadows(case: _Case) -> list[Tile]:
+    """One for each words, the parts of a layer sharing theirs."""
     shadows: list[Tile] = []
-    for number, word in enumerate(words):
-        if begins_layer(words, number):
+    for number, word in enumerate(case.words):
+        if begins_layer(case.words, number):
             reach = max(3.0, _SHADOW_EM * word.text.setting.size)
             shadows.append(render.shadow(word.whole, reach))
         else:
@@ -224,34 +231,3 @@ def _outline(word: Words) -> Tile:
     text, size = word.text, word.text.setting.size
     reach = max(2.0, _OUTLINE_EM * size) + text.item.stroke * size
     return render.outline(text.setting, text.x, text.y, reach)
-
-
-def _plate(pixels: NDArray[np.uint8], extent: Rect, rotate: float) -> Tile:
-    height, width = pixels.shape[:2]
-    short = min(height, width)
-    box = extent.grow(PLATE_PADDING * short)
-    if not rotate:
-        box = box.clip(Rect(0, 0, width, height))
-    return render.rounded(box.x, box.y, box.width, box.height, _RADIUS * short, rotate)
-
-
-def _scrim(pixels: NDArray[np.uint8], extent: Rect) -> tuple[Tile, float]:
-    """A gradient from the nearest side to beyond the words, and the share of canvas it covers."""
-    height, width = pixels.shape[:2]
-    reaches = {
-        "top": extent.bottom / height,
-        "bottom": 1 - extent.y / height,
-        "left": extent.right / width,
-        "right": 1 - extent.x / width,
-    }
-    side = min(reaches, key=lambda name: reaches[name])
-    length = height if side in ("top", "bottom") else width
-    solid = reaches[side] * length
-    fall = max(0.18 * length, 0.3 * solid)
-    distance = np.arange(length, dtype=np.float32)
-    if side in ("bottom", "right"):
-        distance = distance[::-1]
-    ramp = np.clip((solid + fall - distance) / fall, 0.0, 1.0)
-    profile = (255 * ramp * ramp * (3 - 2 * ramp) + 0.5).astype(np.uint8)
-    shape = profile[:, None] if side in ("top", "bottom") else profile[None, :]
-    return Tile(np.broadcast_to(shape, (height, width)), 0, 0), reaches[side]

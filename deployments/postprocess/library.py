@@ -1,7 +1,8 @@
 """What is kept: clean pictures, what they were made from and how, and which request drew them.
 
-A picture has a record under its id; the record names objects: the clean picture and an edit's
-source (lossless WebP, named for their bytes), and the result that answers the same request again.
+A picture has a record under its id; the record names objects: the clean picture, an edit's source
+and the overlay's images (lossless WebP, named for their bytes), and the result that answers the
+same request again.
 What is damaged or gone is a miss, never an error.
 """
 
@@ -13,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.postprocess import facts
-from deployments.postprocess.holdings import Holdings, Tally, record_path
+from deployments.postprocess.holdings import Holdings, Tally, digest, record_path
 from deployments.postprocess.overlay import OverlayReport
 from deployments.postprocess.recent import Recent
 from deployments.postprocess.spec import Extension, Output, OverlaySpec
@@ -119,7 +120,9 @@ class Record(Stored):
     @property
     def objects(self) -> list[str]:
         """Names of what it holds."""
-        return [self.clean, *self.drawing.given, *([self.result] if self.result else [])]
+        images = self.overlay.kept_images if self.overlay else []
+        names = (self.clean, *self.drawing.given, self.result, *images)
+        return list(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,11 @@ class Library:
     def file(self, name: str) -> bytes | None:
         """A kept picture's file as it was written, or None."""
         return self._holdings.read_blob(name)
+
+    def image(self, name: str) -> bytes | None:
+        """The same for a name that a client gave: what is not named for its bytes stays."""
+        data = self._holdings.read(name)
+        return data if data is not None and digest(data) == name else None
 
     def page(self, before: str | None, limit: int) -> tuple[list[Record], bool]:
         """The newest records, those older than `before` alone; and whether there are more."""

@@ -1,8 +1,9 @@
-"""Words onto a canvas: prepare, arrange, make legible, draw, measure, report."""
+"""Words and insets onto a canvas: prepare, arrange, make legible, draw, measure, report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidValue
 from deployments.postprocess import (
     alternatives,
+    artwork,
     backings,
     contrast,
     copy_space,
     effects,
-    fill,
     gradients,
+    inlay,
     layers,
     layout,
     shapes,
@@ -23,7 +25,10 @@ from deployments.postprocess import (
 from deployments.postprocess.backings import Inked
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import Canvas, Paint, paint
+from deployments.postprocess.fill import Filled, fill
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.hanging import Wall, hang
+from deployments.postprocess.inlay import InsetReport
 from deployments.postprocess.palette import Palette
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
@@ -52,23 +57,30 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class OverlayReport:
-    """Every drawn layer in the spec's order, the AI label last; what is not here was left out."""
+    """Every drawn layer of words in the spec's order, the AI label last; insets: every image and
+    QR code in that order. What is not here was left out."""
 
     width: int
     height: int
     safe_area: tuple[int, int, int, int]
     layers: tuple[LayerReport, ...]
+    insets: tuple[InsetReport, ...] = ()
 
 
 def set_words(
-    canvas: Canvas, spec: OverlaySpec, clear: int = 0, brand: Brand | None = None, index: int = 0
+    canvas: Canvas,
+    spec: OverlaySpec,
+    clear: int = 0,
+    brand: Brand | None = None,
+    index: int = 0,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
-    """Draw the words of `spec` over `canvas`: new pixels, the report and warnings.
+    """Draw the layers of `spec` over `canvas`: new pixels, the report and warnings.
 
     `clear`: pixels that the placement keeps free at top and bottom. `index`: which arrangement, 0
-    for the best; raises NoOtherPlace where there are not as many. With on_problem "fail",
-    raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read. Raises
-    InvalidValue for an unknown template.
+    for the best; raises NoOtherPlace where there are not as many. `images`: the files that image
+    layers name, by their names. With on_problem "fail", raises InvalidValue("overlay") naming all
+    that does not fit, cannot be shown or read. Raises InvalidValue for an unknown template.
     """
     template = find_template(spec.template) if spec.template is not None else None
     fallback = contrast.parse(template.accent) if template else None
@@ -84,16 +96,22 @@ def set_words(
         warnings.append("copy_space: the placement cuts it away, so it was not kept to")
     avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
     cost = cost_map(canvas.pixels, avoid=avoid)
-    if template is None:
-        arrangement = alternatives.arrangement(items, spec, cost, area, protect, index)
-    else:
-        filled = fill.fill(template, items, spec, cost, area, protect, index)
-        arrangement = filled.arrangement
-        warnings += filled.warnings
-        shapes.paint_all(pixels, filled.shapes, palette)
-    problems += arrangement.problems
+
+    def arrange(area: Rect, taken: Sequence[Rect], index: int) -> Filled:
+        if template is None:
+            arranged = alternatives.arrangement(items, spec, cost, area, taken, index)
+            return Filled(arranged, ())
+        return fill(template, items, spec, cost, area, taken, index)
+
+    wall = Wall(cost, area, tuple(protect))
+    hanging = hang(artwork.prepare(spec, images), items, spec, wall, arrange, index)
+    problems += hanging.problems
+    warnings += hanging.warnings
+    for hung in hanging.hung:
+        inlay.shade(pixels, hung)
+    shapes.paint_all(pixels, hanging.filled.shapes, palette)
     inked: list[Inked] = []
-    for placed in arrangement.stacks:
+    for placed in hanging.filled.arrangement.stacks:
         inked += backings.lay(pixels, placed, spec.min_contrast, palette)
     by_layer = [
         list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
@@ -102,6 +120,11 @@ def set_words(
         warnings += effects.warnings(parts[0].words.text)
         for effect in parts[0].words.under:
             paint(pixels, effect)
+    insets: list[InsetReport] = []
+    for hung in hanging.hung:  # over backings and shadows, which would tint them
+        inset, trouble = inlay.lay(pixels, hung)
+        insets.append(inset)
+        problems += trouble
     reports = [_report(pixels, parts) for parts in by_layer]
     for parts, report in zip(by_layer, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
@@ -115,7 +138,7 @@ def set_words(
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)
     bounds = (int(area.x), int(area.y), int(area.width), int(area.height))
-    report_all = OverlayReport(width, height, bounds, tuple(reports))
+    report_all = OverlayReport(width, height, bounds, tuple(reports), tuple(insets))
     return pixels, report_all, (*warnings, *problems)
 
 

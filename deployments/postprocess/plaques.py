@@ -1,6 +1,7 @@
 """The shapes that a role's words stand on: how far they reach beyond the words, and their masks."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -45,7 +46,7 @@ def tile(plaque: Plaque, box: Rect, setting: Setting, x: float, y: float) -> Til
     if plaque == "lines":
         return _lines(box, setting, x, y)
     radius = _BOX_RADIUS * setting.size if plaque == "box" else box.height
-    return render.rounded(box.x, box.y, box.width, box.height, radius, setting.rotate)
+    return render.turned(box, radius, setting.rotate, box)
 
 
 def _burst(box: Rect, rotate: float) -> Tile:
@@ -70,7 +71,18 @@ def _lines(box: Rect, setting: Setting, x: float, y: float) -> Tile:
     for index, line in enumerate(setting.lines):
         left, top = x + setting.offset(line) - across, y + index * height - down
         width = line.width * setting.size + 2 * across
-        tiles.append(
-            render.rounded(left, top, width, height + 2 * down, radius, setting.rotate, box)
-        )
-    return Tile(np.maximum.reduce([tile.mask for tile in tiles]), tiles[0].x, tiles[0].y)
+        rect = Rect(left, top, width, height + 2 * down)
+        tiles.append(render.turned(rect, radius, setting.rotate, box))
+    return _together(tiles)
+
+
+def _together(tiles: Sequence[Tile]) -> Tile:
+    left, top = min(tile.x for tile in tiles), min(tile.y for tile in tiles)
+    right = max(tile.x + tile.mask.shape[1] for tile in tiles)
+    bottom = max(tile.y + tile.mask.shape[0] for tile in tiles)
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for tile in tiles:
+        rows, columns = tile.mask.shape
+        region = mask[tile.y - top :, tile.x - left :][:rows, :columns]
+        np.maximum(region, tile.mask, out=region)
+    return Tile(mask, left, top)

@@ -26,6 +26,7 @@ _BASELINE_EM = 0.436  # below the middle of the line box, in Noto's faces
 _CAPITALS_EM = 0.73
 _STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
+_COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
 
@@ -39,8 +40,8 @@ class Typeface:
     tracking: float
     lang: str
 
-    def advance(self, text: str) -> float:
-        """The width of `text` on one line, in ems."""
+    def advance(self, text: str, at: int = 0) -> float:
+        """The width of `text` on one line, in ems, wherever in its copy (`at`) it begins."""
         return _advance(self, text)
 
 
@@ -112,30 +113,45 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
     """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
     reach = int(min(max(radius, 1.0), _MAX_BLUR))
     pad = 3 * reach
-    away = distance(np.pad(glyph_tile.mask, pad))
-    grown = (255 * np.clip(reach + 0.5 - away, 0.0, 1.0)).astype(np.uint8)
-    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach)
+    mask = cv2.copyMakeBorder(glyph_tile.mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    height, width = mask.shape
+    # A wide shadow has nothing fine in it: half its pixels a side are drawn, then stretched.
+    scale = 2 if reach >= _COARSE else 1
+    if scale > 1:
+        size = (-(-width // scale), -(-height // scale))
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    away = scale * distance(np.asarray(mask, np.uint8))
+    grown = cv2.convertScaleAbs(np.clip(reach + 0.5 - away, 0.0, 1.0), alpha=255)
+    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach / scale)
+    if scale > 1:
+        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
     return Tile(np.asarray(soft, np.uint8), glyph_tile.x - pad, glyph_tile.y - pad)
 
 
-def rounded(
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    radius: float,
-    rotate: float = 0.0,
-    about: Rect | None = None,
-) -> Tile:
-    """A rectangle with round, smooth corners at canvas pixel (x, y).
+def rounded(x: float, y: float, width: float, height: float, radius: float) -> Tile:
+    """A rectangle with round, smooth corners at canvas pixel (x, y)."""
+    left, top = int(x // 1), int(y // 1)
+    radius = min(radius, width / 2, height / 2)
+    # Only its ends are drawn; the plain rows and columns between them are repeated.
+    end = int(radius) + 3
+    spare_x = max(0, int(width) - 2 * end)
+    spare_y = max(0, int(height) - 2 * end)
+    tile_width = int(x + width - left) + 2 - spare_x
+    tile_height = int(y + height - top) + 2 - spare_y
+    ends = Rect(x - left, y - top, width - spare_x, height - spare_y)
+    mask = _mask([_box_node(ends, radius)], (tile_width, tile_height), (), "en")
+    columns, rows = np.ones(tile_width, np.intp), np.ones(tile_height, np.intp)
+    columns[end] += spare_x
+    rows[end] += spare_y
+    return Tile(mask.repeat(columns, axis=1).repeat(rows, axis=0), left, top)
 
-    Turned clockwise by `rotate` degrees about the middle of `about`, which holds it, or its own.
-    """
-    rect = Rect(x, y, width, height)
-    about = about or rect
-    left, top, right, bottom = about.turned(rotate).pixels()
-    shape = _box_node(rect.move(-left, -top), radius)
-    nodes = _turn([shape], about.move(-left, -top), rotate)
+
+def turned(rect: Rect, radius: float, degrees: float, about: Rect) -> Tile:
+    """As `rounded`, but turned clockwise about the middle of `about`, within which it lies."""
+    if not degrees:
+        return rounded(rect.x, rect.y, rect.width, rect.height, radius)
+    left, top, right, bottom = about.turned(degrees).pixels()
+    nodes = _turn([_box_node(rect.move(-left, -top), radius)], about.move(-left, -top), degrees)
     return Tile(_mask(nodes, (right - left + 1, bottom - top + 1), (), "en"), left, top)
 
 

@@ -13,9 +13,13 @@ from deployments.postprocess.typography import Fill, Span
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The spans of one layer. ends: how many characters (text.ink_length) lie before each one's
-    end in the cleaned copy; fills: the layer's parts, each of one fill."""
+    """The spans of one layer, set in `face` where they have no weight of their own.
 
+    ends: how many characters (text.ink_length) lie before each one's end in the cleaned copy.
+    fills: the layer's parts, each of one fill.
+    """
+
+    face: Typeface
     spans: tuple[Span, ...]
     ends: tuple[int, ...]
     fills: tuple[Fill, ...]
@@ -26,17 +30,18 @@ class Spans:
         """The greatest scale, at least 1."""
         return max(1.0, *(span.scale for span in self.spans))
 
-    def advance(self, face: Typeface, text: str, at: int) -> float:
+    def advance(self, text: str, at: int = 0) -> float:
         """Ems that `text` takes on one line, where it begins after `at` characters."""
         return sum(
-            span.scale * _advance(_face(face, span), piece) for span, piece in self._cut(text, at)
+            span.scale * _advance(_face(self.face, span), piece)
+            for span, piece in self._cut(text, at)
         )
 
-    def lay_out(self, face: Typeface, lines: Sequence[Line]) -> tuple[Line, ...]:
+    def lay_out(self, lines: Sequence[Line]) -> tuple[Line, ...]:
         """The lines of the whole copy, in order, each with its runs."""
         laid, at = [], 0
         for line in lines:
-            laid.append(replace(line, runs=tuple(self._runs(face, line, at))))
+            laid.append(replace(line, runs=tuple(self._runs(line, at))))
             at += ink_length(line.text)
         return tuple(laid)
 
@@ -63,10 +68,10 @@ class Spans:
         """The span of the character after `place` others; an added ellipsis ends the last one."""
         return min(bisect_right(self.ends, place), len(self.spans) - 1)
 
-    def _runs(self, face: Typeface, line: Line, at: int) -> Iterator[Run]:
+    def _runs(self, line: Line, at: int) -> Iterator[Run]:
         left = 0.0
         for span, piece, rtl in _visual_order(self._cut(line.text, at), line.rtl):
-            own = _face(face, span)
+            own = _face(self.face, span)
             width = span.scale * _advance(own, piece)
             words = piece.strip()
             before = span.scale * _advance(own, _spaces_left_of(piece, rtl))
@@ -85,14 +90,15 @@ class Spans:
             left += width
 
 
-def find(spans: Sequence[Span], lang: str, own_fill: Fill) -> Spans:
+def find(spans: Sequence[Span], face: Typeface, own_fill: Fill) -> Spans:
     """Where each of `spans` ends in the copy that `text.prepare` makes of all their texts."""
     texts = [span.text for span in spans]
     ends = [
-        ink_length(prepare("".join(texts[: count + 1]), lang).plain) for count in range(len(texts))
+        ink_length(prepare("".join(texts[: count + 1]), face.lang).plain)
+        for count in range(len(texts))
     ]
     fills = dict.fromkeys(span.fill or own_fill for span in spans)
-    return Spans(tuple(spans), tuple(ends), tuple(fills), own_fill)
+    return Spans(face, tuple(spans), tuple(ends), tuple(fills), own_fill)
 
 
 def _face(face: Typeface, span: Span) -> Typeface:

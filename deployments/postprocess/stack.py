@@ -1,8 +1,12 @@
 """Setting and placing one stack of items: the search over width, size and place."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
 
 from deployments.postprocess import plaques
 from deployments.postprocess.geometry import Rect, union
@@ -91,24 +95,25 @@ class Site:
 
 def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
     """The best-scored setting and place of `items` as one stack; None where none fits."""
-    best: Placed | None = None
-    seen = set()
-    for scale, width in _candidates(site, level):
-        loose = _set_all(items, site, width, scale, level.bend)
-        key = loose and tuple((text.setting.lines, text.setting.size) for text in loose)
-        if loose is None or key in seen:
-            continue
-        seen.add(key)
-        for column in site.columns:
-            texts = _stack(loose, column)
-            spot = _spot(texts, site, cost, column)
-            if spot is None:
-                continue
-            score = spot.cost - _BIGGER_IS_BETTER * scale + _style_cost(texts, site)
-            if best is None or score < best.score - 1e-9:
-                moved = tuple(text.move(spot.x, spot.y) for text in texts)
-                best = Placed(moved, column, score)
-    return best
+    settings = [
+        (scale, texts) for scale in level.scales for texts in _settings(items, site, level, scale)
+    ]
+    if not settings:
+        return None
+    stacks = np.array([_boxes(texts, column) for _, texts in settings for column in site.columns])
+    columns = site.columns * len(settings)
+    spots = iter(cost.best(stacks, columns, site.area, site.forbidden, site.rows))
+    best: tuple[float, Sequence[SetText], Spot] | None = None
+    for scale, texts in settings:
+        merit = _style_cost(texts, site) - _BIGGER_IS_BETTER * scale
+        for spot in islice(spots, len(site.columns)):
+            if spot is not None and (best is None or spot.cost + merit < best[0] - 1e-9):
+                best = (spot.cost + merit, texts, spot)
+    if best is None:
+        return None
+    score, chosen, spot = best
+    placed = tuple(text.move(spot.x, spot.y) for text in _stack(chosen, spot.column))
+    return Placed(placed, spot.column, score)
 
 
 def fits_at_all(items: Sequence[Item], site: Site) -> bool:
@@ -122,14 +127,36 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
     return _height(texts) if texts else 0.0
 
 
-def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
-    for scale in level.scales:
-        for share in level.widths if scale >= 0 else level.widths[:1]:
-            yield scale, share * site.area.width
+def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> list[list[SetText]]:
+    """The different settings of `items` at one size, over ever less of the area's width."""
+    settings: list[list[SetText]] = []
+    seen = set()
+    for share in level.widths if scale >= 0 else level.widths[:1]:
+        width = share * site.area.width
+        if settings and _single_lines(settings[-1], width):
+            continue
+        texts = _set_all(items, site, width, scale, level.bend)
+        if texts is None:
+            continue
+        key = tuple((text.setting.lines, text.setting.size) for text in texts)
+        if key not in seen:
+            seen.add(key)
+            settings.append(texts)
+    return settings
 
 
-def _spot(texts: Sequence[SetText], site: Site, cost: CostMap, column: str) -> Spot | None:
-    return cost.best([t.box for t in texts], site.area, site.forbidden, (column,), site.rows)
+def _single_lines(texts: Sequence[SetText], width: float) -> bool:
+    """Whether the texts would be set in a lesser `width` just as they are."""
+    return all(len(text.setting.lines) == 1 and text.box.width <= width for text in texts)
+
+
+def _boxes(texts: Sequence[SetText], column: str) -> list[tuple[float, float, float, float]]:
+    """(x, y, width, height) of each text's box in its stack, as CostMap.best takes them."""
+    boxes = [text.box for text in texts]
+    return [
+        (box.x + slack, box.y, box.width, box.height)
+        for box, slack in zip(boxes, _slacks(texts, column), strict=True)
+    ]
 
 
 def _height(texts: Sequence[SetText]) -> float:
@@ -165,14 +192,18 @@ def _set_all(
 
 def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     """Texts aligned in the width of the widest, as suits the column they stand in."""
-    width = max(text.box.width for text in texts)
     aligned = []
-    for text in texts:
+    for text, slack in zip(texts, _slacks(texts, column), strict=True):
         align: Align = "center" if text.item.centred else _align(text.item, column)
         setting = replace(text.setting, align=align)
-        slack = (width - text.box.width) * _side(text.item, column)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
     return aligned
+
+
+def _slacks(texts: Sequence[SetText], column: str) -> list[float]:
+    """How far each of `texts` moves to the right in the width of the widest."""
+    width = max(text.box.width for text in texts)
+    return [(width - text.box.width) * _side(text.item, column) for text in texts]
 
 
 def _side(item: Item, column: str) -> float:
@@ -181,6 +212,7 @@ def _side(item: Item, column: str) -> float:
     return 0.5 if align == "center" else float((align == "end") != item.rtl)
 
 
+@lru_cache(maxsize=1024)
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     size = _font_size(item, scale, short)

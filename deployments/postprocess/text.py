@@ -53,7 +53,7 @@ class Copy:
 
     @property
     def accented_capitals(self) -> bool:
-        return any(char.isupper() and unicodedata.decomposition(char) for char in self.plain)
+        return _has_accented_capitals(self.paragraphs)
 
     @property
     def plain(self) -> str:
@@ -141,6 +141,15 @@ def _is_rtl(line: str) -> bool:
         if kind in ("L", "R", "AL"):
             return kind != "L"
     return False
+
+
+@lru_cache(maxsize=1024)
+def _has_accented_capitals(paragraphs: tuple[Paragraph, ...]) -> bool:
+    return any(
+        char.isupper() and unicodedata.decomposition(char)
+        for paragraph in paragraphs
+        for char in paragraph.text
+    )
 
 
 @lru_cache

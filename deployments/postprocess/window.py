@@ -7,7 +7,7 @@ from deployments.postprocess import text
 from deployments.postprocess.framing import SIDES, is_plain
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layout import safe_area
-from deployments.postprocess.spec import OverlaySpec
+from deployments.postprocess.spec import OverlaySpec, TextLayer
 from deployments.postprocess.template import find_template
 
 _UNDER = 0.05  # of the short side, that a picture reaches under a panel: its own end is soft
@@ -47,7 +47,9 @@ def _beside(panel: Rect, canvas: Rect) -> Rect:
 
 
 def _is_rtl(spec: OverlaySpec) -> bool:
-    headlines = [layer for layer in spec.layers if layer.role == "headline"]
-    first = (headlines or spec.layers)[0]
+    words = [layer for layer in spec.layers if isinstance(layer, TextLayer)]
+    if not words:
+        return False
+    first = next((layer for layer in words if layer.role == "headline"), words[0])
     paragraphs = text.prepare(first.words, first.lang).paragraphs
     return bool(paragraphs) and paragraphs[0].rtl

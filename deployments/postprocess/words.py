@@ -20,7 +20,7 @@ class Words:
     """One layer's words of one fill with what is needed to judge them.
 
     whole: the glyphs of all the layer's words. rows, columns: the canvas pixels under and around
-    the glyphs (a sample of at most 16,000). under: the layer's shadows and stroke.
+    the glyphs (an even sample of them). under: the layer's shadows and stroke.
     """
 
     text: SetText
@@ -43,7 +43,8 @@ class Words:
 
     def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (n, 3): the ground as it is."""
-        return pixels[self.rows, self.columns]
+        where = self.rows * pixels.shape[1] + self.columns
+        return np.asarray(pixels.reshape(-1, 3).take(where, axis=0), np.uint8)
 
     def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (n, 3): the ground as it will be behind shadows and stroke."""
@@ -64,7 +65,9 @@ class Words:
     def _behind_effects(self, ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
         for effect in self.under:
             colours = gradients.tones(effect.colour, self.rows, self.columns)
-            ground = contrast.blend(ground, self.seen_through(effect.tile), colours, effect.alpha)
+            ground = contrast.blend_row(
+                ground, self.seen_through(effect.tile), colours, effect.alpha
+            )
         return ground
 
     def seen_through(self, tile: Tile) -> NDArray[np.uint8]:
@@ -95,11 +98,11 @@ def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, widt
     near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
     if tile.mask.max() < 128:  # strokes thinner than half a pixel: judge all around them
         near = np.ones_like(near)
-    rows, columns = np.nonzero(near)
-    rows, columns = rows + tile.y - pad, columns + tile.x - pad
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    rows, columns = contrast.sample(rows[inside]), contrast.sample(columns[inside])
-    return Words(text, part, tile, whole, rows, columns)
+    # Cut to the canvas before the pixels are counted out.
+    left, top = tile.x - pad, tile.y - pad
+    near = near[max(0, -top) : height - top, max(0, -left) : width - left]
+    rows, columns = np.divmod(contrast.sample(np.flatnonzero(near)), near.shape[1])
+    return Words(text, part, tile, whole, rows + max(0, top), columns + max(0, left))
 
 
 def dress(words: Sequence[Words], inks: Sequence[Ink | None]) -> list[Words]:

@@ -149,6 +149,15 @@ class EditBody(GenerationBody):
     fit: Literal["crop", "pad"] = Field(
         default="crop", description="How a picture of another aspect is fitted to the canvas."
     )
+    keep: Literal["subject"] | None = Field(
+        default=None, description="Instead of a mask: repaint all but the picture's subject."
+    )
+
+    def strength_by(self, profile: DiffusionProfile) -> float:
+        """The strength that is asked for. What is around a kept subject is drawn wholly anew."""
+        if self.strength is not None:
+            return self.strength
+        return 1.0 if self.keep else profile.default_strength
 
 
 class KeptPicture(BaseModel):

@@ -71,7 +71,7 @@ class Images:
         body = form.body
         spec = self._spec(body, request)
         canvas = self._canvas(body)
-        strength = self.profile.default_strength if body.strength is None else body.strength
+        strength = body.strength_by(self.profile)
         default = parse_size(self.profile.sizes.default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
@@ -83,11 +83,11 @@ class Images:
         return await self._deliver("image_edit", body, params, given, spec, request)
 
     def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Pending:
-        fit = form.body.fit
+        fit, keep = form.body.fit, form.body.keep
         if isinstance(form.image, KeptPicture):
             kept = form.image
-            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit)
-        return self.rooms.intake(form.image, form.mask, canvas, fit)
+            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
+        return self.rooms.intake(form.image, form.mask, canvas, fit, keep)
 
     async def _deliver(
         self,
@@ -98,6 +98,7 @@ class Images:
         spec: FinishSpec,
         request: Request,
     ) -> Response:
+        spec = await self.rooms.adopt(spec)
         by_url = partial(url_of, request) if body.response_format == "url" else None
         answer = partial(
             images_answer,

@@ -87,6 +87,7 @@ def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
             body.finish_spec(accept, 1).of(1),
             prompt_in_file=prompt_in_file(body.metadata, prompts),
         )
+        spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
         if picture_wanted(accept):
             return as_bytes(delivery)

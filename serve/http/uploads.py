@@ -13,7 +13,6 @@ from deployments.errors import InvalidValue, TooLarge
 from serve.http.bodies import EditBody, KeptEditBody, KeptPicture, form_values
 from serve.http.errors import validate
 
-MAX_FIELD_BYTES = 256 * 1024  # an overlay is the longest
 MAX_FIELDS = 64
 IMAGE_NAMES = ("image", "image[]")  # the openai client sends the latter for a list
 FILE_NAMES = (*IMAGE_NAMES, "mask")
@@ -44,7 +43,7 @@ async def read_edit(request: Request, max_upload_bytes: int) -> EditForm:
 
 async def read_edit_form(request: Request, max_upload_bytes: int) -> EditForm:
     """Read the form. Raises InvalidValue or TooLarge naming the field, HTTPException 415."""
-    async with _form(request) as (texts, files):
+    async with _form(request, max_upload_bytes) as (texts, files):
         image = _required(files)
         body: EditBody = validate(EditBody, form_values(texts))
         mask = files.get("mask")
@@ -57,7 +56,7 @@ async def read_edit_form(request: Request, max_upload_bytes: int) -> EditForm:
 
 async def read_image(request: Request, max_upload_bytes: int) -> bytes:
     """The only field of a form, the file "image". Raises as `read_edit_form` does."""
-    async with _form(request) as (texts, files):
+    async with _form(request, max_upload_bytes) as (texts, files):
         image = _required(files)
         for name in (*texts, *files):
             if name != "image":
@@ -67,13 +66,15 @@ async def read_image(request: Request, max_upload_bytes: int) -> bytes:
 
 
 @asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[tuple[dict[str, str], dict[str, UploadFile]]]:
-    """A form's texts and files by their names."""
+async def _form(
+    request: Request, max_upload_bytes: int
+) -> AsyncIterator[tuple[dict[str, str], dict[str, UploadFile]]]:
+    """A form's texts and files by their names; an overlay's text may hold a file in base64."""
     kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):
         raise HTTPException(415, "Send the picture as multipart/form-data, in the field 'image'.")
     async with request.form(
-        max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=2 * max_upload_bytes
     ) as form:
         texts: dict[str, str] = {}
         files: dict[str, UploadFile] = {}

@@ -31,8 +31,10 @@ def test_least_alpha_is_enough_and_least() -> None:
     mask = np.full(len(ground), 255, np.uint8)
     alpha = contrast.least_alpha(ground, mask, (0, 0, 0), contrast.WHITE, 4.5)
     assert alpha is not None
-    assert contrast.p10(contrast.blend(ground, mask, (0, 0, 0), alpha), contrast.WHITE) >= 4.5
-    less = contrast.blend(ground, mask, (0, 0, 0), alpha - 2 / 256)
+    enough, less = (
+        contrast.blend(ground[None], mask[None], (0, 0, 0), a)[0] for a in (alpha, alpha - 2 / 255)
+    )
+    assert contrast.p10(enough, contrast.WHITE) >= 4.5
     assert contrast.p10(less, contrast.WHITE) < 4.5
 
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import layers
+from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.compose import Canvas
 from deployments.postprocess.fill import fill
 from deployments.postprocess.finish import finish
@@ -152,3 +153,12 @@ def test_a_picture_is_framed_for_what_the_panel_leaves() -> None:
 
 def decoded(data: bytes) -> np.ndarray:
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2RGB)
+
+
+def test_other_layouts_of_a_template_stand_elsewhere_until_there_are_no_more() -> None:
+    canvas = Canvas(plain(1000, 1000), Rect(0, 0, 1000, 1000))
+    spec = OverlaySpec(layers=LAYERS, template="event", layouts=3)
+    first, second = (set_words(canvas, spec, index=index)[1] for index in (0, 1))
+    assert first.layers[0].box != second.layers[0].box
+    with pytest.raises(NoOtherPlace):
+        set_words(canvas, spec, index=2)

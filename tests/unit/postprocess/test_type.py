@@ -23,10 +23,10 @@ GRADIENT = {"from": "#ff0000", "to": "#0000ff", "angle": 90}
 
 def set_spans(parts: list[Span], width: float) -> tuple:
     copy = prepare("".join(part.text for part in parts))
-    own = spans.find(parts, copy.lang, "auto")
-    lines = break_lines(copy, lambda text, at: own.advance(FACE, text, at), width)
+    own = spans.find(parts, FACE, "auto")
+    lines = break_lines(copy, own.advance, width)
     assert lines is not None
-    return own.lay_out(FACE, lines)
+    return own.lay_out(lines)
 
 
 def equals(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
