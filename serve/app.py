@@ -29,7 +29,7 @@ def bind(args: AppArgs, load: LoadFamily) -> Application:
     )
     limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
-        profile.sizes.recommended_pixels, limits, args.library, args.library_bytes
+        profile.sizes.recommended_pixels, limits, args.library, args.library_bytes, args.fonts
     )
     return deployment(Ingress).bind(args, profile, identity(profile), diffusion, postprocess)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs import profile_names, profile_path
 from deployments.diffusion.profile import DiffusionProfile, Source
+from deployments.postprocess.fonts import read_own
 from deployments.postprocess.store import open_address
 
 MIB = 2**20
@@ -24,6 +25,7 @@ class AppArgs(BaseModel):
     request_timeout_s: seconds after which a request is given up, waiting included.
     library: where pictures are kept: a folder by its absolute path, or a URL that fsspec knows,
     the same for all replicas; None keeps nothing. library_bytes: at most; the oldest go first.
+    fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,7 @@ class AppArgs(BaseModel):
     request_timeout_s: float = Field(default=300.0, gt=0)
     library: str | None = "~/.local/share/signboard/library"
     library_bytes: int = Field(default=10 * GIB, gt=0)
+    fonts: str | None = None
 
     @field_validator("library")
     @classmethod
@@ -41,6 +44,13 @@ class AppArgs(BaseModel):
         if library is not None:
             open_address(library)
         return library
+
+    @field_validator("fonts")
+    @classmethod
+    def _can_be_read(cls, fonts: str | None) -> str | None:
+        if fonts is not None:
+            read_own(fonts)
+        return fonts
 
 
 def load_profile(name: str) -> DiffusionProfile:

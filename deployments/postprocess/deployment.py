@@ -13,7 +13,7 @@ from ray import serve
 
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import keeping, kept, render
+from deployments.postprocess import fonts, keeping, kept, render
 from deployments.postprocess.compose import enlarge
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
@@ -32,7 +32,7 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. threads: pictures worked on at once; Serve's `max_ongoing_requests`
+    None to keep nothing. own_fonts: a folder of the user's, or None. threads: pictures worked on at once; Serve's `max_ongoing_requests`
     bounds what waits for them.
     """
 
@@ -42,6 +42,7 @@ class PostProcessDeployment:
         limits: IntakeLimits,
         library: str | None,
         library_bytes: int,
+        own_fonts: str | None = None,
         threads: int = 2,
     ) -> None:
         self._sizes = sizes
@@ -50,6 +51,7 @@ class PostProcessDeployment:
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
         if self._kept_in is not None:
             self._workers.submit(keeping.tidy, self._kept_in)
+        fonts.use_folder(own_fonts)
         render.warm()
 
     async def intake(

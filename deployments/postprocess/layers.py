@@ -1,10 +1,12 @@
 """From the spec's layers to items ready to be set: role defaults, faces, missing glyphs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from deployments.postprocess import fonts, text
+from deployments.postprocess import fonts, optics, text
+from deployments.postprocess.breaks import is_traditional
+from deployments.postprocess.copy_check import check
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
 
@@ -41,14 +43,18 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
     }
 )
 
-_ACCENTED = 0.2
-
 _AI_LABELS = MappingProxyType(
     {
         "ko": "AI 생성 이미지",
         "ja": "AI生成画像",
         "zh-hans": "AI 生成图片",
         "zh-hant": "AI 生成圖片",
+        "ar": "صورة مولّدة بالذكاء الاصطناعي",
+        "he": "תמונה שנוצרה ב-AI",
+        "th": "ภาพที่สร้างโดย AI",
+        "hi": "AI से बनी छवि",
+        "ru": "Изображение создано ИИ",
+        "el": "Εικόνα από τεχνητή νοημοσύνη",
         "en": "AI-generated image",
     }
 )
@@ -80,8 +86,8 @@ class Item:
 
     @property
     def leading(self) -> float:
-        """Line height in ems; more where accents stand on capitals, beyond the usual line."""
-        return self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
+        """Line height in ems; more where marks stand above or below the usual line."""
+        return optics.leading(self.face, self.copy.plain, self.style.leading)
 
     @property
     def pill(self) -> bool:
@@ -94,7 +100,11 @@ class Item:
 
 
 def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
-    """Items in the spec's order, the AI label last; problems; and warnings that never fail."""
+    """Items in the spec's order, the AI label last; problems; and warnings that never fail.
+
+    Raises InvalidValue as `check` does.
+    """
+    check(spec)
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
@@ -104,6 +114,7 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
         if item.copy.paragraphs:
+            problems += _font_problems(item)
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
@@ -114,21 +125,39 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
 
 def _item(index: int, role: str, layer: TextLayer) -> Item:
     style = ROLES[role]
-    copy = text.prepare(layer.text, layer.lang)
-    families = fonts.families_for(copy.lang, layer.font)
+    copy = _copy(layer.text, layer, layer.lang)
+    families = fonts.order(copy.plain, copy.lang, layer.font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = text.prepare(fonts.without(layer.text, gone), copy.lang)
-        copy = text.Copy(kept.paragraphs, kept.lang, kept.tracked, copy.warnings)
+        kept = _copy(fonts.without(layer.text, gone), layer, copy.lang)
+        copy = replace(kept, warnings=copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
-    face = Typeface(families, layer.weight or style.weight, tracking, copy.lang)
+    weight = fonts.nearest_weight(families[0], layer.weight or style.weight)
+    sink = optics.sink(families[0], copy.plain)
+    face = Typeface(families, weight, tracking, copy.lang, sink)
     return Item(index, role, layer, style, copy, face, gone)
+
+
+def _copy(words: str, layer: TextLayer, lang: str | None) -> text.Copy:
+    return text.prepare(words, lang, layer.dir, layer.line_break)
+
+
+def _font_problems(item: Item) -> list[str]:
+    """Why the face or the weight that the layer asks for is not what it is set in."""
+    layer, used = item.layer, item.face.families[0]
+    problems = []
+    if layer.font not in ("auto", used):
+        lacks = fonts.torn(item.copy.plain, layer.font) or "these letters"
+        problems.append(f"{item.name}: {layer.font} lacks {lacks}; it is set in {used}")
+    if layer.weight is not None and layer.weight != item.face.weight:
+        problems.append(f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is")
+    return problems
 
 
 def _ai_label(index: int, lang: str) -> Item:
     """The visible mark, in the language of the copy; English where we have no words for it."""
     tag = lang.lower()
     if tag.startswith("zh"):
-        tag = "zh-hant" if fonts.families_for(tag)[0] == fonts.TRADITIONAL else "zh-hans"
+        tag = "zh-hant" if is_traditional(tag) else "zh-hans"
     words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
     return _item(index, "ai_label", TextLayer(role="legal", text=words))

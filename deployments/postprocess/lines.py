@@ -3,13 +3,12 @@
 Lengths are in ems, so that one break serves every font size of the same proportion.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph
+from deployments.postprocess.breaks import ZERO_WIDTH_SPACE, clusters
+from deployments.postprocess.text import Copy, Paragraph, is_cursive
 
-_CLUSTER = re.compile("(?s).[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\ufe0e\ufe0f]*")
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
 _ANOTHER_LINE = 100.0  # in squared widths: more than any raggedness, so lines are few first
 _WIDOW = 0.5  # a last line below a third of the width, or of one or two characters
@@ -42,7 +41,8 @@ def break_lines(
     """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
 
     `advance` gives a string's width in ems. `balance` evens all lines out (headlines); otherwise
-    the last line may be short. With `split_words` an over-wide word breaks between characters.
+    the last line may be short. With `split_words` an over-wide word breaks between characters,
+    unless it is written in one stroke.
     """
     lines: list[Line] = []
     for paragraph in copy.paragraphs:
@@ -73,10 +73,10 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
 
     Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
     """
-    if advance(word.text) <= width:
+    if advance(word.text) <= width or is_cursive(word.text):
         return [word]
     pieces, current, filled = [], "", 0.0
-    for cluster in _CLUSTER.findall(word.text):
+    for cluster in clusters(word.text):
         length = advance(cluster)
         if current and filled + length > 0.97 * width:
             pieces.append(current)

@@ -11,6 +11,7 @@ from deployments.diffusion.identity import request_key
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
 from deployments.errors import InvalidValue
+from deployments.postprocess.copy_check import check
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
 from deployments.postprocess.ids import new_id
@@ -136,6 +137,8 @@ class Images:
 
 def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
+    if body.overlay is not None:
+        check(body.overlay)
     raw = picture_wanted(accept)
     if raw and body.stream:
         raise InvalidValue(

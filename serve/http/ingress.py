@@ -10,6 +10,7 @@ from ray import serve as ray_serve
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess import fonts
 from serve.http import errors, health, images, library, models
 from serve.http.limits import BoundedBody
 from serve.http.rooms import Handle, Rooms
@@ -73,6 +74,7 @@ class Ingress:
         diffusion: Handle,
         postprocess: Handle,
     ) -> None:
+        fonts.use_folder(args.fonts)
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
         max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
         api = create_api(rooms, profile, args, drawer)

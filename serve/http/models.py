@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess import fonts
 from deployments.postprocess.spec import PLACEMENTS
 from serve.http.bodies import MAX_PROMPT_CHARACTERS
 from serve.http.errors import ModelNotFound
@@ -65,6 +66,7 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
                 "request_timeout_s": args.request_timeout_s,
             },
             "output_formats": [name for name in FORMATS.values() if name != "any"],
+            "fonts": fonts.described(),
             "placements": {
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()
