@@ -150,7 +150,9 @@ def _font_problems(item: Item) -> list[str]:
         lacks = fonts.torn(item.copy.plain, layer.font) or "these letters"
         problems.append(f"{item.name}: {layer.font} lacks {lacks}; it is set in {used}")
     if layer.weight is not None and layer.weight != item.face.weight:
-        problems.append(f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is")
+        problems.append(
+            f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is"
+        )
     return problems
 
 

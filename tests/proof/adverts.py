@@ -1,6 +1,7 @@
 """Adverts to be read back: realistic copy over pictures of many kinds, in every file format."""
 
 import io
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -87,6 +88,17 @@ def draw(
     assert done.report is not None
     delivered = np.asarray(Image.open(io.BytesIO(done.data)).convert("RGB"))
     return Advert(lang, delivered, picture, done.report, texts)
+
+
+def altered(text: str, rng: random.Random) -> str:
+    """`text` with one syllable of it altered by one letter: its first, its vowel or its last."""
+    at = rng.choice([at for at, char in enumerate(text) if "가" <= char <= "힣"])
+    code = ord(text[at]) - ord("가")
+    parts = [code // 588, code // 28 % 21, code % 28]
+    part = rng.randrange(3)
+    parts[part] = rng.choice([n for n in range((19, 21, 28)[part]) if n != parts[part]])
+    first, vowel, last = parts
+    return text[:at] + chr(ord("가") + (first * 21 + vowel) * 28 + last) + text[at + 1 :]
 
 
 def campaign(lang: str, count: int) -> Iterator[Advert]:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from deployments.postprocess.overlay import LayerReport
 
 INSTALL = "apt-get install tesseract-ocr tesseract-ocr-kor tesseract-ocr-eng"
-_SIZES = (36.0, 44.0, 56.0)  # pixels of font size that tesseract is shown
+_SIZES = (36.0, 42.0, 50.0, 64.0)  # pixels of font size that tesseract is shown
 _ONE_LINE, _WORD = "7", "5"  # of tesseract's page modes and levels
 _MARGIN = 24
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 _GROUND = 70  # percentile of the distance from the ink that is surely ground
 _DISTINCT = 60  # levels that a picture's colour must be from the ink to tell them apart
 _FAINT = 0.25  # alphas below are noise, those as near to 1 are whole
@@ -88,15 +88,15 @@ def lines(
     return found
 
 
-def read(words: Sequence[Line]) -> list[str]:
-    """What tesseract reads in each line: of several sizes, the reading it is surest of.
+def read(words: Sequence[Line]) -> list[tuple[str, ...]]:
+    """What tesseract reads in each line at several sizes, the reading it is surest of first.
 
     Raises RuntimeError where tesseract is not installed. Two processes at once, each of one
-    thread and at most 60 s.
+    thread and at most 120 s.
     """
     if shutil.which("tesseract") is None:
         raise RuntimeError(f"tesseract is missing; on Debian and Ubuntu: {INSTALL}")
-    best = [(-1.0, "")] * len(words)
+    readings: list[list[tuple[float, str]]] = [[] for _ in words]
     with ThreadPoolExecutor(2) as workers:
         jobs = []
         for lang in sorted({word.lang for word in words}):
@@ -106,8 +106,8 @@ def read(words: Sequence[Line]) -> list[str]:
                 jobs.append((numbers, workers.submit(_read_sheets, sheets, lang)))
         for numbers, job in jobs:
             for at, reading in zip(numbers, job.result(), strict=True):
-                best[at] = max(best[at], reading)
-    return [text for _, text in best]
+                readings[at].append(reading)
+    return [tuple(text for _, text in sorted(found, reverse=True)) for found in readings]
 
 
 def _read_sheets(sheets: Sequence[NDArray[np.uint8]], lang: str) -> list[tuple[float, str]]:
@@ -145,6 +145,20 @@ def _read_sheets(sheets: Sequence[NDArray[np.uint8]], lang: str) -> list[tuple[f
 def plain(text: str) -> str:
     """Words as they are compared: composed, without spaces."""
     return "".join(unicodedata.normalize("NFC", text).split())
+
+
+def agrees(readings: Sequence[tuple[str, ...]], claimed: str) -> bool:
+    """Whether the lines, each in one of its readings, make up the words that are claimed."""
+    ends = {0}
+    wanted = plain(claimed)
+    for line in readings:
+        ends = {
+            end + len(plain(text))
+            for end in ends
+            for text in line
+            if wanted.startswith(plain(text), end)
+        }
+    return len(wanted) in ends
 
 
 def accuracy(text: str, wanted: str) -> float:

@@ -81,14 +81,10 @@ def test_own_fonts_are_chosen_by_name_and_weight(folder: Path) -> None:
 def test_an_unsuitable_face_is_a_problem() -> None:
     layers = [{"role": "headline", "text": "여름", "font": "Inter"}]
     _, problems, _ = prepare(OverlaySpec.model_validate({"layers": layers}))
-    assert problems == [
-        "layer 0 (headline): Inter lacks these letters; it is set in Noto Sans KR"
-    ]
+    assert problems == ["layer 0 (headline): Inter lacks these letters; it is set in Noto Sans KR"]
 
 
-@pytest.mark.parametrize(
-    "field", [{"font": "Comic Sans"}, {"line_break": "phrase", "lang": "ko"}]
-)
+@pytest.mark.parametrize("field", [{"font": "Comic Sans"}, {"line_break": "phrase", "lang": "ko"}])
 def test_what_is_not_there_is_refused_by_field(field: dict[str, str]) -> None:
     layers = [{"role": "headline", "text": "여름", **field}]
     with pytest.raises(InvalidValue) as caught:
