@@ -60,7 +60,8 @@ def _joined(line: str, phrases: list[str]) -> str:
         borders.add(at)
     joined, at = "", 0
     for phrase in phrases:
-        joined += ZERO_WIDTH_SPACE + phrase if at and at in borders else phrase
+        may = at in borders and not (joined[-1:].isspace() or phrase[0].isspace())
+        joined += ZERO_WIDTH_SPACE + phrase if may else phrase
         at += len(phrase)
     return joined
 

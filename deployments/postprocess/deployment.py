@@ -32,8 +32,8 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. own_fonts: a folder of the user's, or None. threads: pictures worked on at once; Serve's `max_ongoing_requests`
-    bounds what waits for them.
+    None to keep nothing. own_fonts: a folder of the user's, or None. threads: pictures worked on
+    at once; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(

@@ -54,6 +54,11 @@ _OF_SCRIPT = {
     "Mymr": "Noto Sans Myanmar", "Deva": "Noto Sans Devanagari", "Beng": "Noto Sans Bengali",
     "Taml": "Noto Sans Tamil", "Telu": "Noto Sans Telugu",
 }  # fmt: skip
+_SCRIPT_OF = {
+    "ar": "Arab", "fa": "Arab", "ur": "Arab", "he": "Hebr", "iw": "Hebr", "yi": "Hebr",
+    "th": "Thai", "lo": "Laoo", "km": "Khmr", "my": "Mymr", "hi": "Deva", "mr": "Deva",
+    "ne": "Deva", "bn": "Beng", "ta": "Taml", "te": "Telu",
+}  # fmt: skip
 
 _own: tuple[Face, ...] = ()
 
@@ -180,9 +185,10 @@ def _own_face(text: str, lang: str) -> str:
     if tag.startswith("zh"):
         return TRADITIONAL if is_traditional(tag) else SIMPLIFIED
     if not tag.startswith("ko"):
-        for script, _ in scripts(text).most_common():
-            if script in _OF_SCRIPT:
-                return _OF_SCRIPT[script]
+        found = [script for script, _ in scripts(text).most_common() if script in _OF_SCRIPT]
+        script = found[0] if found else _SCRIPT_OF.get(tag.split("-")[0])
+        if script:
+            return _OF_SCRIPT[script]
     return KOREAN
 
 

@@ -108,8 +108,10 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
+    spoken = next((layer for layer in spec.layers if layer.lang or text.scripts(layer.text)), None)
+    lang = (spoken.lang or text.language(spoken.text)) if spoken else "en"
     for index, layer in enumerate(spec.layers):
-        item = _item(index, layer.role, layer)
+        item = _item(index, layer.role, layer, lang)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
@@ -119,13 +121,15 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
     if spec.ai_label == "visible":
-        items.append(_ai_label(len(spec.layers), items[0].copy.lang if items else "en"))
+        items.append(_ai_label(len(spec.layers), lang))
     return items, problems, warnings
 
 
-def _item(index: int, role: str, layer: TextLayer) -> Item:
+def _item(index: int, role: str, layer: TextLayer, around: str) -> Item:
+    """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
     style = ROLES[role]
-    copy = _copy(layer.text, layer, layer.lang)
+    lang = layer.lang or (text.language(layer.text) if text.scripts(layer.text) else around)
+    copy = _copy(layer.text, layer, lang)
     families = fonts.order(copy.plain, copy.lang, layer.font)
     gone = fonts.missing(copy.plain, families)
     if gone:
@@ -135,10 +139,11 @@ def _item(index: int, role: str, layer: TextLayer) -> Item:
     weight = fonts.nearest_weight(families[0], layer.weight or style.weight)
     sink = optics.sink(families[0], copy.plain)
     face = Typeface(families, weight, tracking, copy.lang, sink)
-    return Item(index, role, layer, style, copy, face, gone)
+    item = Item(index, role, layer, style, copy, face, gone)
+    return item if item.pill else replace(item, face=optics.centred(face, copy.plain))
 
 
-def _copy(words: str, layer: TextLayer, lang: str | None) -> text.Copy:
+def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
     return text.prepare(words, lang, layer.dir, layer.line_break)
 
 
@@ -162,4 +167,4 @@ def _ai_label(index: int, lang: str) -> Item:
     if tag.startswith("zh"):
         tag = "zh-hant" if is_traditional(tag) else "zh-hans"
     words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
-    return _item(index, "ai_label", TextLayer(role="legal", text=words))
+    return _item(index, "ai_label", TextLayer(role="legal", text=words), lang)

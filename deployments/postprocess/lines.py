@@ -59,12 +59,14 @@ def break_lines(
 
 
 def _words(paragraph: Paragraph) -> list[_Word]:
-    pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
+    groups = [
+        [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
+        for spaced in paragraph.text.split(" ")
+    ]
     return [
         _Word(piece, spaced=index == len(group) - 1)
-        for group in pieces
+        for group in groups
         for index, piece in enumerate(group)
-        if piece
     ]
 
 

@@ -4,6 +4,7 @@ Fonts differ in what they leave free above and below, so both are measured on dr
 """
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,7 +25,7 @@ _SIZE = 100  # pixels, at which letters are measured
 # Scripts whose letters stay within any line: Hangul, Han, kana, and Latin without accents.
 _LOW = re.compile("[\x20-\x7e\u2010-\u2027\u20a9\u20ac\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3]*")
 _ROOMY = 3.0  # ems, a line height that no marks outgrow
-_AIR = 0.06  # ems kept between the ink of two lines, half of it on each side
+_AIR = 0.14  # ems kept between the ink of two lines, half of it on each side
 
 
 def sink(family: str, text: str) -> float:
@@ -38,13 +39,27 @@ def sink(family: str, text: str) -> float:
     return _sink(family, "H") if ord("H") in fonts.coverage(family) else 0.0
 
 
+def centred(face: Typeface, text: str) -> Typeface:
+    """`face`, its sink such that high and low marks of `text` reach equally far from the middle."""
+    words = _marked(text)
+    if not words:
+        return face
+    top, bottom = _ink(face, words)
+    return replace(face, sink=round(face.sink + (top + bottom) / 2, 2))
+
+
 def leading(face: Typeface, text: str, least: float) -> float:
     """The line height in ems, at least `least`, within which all marks of `text` stay."""
-    words = {word for word in text.split() if not _LOW.fullmatch(word)}
+    words = _marked(text)
     if not words:
         return least
-    top, bottom = _ink(face, " ".join(sorted(words)))
+    top, bottom = _ink(face, words)
     return max(least, round(2 * max(-top, bottom) + _AIR, 2))
+
+
+def _marked(text: str) -> str:
+    """The words that may reach beyond a usual line."""
+    return " ".join(sorted({word for word in text.split() if not _LOW.fullmatch(word)}))
 
 
 @lru_cache

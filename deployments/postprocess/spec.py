@@ -72,8 +72,9 @@ class TextLayer(Strict):
     strict (size.max or a problem). `font` is auto or a family of those that there are. `dir`: auto
     lets each paragraph's first letter decide. `line_break`: keep_all breaks at spaces only,
     anywhere also between characters of Hangul, Han and kana, phrase between the phrases of
-    Japanese, Chinese and Thai; auto does what suits the language. `fill` is the colour of the words; of a cta or badge it is the
-    colour of the pill, whose words are black or white, whichever reads better.
+    Japanese, Chinese and Thai; auto does what suits the language. `fill` is the colour of the
+    words; of a cta or badge it is the colour of the pill, whose words are black or white,
+    whichever reads better.
     """
 
     type: Literal["text"] = "text"

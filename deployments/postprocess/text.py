@@ -24,7 +24,9 @@ _LANGUAGE = {
     "Hebr": "he", "Deva": "hi", "Cyrl": "ru", "Grek": "el", "Latn": "en", "Beng": "bn",
     "Taml": "ta", "Telu": "te", "Laoo": "lo", "Khmr": "km", "Mymr": "my",
 }  # fmt: skip
-_RTL_LANGUAGES = frozenset("ar arc ckb dv fa he iw ks ps sd ug ur yi".split())
+_RTL_LANGUAGES = frozenset(
+    ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "ug", "ur", "yi")
+)
 # Arabic, Syriac and their kin are written in one stroke.
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
