@@ -13,6 +13,7 @@ _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
 _ANOTHER_LINE = 100.0  # in squared widths: more than any raggedness, so lines are few first
 _WIDOW = 0.5  # a last line below a third of the width, or of one or two characters
 _AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최대 50%"
+_AT_A_SPACE = -0.08  # of a language that writes without, where it ends a phrase
 _AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
 
 Advance = Callable[[str], float]
@@ -113,6 +114,8 @@ def _best_breaks(
                 words[last].text[0]
             ):
                 here += _AT_A_SEAM
+            if last < count and words[last - 1].spaced:
+                here += _AT_A_SPACE
             if here < best - 1e-9:
                 best, choice = here, last
             filled += space if words[last - 1].spaced else 0.0
