@@ -2,12 +2,14 @@
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import breaks, fonts, text
-from deployments.postprocess.spec import OverlaySpec
+from deployments.postprocess.spec import OverlaySpec, TextLayer
 
 
 def check(spec: OverlaySpec) -> None:
     """Raise InvalidValue for a font that is not there, or phrases in a language that has none."""
     for index, layer in enumerate(spec.layers):
+        if not isinstance(layer, TextLayer):
+            continue
         at = f"overlay.layers.{index}"
         fonts.check(layer.font, f"{at}.font")
         if layer.line_break == "phrase":

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
-from deployments.postprocess import fonts, optics, text
-from deployments.postprocess.breaks import is_traditional
+from deployments.postprocess import fonts, labels, optics, text
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.copy_check import check
+from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
-from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
+from deployments.postprocess.spec import Backing, OverlaySpec, Size, TextLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,9 @@ class RoleStyle:
     """How a role is set unless its layer says otherwise.
 
     size: fractions of the short side. leading, tracking, gap (kept clear above): ems. rank: the
-    layers of the highest rank are left out first where not all have room.
+    layers of the highest rank are left out first where not all have room. plaque: what the words
+    stand on, filled with a colour of the palette (auto: what suits the picture). ink: their own
+    colour where no layer says one. upper: in capitals.
     """
 
     size: Size
@@ -27,42 +31,33 @@ class RoleStyle:
     max_lines: int
     rank: int
     balance: bool = False
-    pill: bool = False
+    plaque: Plaque = "none"
+    fill: Literal["auto", "accent", "paper", "deep", "ink"] = "auto"
+    ink: Literal["auto", "accent"] = "auto"
+    upper: bool = False
+    backing: Backing = "auto"
 
 
 ROLES: Mapping[str, RoleStyle] = MappingProxyType(
     {
         "headline": RoleStyle(Size(min=0.08, max=0.13), 800, 1.16, -0.02, 0.3, 4, 0, balance=True),
         "price": RoleStyle(Size(min=0.07, max=0.1), 800, 1.15, -0.02, 0.4, 2, 1, balance=True),
-        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, pill=True),
+        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, plaque="pill"),
         "legal": RoleStyle(Size(min=0.025, max=0.028), 400, 1.4, 0.0, 0.4, 6, 3),
         "ai_label": RoleStyle(Size(min=0.022, max=0.025), 500, 1.4, 0.0, 0.4, 1, 4),
         "sub": RoleStyle(Size(min=0.04, max=0.052), 450, 1.38, -0.01, 0.6, 5, 5),
-        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, pill=True),
+        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, plaque="pill"),
         "custom": RoleStyle(Size(min=0.03, max=0.06), 500, 1.35, 0.0, 0.5, 6, 7),
     }
 )
 
-_AI_LABELS = MappingProxyType(
-    {
-        "ko": "AI 생성 이미지",
-        "ja": "AI生成画像",
-        "zh-hans": "AI 生成图片",
-        "zh-hant": "AI 生成圖片",
-        "ar": "صورة مولّدة بالذكاء الاصطناعي",
-        "he": "תמונה שנוצרה ב-AI",
-        "th": "ภาพที่สร้างโดย AI",
-        "hi": "AI से बनी छवि",
-        "ru": "Изображение создано ИИ",
-        "el": "Εικόνα από τεχνητή νοημοσύνη",
-        "en": "AI-generated image",
-    }
-)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One layer ready to be set; `missing` are characters left out because no face has them."""
+    """One layer ready to be set; `missing` are characters left out because no face has them.
+
+    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    """
 
     index: int
     role: str
@@ -90,16 +85,35 @@ class Item:
         return optics.leading(self.face, self.copy.plain, self.style.leading)
 
     @property
+    def plaque(self) -> Plaque:
+        """What the words stand on: none where another backing was asked for. In a box of their
+        own nothing round, which would leave little of it to them."""
+        if self.layer.backing not in ("auto", "plate"):
+            return "none"
+        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
+        return "box" if own else self.style.plaque
+
+    @property
     def pill(self) -> bool:
-        """A cta or badge is a pill unless another backing was asked for."""
-        return self.style.pill and self.layer.backing in ("auto", "plate")
+        return self.plaque != "none"
+
+    @property
+    def centred(self) -> bool:
+        """Whether the words stand in the middle of their plaque, whatever their alignment."""
+        return is_block(self.plaque)
+
+    @property
+    def backing(self) -> Backing:
+        return self.style.backing if self.layer.backing == "auto" else self.layer.backing
 
     @property
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
 
 
-def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
+def prepare(
+    spec: OverlaySpec, styles: Mapping[str, RoleStyle] = ROLES, brand: Brand | None = None
+) -> tuple[list[Item], list[str], list[str]]:
     """Items in the spec's order, the AI label last; problems; and warnings that never fail.
 
     Raises InvalidValue as `check` does.
@@ -108,10 +122,11 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
-    spoken = next((layer for layer in spec.layers if layer.lang or text.scripts(layer.text)), None)
-    lang = (spoken.lang or text.language(spoken.text)) if spoken else "en"
+    lang = _language(spec)
     for index, layer in enumerate(spec.layers):
-        item = _item(index, layer.role, layer, lang)
+        if not isinstance(layer, TextLayer):
+            continue
+        item = _item(index, layer.role, layer, styles[layer.role], brand, lang)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
@@ -120,23 +135,35 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
-    if spec.ai_label == "visible":
-        items.append(_ai_label(len(spec.layers), lang))
+    if spec.ai_label in ("visible", "both"):
+        items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
     return items, problems, warnings
 
 
-def _item(index: int, role: str, layer: TextLayer, around: str) -> Item:
+def _language(spec: OverlaySpec) -> str:
+    """The language of the first words that tell it."""
+    for layer in spec.layers:
+        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.text)):
+            return layer.lang or text.language(layer.text)
+    return "en"
+
+
+def _item(
+    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
+) -> Item:
     """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
-    style = ROLES[role]
-    lang = layer.lang or (text.language(layer.text) if text.scripts(layer.text) else around)
-    copy = _copy(layer.text, layer, lang)
-    families = fonts.order(copy.plain, copy.lang, layer.font)
+    words = text.capitals(layer.text, layer.lang) if style.upper else layer.text
+    lang = layer.lang or (text.language(words) if text.scripts(words) else around)
+    copy = _copy(words, layer, lang)
+    font = brand.font(role) if brand and layer.font == "auto" else layer.font
+    families = fonts.order(copy.plain, copy.lang, font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = _copy(fonts.without(layer.text, gone), layer, copy.lang)
+        kept = _copy(fonts.without(words, gone), layer, copy.lang)
         copy = replace(kept, warnings=copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
-    weight = fonts.nearest_weight(families[0], layer.weight or style.weight)
+    weight = brand.weight(role, style.weight) if brand else style.weight
+    weight = fonts.nearest_weight(families[0], layer.weight or weight)
     sink = optics.sink(families[0], copy.plain)
     face = Typeface(families, weight, tracking, copy.lang, sink)
     item = Item(index, role, layer, style, copy, face, gone)
@@ -161,10 +188,9 @@ def _font_problems(item: Item) -> list[str]:
     return problems
 
 
-def _ai_label(index: int, lang: str) -> Item:
-    """The visible mark, in the language of the copy; English where we have no words for it."""
-    tag = lang.lower()
-    if tag.startswith("zh"):
-        tag = "zh-hant" if is_traditional(tag) else "zh-hans"
-    words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
-    return _item(index, "ai_label", TextLayer(role="legal", text=words), lang)
+def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
+    """The visible mark, in the language of the copy; English where we cannot say it."""
+    words = labels.drawable_ai_label(lang)
+    tag = "en" if words == labels.ENGLISH else lang
+    layer = TextLayer(role="legal", text=words, lang=tag)
+    return _item(index, "ai_label", layer, style, brand, tag)

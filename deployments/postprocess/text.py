@@ -119,6 +119,13 @@ def is_cursive(word: str) -> bool:
     return _CURSIVE.search(word) is not None
 
 
+def capitals(text: str, lang: str | None) -> str:
+    """`text` in capitals; in the languages that write i with and without a dot, with it."""
+    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
+        text = text.replace("i", "İ")
+    return text.upper()
+
+
 def _is_visible(line: str) -> bool:
     """Whether there is more than spaces, marks without a letter, joiners and the like."""
     return any(unicodedata.category(char)[0] not in "ZMC" for char in line)

@@ -135,3 +135,10 @@ def test_clusters_and_cursive_words_are_never_cut() -> None:
     assert len(lines) > 1
     assert not any(unicodedata.category(line.text[0]) == "Mn" for line in lines)
     assert break_lines(prepare("مستشفياتنا"), advance, 2, split_words=True) is None
+
+
+def test_a_space_between_phrases_is_kept() -> None:
+    copy = prepare("หอศิลป์ 10.00 ถึง 18.00 น.", "th")
+    lines = break_lines(copy, lambda text: len(text) / 2, 40)
+    assert lines is not None
+    assert lines[0].text == copy.plain
