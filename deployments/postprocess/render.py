@@ -7,6 +7,7 @@ on by `compose`. The engine is young: it is pinned exactly and held by golden im
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal
 
 import cv2
@@ -20,11 +21,10 @@ from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.lines import Line, Run
 
 Align = Literal["start", "center", "end"]
-# Noto's Hangul, Han and Latin capitals sit this far below the middle of their line box.
-_OPTICAL_SHIFT_EM = 0.05
-_BASELINE_EM = 0.436  # below the middle of the line box, in Noto's faces
 _CAPITALS_EM = 0.73
 _STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
+_known: set[str] = set()  # families that the engine has been given
+_learning = Lock()
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
@@ -33,12 +33,16 @@ _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hi
 
 @dataclass(frozen=True, slots=True)
 class Typeface:
-    """Families in the order they are tried, weight 100 to 900, tracking in ems, language."""
+    """Families in the order they are tried, weight 1 to 1000, tracking in ems, language.
+
+    sink: ems that the letters stand below the middle of their line box.
+    """
 
     families: tuple[str, ...]
     weight: int
     tracking: float
     lang: str
+    sink: float = 0.0
 
     def advance(self, text: str, at: int = 0) -> float:
         """The width of `text` on one line, in ems, wherever in its copy (`at`) it begins."""
@@ -156,8 +160,13 @@ def turned(rect: Rect, radius: float, degrees: float, about: Rect) -> Tile:
 
 
 def warm() -> None:
-    """Load the faces and shape a word, so that the first advert does not pay for it."""
-    Typeface(fonts.families_for("ko"), 400, 0.0, "ko").advance("가")
+    """Load every face and shape a letter, so that the first advert does not pay for it.
+
+    Raises ValueError naming the font file that the engine cannot use.
+    """
+    for face in fonts.faces():
+        letter = chr(min(fonts.coverage(face.family) - set(range(0x21)), default=0x21))
+        Typeface((face.family,), face.weights[0], 0.0, "en").advance(letter)
 
 
 def _draw(setting: Setting, x: float, y: float, stroke: float, part: int | None = None) -> Tile:
@@ -186,11 +195,11 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
     The runs of a line share the baseline of its largest.
     """
     leading, size = setting.leading * setting.size, setting.size
+    drop = fonts.baseline(setting.face.families[0]) - setting.face.sink
     for index, line in enumerate(setting.lines):
         whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, setting.face.weight, False, False, 0)
         runs = line.runs or (whole,)
-        drop = (_BASELINE_EM - _OPTICAL_SHIFT_EM) * max(run.scale for run in runs)
-        base = y + (index + 0.5) * leading + drop * size
+        base = y + (index + 0.5) * leading + drop * size * max(run.scale for run in runs)
         for run in runs:
             yield run, x + setting.offset(line) + run.x * size, base
 
@@ -199,10 +208,11 @@ def _run_nodes(
     setting: Setting, run: Run, x: float, base: float, stroke: float
 ) -> Iterator[NodeTree]:
     size = run.scale * setting.size
+    middle = base - fonts.baseline(setting.face.families[0]) * size
     style: dict[str, Any] = {
         "position": "absolute",
         "left": x,
-        "top": base - (setting.leading * setting.size / 2 + _BASELINE_EM * size),
+        "top": middle - setting.leading * setting.size / 2,
         "fontSize": size,
         "fontWeight": run.weight,
         "lineHeight": setting.leading / run.scale,
@@ -220,8 +230,8 @@ def _run_nodes(
     rules = [_STRIKE_EM] * run.strike + [_UNDERLINE_EM] * run.underline
     for above in rules:
         thick = max(1.5, (0.045 + 0.05 * run.weight / 900) * size)
-        middle = base - above * size
-        rule = Rect(x, middle - thick / 2, run.width * setting.size, thick)
+        top = base - above * size - thick / 2
+        rule = Rect(x, top, run.width * setting.size, thick)
         yield _box_node(rule.grow(stroke / 2), thick / 6 + stroke / 2)
 
 
@@ -259,7 +269,7 @@ def _mask(
     canvas = container(
         nodes, style={"position": "relative", "display": "flex", "width": width, "height": height}
     )
-    raw = _engine().render(
+    raw = _engine(families).render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
     return np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., 3].copy()
@@ -276,7 +286,7 @@ def _advance(face: Typeface, text: str) -> float:
     }
 
     def extent(words: str) -> float:
-        tree = _engine().measure(
+        tree = _engine(face.families).measure(
             text_node(words, style=style, lang=face.lang),
             width=10_000 * _MEASURED_AT,
             font_families=list(face.families),
@@ -290,9 +300,27 @@ def _advance(face: Typeface, text: str) -> float:
 
 
 @lru_cache
-def _engine() -> Renderer:
-    """One renderer for all threads, with every face registered once."""
-    renderer = Renderer(cache_max_bytes=_CACHE_BYTES)
-    for face in fonts.faces():
-        renderer.register_font(face.path.read_bytes(), name=face.family)
+def _renderer() -> Renderer:
+    return Renderer(cache_max_bytes=_CACHE_BYTES)
+
+
+def _engine(families: Sequence[str]) -> Renderer:
+    """One renderer for all threads, which knows at least `families`."""
+    renderer = _renderer()
+    for family in families:
+        if family not in _known:
+            with _learning:
+                _learn(renderer, family)
     return renderer
+
+
+def _learn(renderer: Renderer, family: str) -> None:
+    if family in _known:
+        return
+    for face in fonts.of_family(family):
+        weight = {} if face.weights[0] != face.weights[1] else {"weight": face.weights[0]}
+        try:
+            renderer.register_font(face.path.read_bytes(), name=family, style="normal", **weight)
+        except Exception as error:  # the engine has no type of its own for it
+            raise ValueError(f"{face.path}: the font cannot be drawn ({error})") from error
+    _known.add(family)

@@ -17,7 +17,7 @@ from deployments.postprocess.typography import Gradient, Span
 from tests.unit.postprocess.pictures import noise, plain
 from tests.unit.postprocess.test_overlay import draw
 
-FACE = Typeface(fonts.families_for("ko"), 700, 0.0, "ko")
+FACE = Typeface(fonts.order("가 خصم", "ko"), 700, 0.0, "ko")
 GRADIENT = {"from": "#ff0000", "to": "#0000ff", "angle": 90}
 
 
