@@ -14,7 +14,8 @@ _EDGES, _SPECTRAL, _COLOUR = 0.4, 0.2, 0.6  # weights, measured on synthetic sce
 _CENTRE = 0.25  # photographs put their subject a little above the middle
 _LONG_SIDE = 160  # cells of the map along the canvas's long side
 _AVOID = 0.8  # what an avoided box adds, on a scale where a subject costs about 0.7
-_OFF_RHYTHM = 0.2  # a quarter of the way off the top, the middle or the bottom costs 0.05
+_RHYTHM = (0, 1 / 3, 1 / 2, 2 / 3, 1)  # where a stack stands well in the free height
+_OFF_RHYTHM = 0.2  # a sixth of the way off the ends, the thirds or the middle costs 0.033
 _WORST_LAYER = 0.8  # one line across a face is worse than its share of the area says
 
 
@@ -74,10 +75,8 @@ class CostMap:
                 hit_x = (left < other.right) & (left + rect.width > other.x)
                 hit_y = (top < other.bottom) & (top + rect.height > other.y)
                 cost[hit_y[:, None] & hit_x[None, :]] = np.inf
-        cost += (
-            _OFF_RHYTHM
-            * np.min([np.abs(np.array(rows) - line) for line in (0, 0.5, 1)], axis=0)[:, None]
-        )
+        off = np.min([np.abs(np.array(rows) - line) for line in _RHYTHM], axis=0)
+        cost += _OFF_RHYTHM * off[:, None]
         row, column = np.unravel_index(int(np.argmin(cost)), cost.shape)
         if not np.isfinite(cost[row, column]):
             return None
