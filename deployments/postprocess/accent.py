@@ -6,18 +6,17 @@ from numpy.typing import NDArray
 
 from deployments.postprocess import contrast
 from deployments.postprocess.contrast import Colour
-from deployments.postprocess.position import subject
+from deployments.postprocess.position import shrink, subject
 
 
 def pill_colours(
-    picture: NDArray[np.uint8], ground: NDArray[np.uint8], target: float, ink: Colour
+    accent: Colour | None, ground: NDArray[np.uint8], target: float, ink: Colour
 ) -> tuple[Colour, Colour]:
-    """(pill, its ink) for a button: the subject's liveliest colour, or else the words' own ink.
+    """(pill, its ink) for a button: the accent, or else the words' own ink.
 
     The accent is taken only where it stands out from `ground` (n, 3) by 3:1, which WCAG 2.x asks
     of controls (1.4.11), and carries black or white words at `target`.
     """
-    accent = accent_colour(picture)
     for pill in ([accent] if accent else []) + [ink]:
         words = ink_on(pill)
         if contrast.p10(ground, pill) >= 3.0 and contrast.between(pill, words) >= target:
@@ -39,10 +38,10 @@ def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:
     The hue (36 bins) that holds most of saturation squared times distance from the border's
     colours, made saturated and as bright as white or black words on it allow.
     """
-    small = cv2.resize(picture, (96, 96), interpolation=cv2.INTER_AREA)
+    small = shrink(picture, 96, 96)
     hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV).astype(np.float32)
     hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
-    weight = (saturation / 255) ** 2 * (value / 255) * subject(np.asarray(small, np.uint8))
+    weight = (saturation / 255) ** 2 * (value / 255) * subject(small)
     if float(weight.mean()) < 0.004:
         return None
     bins = np.bincount((hue / 5).astype(int).ravel(), weights=weight.ravel(), minlength=36)

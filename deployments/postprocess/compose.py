@@ -65,16 +65,23 @@ def to_placement(
     protect: Sequence[Rect] = (),
     words: bool = False,
     extension: Extension = "auto",
+    window: Rect | None = None,
 ) -> Canvas:
     """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
     that very size stays as it is. `words`: leave room for them. `extension`: as of `extend`.
+    `window`: the part of the canvas, in its pixels, that the picture is framed for; what lies
+    beside it is cut or extended.
     """
     rows, columns = picture.shape[:2]
     if (columns, rows) == (width, height):
         return Canvas(picture.copy(), Rect(0, 0, columns, rows))
-    placed = frame(picture, width, height, protect, words)
+    if window is None:
+        placed = frame(picture, width, height, protect, words)
+    else:
+        inner = frame(picture, round(window.width), round(window.height), protect)
+        placed = inner.move(window.x, window.y)
     return Canvas(_resample(picture, placed, width, height, extension), placed)
 
 
@@ -131,6 +138,8 @@ def extend(
     small = cv2.resize(
         picture, (max(8, columns // 8), max(8, rows // 8)), interpolation=cv2.INTER_AREA
     )
+    if plain:
+        small = _with_calm_edges(np.asarray(small, np.uint8))
     padded = cv2.copyMakeBorder(
         small, -(-top // 8), -(-bottom // 8), -(-left // 8), -(-right // 8), border
     )
@@ -144,6 +153,21 @@ def extend(
     )[..., None]
     mixed = ground + (canvas.astype(np.float32) - ground) * weight
     return np.asarray(mixed + 0.5, np.float32).astype(np.uint8)
+
+
+def _with_calm_edges(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`small`, uint8 (h, w, 3), its outermost pixels softened along their edges.
+
+    Each is drawn out far beyond: a stray one would become a stripe, one at a corner a patch.
+    """
+    rows, columns = small.shape[:2]
+    calm = small.copy()
+    for edge in (0, -1):
+        calm[edge] = cv2.blur(small[edge][None], (columns // 2 | 1, 1))[0]
+        calm[:, edge] = cv2.blur(small[:, edge][None], (rows // 2 | 1, 1))[0]
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        calm[corner] = np.concatenate([calm[corner[0]], calm[:, corner[1]]]).mean(axis=0)
+    return calm
 
 
 def _fade(length: int, before: int, after: int, pixels: int) -> NDArray[np.float32]:

@@ -14,17 +14,23 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (17, 17, 17)
 _PERCENTILE = 10
-_MAX_SAMPLES = 16_000
+_MAX_SAMPLES = 3_000
 
 _LEVELS = np.arange(256) / 255.0
 # WCAG 2.x, "relative luminance": sRGB's transfer function, exact for 8-bit values.
 _LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
+_RED, _GREEN, _BLUE = (share * _LINEAR for share in (0.2126, 0.7152, 0.0722))
 
 
 def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Relative luminance 0 to 1 of sRGB pixels, uint8 (..., 3)."""
-    red, green, blue = (_LINEAR[pixels[..., i]] for i in range(3))
-    return np.asarray(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+    return _luminance(*np.moveaxis(pixels, -1, 0))
+
+
+def _luminance(
+    red: NDArray[np.uint8], green: NDArray[np.uint8], blue: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    return np.asarray(_RED.take(red) + _GREEN.take(green) + _BLUE.take(blue))
 
 
 def ratio(one: NDArray[np.float64], other: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -34,13 +40,31 @@ def ratio(one: NDArray[np.float64], other: NDArray[np.float64] | float) -> NDArr
 
 def p10(ground: NDArray[np.uint8], ink: Colour) -> float:
     """10th percentile of the ratio between `ink` and ground pixels, uint8 (n, 3) with n > 0."""
-    ratios = ratio(luminance(ground), float(luminance(np.array(ink, np.uint8))))
-    return float(np.percentile(ratios, _PERCENTILE))
+    return _tenth(ratio(luminance(ground), _of(ink)))
 
 
 def between(one: Colour, other: Colour) -> float:
     """The ratio of two plain colours."""
-    return p10(np.array([one], np.uint8), other)
+    lighter, darker = max(_of(one), _of(other)), min(_of(one), _of(other))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _of(colour: Colour) -> float:
+    return float(_RED[colour[0]] + _GREEN[colour[1]] + _BLUE[colour[2]])
+
+
+def _tenth(values: NDArray[np.float64]) -> float:
+    """As np.percentile(values, 10) interpolates, at a fraction of its cost."""
+    place = (len(values) - 1) * _PERCENTILE / 100
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
+def brightness(colour: Colour) -> float:
+    """The relative luminance of one colour, 0 to 1."""
+    return float(luminance(np.array(colour, np.uint8)))
 
 
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
@@ -58,7 +82,7 @@ def distance(coverage: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def sample(pixels: NDArray[Number]) -> NDArray[Number]:
-    """At most 16,000 of `pixels` (n, ...), evenly spaced: enough for a percentile."""
+    """At most 3,000 of `pixels` (n, ...), evenly spaced: enough for a percentile."""
     return pixels[:: max(1, -(-len(pixels) // _MAX_SAMPLES))]
 
 
@@ -80,38 +104,50 @@ def least_alpha(
     ink: Colour,
     target: float,
     limit: float = 1.0,
+    already: float = 0.0,
 ) -> float | None:
     """The least alpha in (0, limit] of `colour` painted through `mask` that gives p10 >= target.
 
-    ground: uint8 (n, 3); mask: uint8 (n,), 255 where the paint is full. Bisection to 1/256; None
-    where even `limit` falls short.
+    ground: uint8 (n, 3); mask: uint8 (n,), 255 where the paint is full. In steps of 1/255; None
+    where even `limit` falls short. `already`: an alpha that will be laid in any case, which is
+    the answer where it suffices.
     """
-    if _painted_p10(ground, mask, colour, ink, limit) < target:
+    base = np.ascontiguousarray(ground.T, np.float32)
+    shift = (np.array(colour, np.float32)[:, None] - base) * (mask.astype(np.float32) / 255**2)
+    base += 0.5
+
+    def suffices(level: int) -> bool:
+        painted = (base + shift * np.float32(level)).astype(np.uint8)
+        return _tenth(ratio(_luminance(*painted), _of(ink))) >= target
+
+    low, high = round(255 * already), int(255 * limit)
+    if suffices(low):
+        return low / 255
+    if high <= low or not suffices(high):
         return None
-    low, high = 0.0, limit
-    while high - low > 1 / 256:
-        middle = (low + high) / 2
-        if _painted_p10(ground, mask, colour, ink, middle) >= target:
+    while high - low > 1:
+        middle = (low + high) // 2
+        if suffices(middle):
             high = middle
         else:
             low = middle
-    return high
-
-
-def _painted_p10(
-    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, ink: Colour, alpha: float
-) -> float:
-    return p10(blend(ground, mask, colour, alpha), ink)
+    return high / 255
 
 
 def blend(
     ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, alpha: float
 ) -> NDArray[np.uint8]:
-    """`colour` over `ground` (..., 3) through `mask` (...) times `alpha`; rounds to nearest."""
-    weight = mask[..., None].astype(np.float32) * (alpha / 255.0)
-    base = ground.astype(np.float32)
-    mixed = base + (np.array(colour, np.float32) - base) * weight
-    return (mixed + 0.5).astype(np.uint8)
+    """`colour` over `ground`, uint8 (h, w, 3), through `mask`, uint8 (h, w), times `alpha`.
+
+    Rounds each part to nearest, so that a value may be one level off; full cover is exact.
+    """
+    height, width = mask.shape
+    cover = cv2.cvtColor(cv2.convertScaleAbs(mask, alpha=alpha), cv2.COLOR_GRAY2RGB)
+    pixel = np.array([[colour]], np.uint8)
+    plain = cv2.copyMakeBorder(pixel, 0, height - 1, 0, width - 1, cv2.BORDER_REPLICATE)
+    laid = cv2.multiply(plain, cover, scale=1 / 255)
+    kept = cv2.multiply(ground, cv2.bitwise_not(cover), scale=1 / 255)
+    return np.asarray(cv2.add(laid, kept), np.uint8)
 
 
 def parse(colour: str) -> Colour:

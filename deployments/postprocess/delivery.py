@@ -29,9 +29,11 @@ class FinishSpec:
     """What a client wants of each picture of a request.
 
     ids: one a file, in the order of `parts`. placements: names of `spec.PLACEMENTS`, None keeps
-    the drawn size. metadata: written into every file beside the picture's own id and seed. asked:
-    the engine's parameters by name, for the record. key: under which the drawn pictures are kept
-    for the next request like it; None if they are not.
+    the drawn size. metadata: what drew them (signboard's version, model, revision). asked: the
+    engine's parameters by name. prompt_in_file: whether files may tell how the pictures were
+    described. key: under which the drawn pictures are kept for the next request like it; None if
+    they are not. images: files that the overlay's image layers name, by their names, once they
+    are adopted; warnings: of that.
     """
 
     ids: tuple[str, ...]
@@ -41,7 +43,10 @@ class FinishSpec:
     extension: Extension = "auto"
     metadata: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, Any] = field(default_factory=dict)
+    prompt_in_file: bool = True
     key: str | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -17,10 +17,12 @@ from PIL import Image
 
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn, Fitted
+from deployments.postprocess import facts
 from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import Delivery, FinishSpec, Part
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finished, finish
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.ids import created_s
 from deployments.postprocess.library import Drawing, Library, Record, Result
@@ -60,13 +62,13 @@ class Job:
     cached: bool = False
     lost: bool = False
 
-    def tasks(self) -> list[Callable[[], Finished | None]]:
+    def tasks(self, brands: Mapping[str, Brand] = NO_BRANDS) -> list[Callable[[], Finished | None]]:
         """One for each of the spec's parts, in their order; for any threads.
 
         Each makes its file, or answers None where there is no such layout of the words. Raises
         what `finish` raises.
         """
-        return [partial(_finish, self.clean, self.spec, part) for part in self.spec.parts]
+        return [partial(_finish, self.clean, self.spec, part, brands) for part in self.spec.parts]
 
 
 def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None) -> Job:
@@ -89,6 +91,10 @@ def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library
         source = _as_file(given.picture)
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source
+        if given.mask is not None:
+            mask = _as_file(_as_picture(given.mask))
+            drawing = drawing.model_copy(update={"mask": digest(mask)})
+            data[digest(mask)] = mask
     clean = Clean(drawing, pixels, drawn.seeds, names, data)
     # What other layouts there are is not known yet; the first ones hold all that was drawn.
     records = [_record(clean, spec, part) for part in spec.parts if part.layout == 0]
@@ -138,7 +144,7 @@ def conclude(job: Job, made: Sequence[Finished | None]) -> Delivery:
         steps_executed=drawing.steps_executed,
         timings_ms=timings,
         warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
-        style=drawing.facts.get("style"),
+        style=drawing.asked.get("style"),
         cached=job.cached,
         kept=job.library is not None and not lost,
     )
@@ -168,17 +174,26 @@ def since(began: float) -> float:
 
 
 def _as_file(pixels: NDArray[np.uint8]) -> bytes:
-    return encode(pixels, LOSSLESS, {})[0]
+    return encode(pixels, LOSSLESS, {})
 
 
-def _finish(clean: Clean, spec: FinishSpec, part: Part) -> Finished | None:
+def _as_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """White where to repaint, black elsewhere, as an upload may have it."""
+    return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+
+
+def _finish(
+    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand]
+) -> Finished | None:
     try:
-        return finish(
+        made = finish(
             clean.pixels[part.picture],
             spec.overlay,
             part.placement,
             spec.output,
-            clean.drawing.of(part.id, clean.seeds[part.picture]),
+            _facts(clean, spec, part),
+            brands,
+            images=spec.images,
             extension=spec.extension,
             layout=part.layout,
         )
@@ -189,6 +204,7 @@ def _finish(clean: Clean, spec: FinishSpec, part: Part) -> Finished | None:
             raise
         message = f"{part.placement}: {error.message}"
         raise InvalidValue(message, error.param, error.code) from None
+    return replace(made, warnings=(*spec.warnings, *made.warnings))
 
 
 def _with_missing_said(
@@ -227,9 +243,18 @@ def _record(clean: Clean, spec: FinishSpec, part: Part, finished: Finished | Non
         extension=spec.extension,
         layout=part.layout,
         output=spec.output,
+        prompt_in_file=spec.prompt_in_file,
         report=finished.report if finished else None,
         warnings=finished.warnings if finished else (),
     )
+
+
+def _facts(clean: Clean, spec: FinishSpec, part: Part) -> dict[str, str]:
+    """What one file says."""
+    how = facts.Finish(spec.overlay, part.placement, spec.extension, part.layout, spec.output)
+    drawing, seed = clean.drawing, clean.seeds[part.picture]
+    whole = facts.of_picture(drawing.facts, drawing.asked, part.id, seed, how)
+    return whole if spec.prompt_in_file else facts.without_prompts(whole)
 
 
 def _keep_finished(job: Job, files: Sequence[tuple[Part, Finished]], library: Library) -> bool:
@@ -247,7 +272,7 @@ def _keep_finished(job: Job, files: Sequence[tuple[Part, Finished]], library: Li
 
 def _keep(clean: Clean, spec: FinishSpec, records: Sequence[Record], library: Library) -> bool:
     """Keep clean pictures and, with a key, the result; whether that went well."""
-    objects = dict(clean.data or {})
+    objects = {**(clean.data or {}), **spec.images}
     if spec.key is not None:
         result = Result(
             drawing=clean.drawing, pictures=tuple(clean.names), seeds=tuple(clean.seeds)

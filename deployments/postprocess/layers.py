@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
-from deployments.postprocess import fonts, text
+from deployments.postprocess import fonts, labels, text
+from deployments.postprocess.brand import Brand
+from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
-from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
+from deployments.postprocess.spec import Backing, OverlaySpec, Size, TextLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,9 @@ class RoleStyle:
     """How a role is set unless its layer says otherwise.
 
     size: fractions of the short side. leading, tracking, gap (kept clear above): ems. rank: the
-    layers of the highest rank are left out first where not all have room.
+    layers of the highest rank are left out first where not all have room. plaque: what the words
+    stand on, filled with a colour of the palette (auto: what suits the picture). ink: their own
+    colour where no layer says one. upper: in capitals.
     """
 
     size: Size
@@ -25,38 +30,35 @@ class RoleStyle:
     max_lines: int
     rank: int
     balance: bool = False
-    pill: bool = False
+    plaque: Plaque = "none"
+    fill: Literal["auto", "accent", "paper", "deep", "ink"] = "auto"
+    ink: Literal["auto", "accent"] = "auto"
+    upper: bool = False
+    backing: Backing = "auto"
 
 
 ROLES: Mapping[str, RoleStyle] = MappingProxyType(
     {
         "headline": RoleStyle(Size(min=0.08, max=0.13), 800, 1.16, -0.02, 0.3, 4, 0, balance=True),
         "price": RoleStyle(Size(min=0.07, max=0.1), 800, 1.15, -0.02, 0.4, 2, 1, balance=True),
-        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, pill=True),
+        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, plaque="pill"),
         "legal": RoleStyle(Size(min=0.025, max=0.028), 400, 1.4, 0.0, 0.4, 6, 3),
         "ai_label": RoleStyle(Size(min=0.022, max=0.025), 500, 1.4, 0.0, 0.4, 1, 4),
         "sub": RoleStyle(Size(min=0.04, max=0.052), 450, 1.38, -0.01, 0.6, 5, 5),
-        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, pill=True),
+        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, plaque="pill"),
         "custom": RoleStyle(Size(min=0.03, max=0.06), 500, 1.35, 0.0, 0.5, 6, 7),
     }
 )
 
 _ACCENTED = 0.2
 
-_AI_LABELS = MappingProxyType(
-    {
-        "ko": "AI 생성 이미지",
-        "ja": "AI生成画像",
-        "zh-hans": "AI 生成图片",
-        "zh-hant": "AI 生成圖片",
-        "en": "AI-generated image",
-    }
-)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One layer ready to be set; `missing` are characters left out because no face has them."""
+    """One layer ready to be set; `missing` are characters left out because no face has them.
+
+    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    """
 
     index: int
     role: str
@@ -84,22 +86,43 @@ class Item:
         return self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
 
     @property
+    def plaque(self) -> Plaque:
+        """What the words stand on: none where another backing was asked for. In a box of their
+        own nothing round, which would leave little of it to them."""
+        if self.layer.backing not in ("auto", "plate"):
+            return "none"
+        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
+        return "box" if own else self.style.plaque
+
+    @property
     def pill(self) -> bool:
-        """A cta or badge is a pill unless another backing was asked for."""
-        return self.style.pill and self.layer.backing in ("auto", "plate")
+        return self.plaque != "none"
+
+    @property
+    def centred(self) -> bool:
+        """Whether the words stand in the middle of their plaque, whatever their alignment."""
+        return is_block(self.plaque)
+
+    @property
+    def backing(self) -> Backing:
+        return self.style.backing if self.layer.backing == "auto" else self.layer.backing
 
     @property
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
 
 
-def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
+def prepare(
+    spec: OverlaySpec, styles: Mapping[str, RoleStyle] = ROLES, brand: Brand | None = None
+) -> tuple[list[Item], list[str], list[str]]:
     """Items in the spec's order, the AI label last; problems; and warnings that never fail."""
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
     for index, layer in enumerate(spec.layers):
-        item = _item(index, layer.role, layer)
+        if not isinstance(layer, TextLayer):
+            continue
+        item = _item(index, layer.role, layer, styles[layer.role], brand)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
@@ -107,28 +130,30 @@ def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
-    if spec.ai_label == "visible":
-        items.append(_ai_label(len(spec.layers), items[0].copy.lang if items else "en"))
+    if spec.ai_label in ("visible", "both"):
+        lang = items[0].copy.lang if items else "en"
+        items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
     return items, problems, warnings
 
 
-def _item(index: int, role: str, layer: TextLayer) -> Item:
-    style = ROLES[role]
-    copy = text.prepare(layer.text, layer.lang)
-    families = fonts.families_for(copy.lang, layer.font)
+def _item(index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None) -> Item:
+    words = text.capitals(layer.text, layer.lang) if style.upper else layer.text
+    copy = text.prepare(words, layer.lang)
+    font = brand.font(role) if brand and layer.font == "auto" else layer.font
+    families = fonts.families_for(copy.lang, font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = text.prepare(fonts.without(layer.text, gone), copy.lang)
+        kept = text.prepare(fonts.without(words, gone), copy.lang)
         copy = text.Copy(kept.paragraphs, kept.lang, kept.tracked, copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
-    face = Typeface(families, layer.weight or style.weight, tracking, copy.lang)
+    weight = brand.weight(role, style.weight) if brand else style.weight
+    face = Typeface(families, layer.weight or weight, tracking, copy.lang)
     return Item(index, role, layer, style, copy, face, gone)
 
 
-def _ai_label(index: int, lang: str) -> Item:
-    """The visible mark, in the language of the copy; English where we have no words for it."""
-    tag = lang.lower()
-    if tag.startswith("zh"):
-        tag = "zh-hant" if fonts.families_for(tag)[0] == fonts.TRADITIONAL else "zh-hans"
-    words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
-    return _item(index, "ai_label", TextLayer(role="legal", text=words))
+def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
+    """The visible mark, in the language of the copy; English where we cannot say it."""
+    words = labels.drawable_ai_label(lang)
+    tag = "en" if words == labels.ENGLISH else lang
+    layer = TextLayer(role="legal", text=words, lang=tag)
+    return _item(index, "ai_label", layer, style, brand)

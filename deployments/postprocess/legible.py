@@ -10,6 +10,7 @@ from deployments.postprocess import contrast, render
 from deployments.postprocess.compose import Paint, paint
 from deployments.postprocess.contrast import Colour
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.palette import Palette
 from deployments.postprocess.render import Tile
 from deployments.postprocess.stack import SetText
 
@@ -27,7 +28,7 @@ _OUTLINE_EM, _SHADOW_EM = 0.05, 0.1
 class Words:
     """One layer's words with what is needed to judge them.
 
-    rows, columns: the canvas pixels under and around the glyphs (a sample of at most 16,000).
+    rows, columns: the canvas pixels under and around the glyphs (an even sample of them).
     """
 
     text: SetText
@@ -36,7 +37,8 @@ class Words:
     columns: NDArray[np.intp]
 
     def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return pixels[self.rows, self.columns]
+        where = self.rows * pixels.shape[1] + self.columns
+        return np.asarray(pixels.reshape(-1, 3).take(where, axis=0), np.uint8)
 
     def seen_through(self, tile: Tile) -> NDArray[np.uint8]:
         """The values of a mask at this layer's pixels; 0 beyond its borders."""
@@ -65,10 +67,11 @@ def read(text: SetText, height: int, width: int) -> Words:
     near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
     if tile.mask.max() < 128:  # strokes thinner than half a pixel: judge all around them
         near = np.ones_like(near)
-    rows, columns = np.nonzero(near)
-    rows, columns = rows + tile.y - pad, columns + tile.x - pad
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return Words(text, tile, contrast.sample(rows[inside]), contrast.sample(columns[inside]))
+    # Cut to the canvas before the pixels are counted out.
+    left, top = tile.x - pad, tile.y - pad
+    near = near[max(0, -top) : height - top, max(0, -left) : width - left]
+    rows, columns = np.divmod(contrast.sample(np.flatnonzero(near)), near.shape[1])
+    return Words(text, tile, rows + max(0, top), columns + max(0, left))
 
 
 def back(
@@ -78,6 +81,7 @@ def back(
     target: float,
     extent: Rect,
     scrim_allowed: bool,
+    palette: Palette,
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
 
@@ -85,75 +89,126 @@ def back(
     suffices of none, shadow (light ink only), scrim, plate. Where `kind` cannot reach the target,
     its strongest form is laid; the caller measures.
     """
-    inks = _inks(pixels, words, target)
-    grounds = np.concatenate([word.ground(pixels) for word in words])
+    height, width = pixels.shape[:2]
+    grounds = [word.ground(pixels) for word in words]
+    inks = _inks(words, grounds, target, palette)
     light = float(np.mean([contrast.luminance(np.array(ink, np.uint8)) for ink in inks])) > 0.4
-    colour = _tint(grounds, dark=light)
-    goal = target * _RESERVE
+    colour = _tint(np.concatenate(grounds), dark=light)
+    case = _Case(words, grounds, inks, colour, target * _RESERVE, height, width)
     if kind == "auto":
-        kind = _choose(pixels, words, inks, colour, goal, extent, light, scrim_allowed)
-    layers, alpha = _layers(pixels, words, inks, kind, colour, goal, extent)
-    for tile in layers:
+        kind, tiles, alpha = _choose(case, extent, light, scrim_allowed)
+    else:
+        tiles, alpha = _strongest(case, kind, extent)
+    for tile in tiles:
         paint(pixels, Paint(tile, colour, alpha))
     return Backed(kind, alpha, inks)
 
 
-def _choose(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Colour],
-    colour: Colour,
-    goal: float,
-    extent: Rect,
-    light: bool,
-    scrim_allowed: bool,
-) -> str:
-    measured = [contrast.p10(w.ground(pixels), ink) for w, ink in zip(words, inks, strict=True)]
-    if min(measured) >= goal:
-        return "none"
-    if light and all(_suits_shadow(pixels, word) for word in words):
-        alpha = _alpha(pixels, words, inks, _shadows(words), colour, goal, _SHADOW_LIMIT)
-        if alpha is not None:
-            return "shadow"
-    if scrim_allowed:
-        tile, cover = _scrim(pixels, extent)
-        if cover <= _SCRIM_COVER and _alpha(
-            pixels, words, inks, [tile] * len(words), colour, goal, _SCRIM_LIMIT
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Words on their grounds (n, 3), before a backing of `colour` brings them to `goal`."""
+
+    words: Sequence[Words]
+    grounds: Sequence[NDArray[np.uint8]]
+    inks: tuple[Colour, ...]
+    colour: Colour
+    goal: float
+    height: int
+    width: int
+
+    def legible(self) -> bool:
+        pairs = zip(self.grounds, self.inks, strict=True)
+        return all(contrast.p10(ground, ink) >= self.goal for ground, ink in pairs)
+
+    def alpha(self, tiles: Sequence[Tile], limit: float = 1.0) -> float | None:
+        """The least alpha of `tiles`, one a layer, at which all are legible; None beyond `limit`.
+
+        One tile alone lies under all layers.
+        """
+        shared = tiles if len(tiles) == len(self.words) else [tiles[0]] * len(self.words)
+        needed = 0.0
+        for word, ground, ink, tile in zip(
+            self.words, self.grounds, self.inks, shared, strict=True
         ):
-            return "scrim"
-    return "plate"
+            alpha = contrast.least_alpha(
+                ground, word.seen_through(tile), self.colour, ink, self.goal, limit, needed
+            )
+            if alpha is None:
+                return None
+            needed = alpha
+        return max(needed, 1 / 255)
+
+    def reachable(self, limit: float) -> bool:
+        """Whether the fullest mask would do: a cheap test before masks are drawn."""
+        for ground, ink in zip(self.grounds, self.inks, strict=True):
+            full = np.full((len(ground), 1), 255, np.uint8)
+            painted = contrast.blend(ground[:, None], full, self.colour, limit)
+            if contrast.p10(painted[:, 0], ink) < self.goal:
+                return False
+        return True
 
 
-def _layers(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Colour],
-    kind: str,
-    colour: Colour,
-    goal: float,
-    extent: Rect,
-) -> tuple[list[Tile], float]:
-    """The masks of a backing, each to be painted once, and their common alpha."""
+def _choose(
+    case: _Case, extent: Rect, light: bool, scrim_allowed: bool
+) -> tuple[str, list[Tile], float]:
+    if case.legible():
+        return "none", [], 0.0
+    if light and _suit_shadows(case) and case.reachable(_SHADOW_LIMIT):
+        shadows = _shadows(case)
+        alpha = case.alpha(shadows, _SHADOW_LIMIT)
+        if alpha is not None:
+            return "shadow", shadows, alpha
+    if scrim_allowed:
+        tile, cover = _scrim(case, extent)
+        alpha = case.alpha([tile], _SCRIM_LIMIT) if cover <= _SCRIM_COVER else None
+        if alpha is not None:
+            return "scrim", [tile], alpha
+    return "plate", *_strongest(case, "plate", extent)
+
+
+def _strongest(case: _Case, kind: str, extent: Rect) -> tuple[list[Tile], float]:
+    """The masks of a backing, each to be painted once, and their common alpha, 1 if need be."""
     if kind == "none":
         return [], 0.0
     if kind == "outline":
-        return [_outline(word) for word in words], 1.0
+        return [_outline(word) for word in case.words], 1.0
     if kind == "shadow":
-        shadows = _shadows(words)
-        return shadows, _alpha(pixels, words, inks, shadows, colour, goal) or 1.0
-    tile = _scrim(pixels, extent)[0] if kind == "scrim" else _plate(pixels, extent)
-    return [tile], _alpha(pixels, words, inks, [tile] * len(words), colour, goal) or 1.0
+        tiles = _shadows(case)
+    elif kind == "scrim":
+        tiles = [_scrim(case, extent)[0]]
+    else:
+        tiles = [_plate(case, extent)]
+    return tiles, case.alpha(tiles) or 1.0
 
 
-def _inks(pixels: NDArray[np.uint8], words: Sequence[Words], target: float) -> tuple[Colour, ...]:
-    """The layers' own fills; one common ink, white or a dark tint, for those that have none."""
-    free = [word.ground(pixels) for word in words if word.text.item.layer.fill == "auto"]
+def _inks(
+    words: Sequence[Words],
+    grounds: Sequence[NDArray[np.uint8]],
+    target: float,
+    palette: Palette,
+) -> tuple[Colour, ...]:
+    """The layers' own fills; one common ink for those that have none, and the accent for those
+    whose role wants it, where it reads well enough.
+
+    The common ink is the first of the palette's that reaches `target`, else white or a dark tint.
+    """
+    fills = [word.text.item.layer.fill for word in words]
+    free = [ground for ground, fill in zip(grounds, fills, strict=True) if fill == "auto"]
     shared = contrast.WHITE
     if free:
         ground = np.concatenate(free)
-        shared = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
-    fills = (word.text.item.layer.fill for word in words)
-    return tuple(shared if fill == "auto" else contrast.parse(fill) for fill in fills)
+        fallback = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
+        reaching = (ink for ink in palette.inks if contrast.p10(ground, ink) >= target * _RESERVE)
+        shared = next(reaching, fallback)
+    inks: list[Colour] = []
+    for word, ground, fill in zip(words, grounds, fills, strict=True):
+        wants_accent = fill == "auto" and word.text.item.style.ink == "accent"
+        accent = palette.accent if wants_accent else None
+        if accent and contrast.p10(ground, accent) >= target * _RESERVE:
+            inks.append(accent)
+        else:
+            inks.append(shared if fill == "auto" else contrast.parse(fill))
+    return tuple(inks)
 
 
 def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
@@ -164,37 +219,20 @@ def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
     return red, green, blue
 
 
-def _alpha(
-    pixels: NDArray[np.uint8],
-    words: Sequence[Words],
-    inks: Sequence[Colour],
-    tiles: Sequence[Tile],
-    colour: Colour,
-    goal: float,
-    limit: float = 1.0,
-) -> float | None:
-    """The least alpha at which every layer reaches `goal`; None beyond `limit`."""
-    needed = 0.0
-    for word, ink, tile in zip(words, inks, tiles, strict=True):
-        ground = word.ground(pixels)
-        if contrast.p10(ground, ink) >= goal:
-            continue
-        alpha = contrast.least_alpha(ground, word.seen_through(tile), colour, ink, goal, limit)
-        if alpha is None:
-            return None
-        needed = max(needed, alpha)
-    return max(needed, 1 / 256)
-
-
-def _suits_shadow(pixels: NDArray[np.uint8], word: Words) -> bool:
+def _suit_shadows(case: _Case) -> bool:
     """Small words on busy ground stay hard to read over a mere shadow, whatever the ratio."""
-    height, width = pixels.shape[:2]
-    large = word.text.setting.size >= _LARGE * min(height, width)
-    return large or float(contrast.luminance(word.ground(pixels)).std()) < _CALM
+    large = _LARGE * min(case.height, case.width)
+    return all(
+        word.text.setting.size >= large or float(contrast.luminance(ground).std()) < _CALM
+        for word, ground in zip(case.words, case.grounds, strict=True)
+    )
 
 
-def _shadows(words: Sequence[Words]) -> list[Tile]:
-    return [render.shadow(w.glyphs, max(3.0, _SHADOW_EM * w.text.setting.size)) for w in words]
+def _shadows(case: _Case) -> list[Tile]:
+    return [
+        render.shadow(word.glyphs, max(3.0, _SHADOW_EM * word.text.setting.size))
+        for word in case.words
+    ]
 
 
 def _outline(word: Words) -> Tile:
@@ -202,16 +240,15 @@ def _outline(word: Words) -> Tile:
     return render.outline(text.setting, text.x, text.y, max(2.0, _OUTLINE_EM * text.setting.size))
 
 
-def _plate(pixels: NDArray[np.uint8], extent: Rect) -> Tile:
-    height, width = pixels.shape[:2]
-    short = min(height, width)
-    box = extent.grow(PLATE_PADDING * short).clip(Rect(0, 0, width, height))
+def _plate(case: _Case, extent: Rect) -> Tile:
+    short = min(case.height, case.width)
+    box = extent.grow(PLATE_PADDING * short).clip(Rect(0, 0, case.width, case.height))
     return render.rounded(box.x, box.y, box.width, box.height, _RADIUS * short)
 
 
-def _scrim(pixels: NDArray[np.uint8], extent: Rect) -> tuple[Tile, float]:
+def _scrim(case: _Case, extent: Rect) -> tuple[Tile, float]:
     """A gradient from the nearest side to beyond the words, and the share of canvas it covers."""
-    height, width = pixels.shape[:2]
+    height, width = case.height, case.width
     reaches = {
         "top": extent.bottom / height,
         "bottom": 1 - extent.y / height,
@@ -227,5 +264,10 @@ def _scrim(pixels: NDArray[np.uint8], extent: Rect) -> tuple[Tile, float]:
         distance = distance[::-1]
     ramp = np.clip((solid + fall - distance) / fall, 0.0, 1.0)
     profile = (255 * ramp * ramp * (3 - 2 * ramp) + 0.5).astype(np.uint8)
-    shape = profile[:, None] if side in ("top", "bottom") else profile[None, :]
-    return Tile(np.broadcast_to(shape, (height, width)), 0, 0), reaches[side]
+    first, last = np.flatnonzero(profile)[[0, -1]]
+    profile = profile[first : last + 1]  # beyond it there is nothing to paint
+    if side in ("top", "bottom"):
+        mask = np.broadcast_to(profile[:, None], (len(profile), width))
+        return Tile(np.ascontiguousarray(mask), 0, int(first)), reaches[side]
+    mask = np.broadcast_to(profile[None, :], (height, len(profile)))
+    return Tile(np.ascontiguousarray(mask), int(first), 0), reaches[side]

@@ -6,6 +6,8 @@ Lengths are in ems, so that one break serves every font size of the same proport
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph
 
@@ -45,27 +47,41 @@ def break_lines(
     the last line may be short. With `split_words` an over-wide word breaks between characters.
     """
     lines: list[Line] = []
+    space = advance(" ")
     for paragraph in copy.paragraphs:
-        words = _words(paragraph)
-        if split_words:
-            words = [piece for word in words for piece in _fitting(word, advance, width)]
-        widths = [advance(word.text) for word in words]
+        words, widths = _measured(paragraph, advance)
         if max(widths) > width:
-            return None
-        for first, last in _best_breaks(words, widths, advance(" "), width, balance):
+            if not split_words:
+                return None
+            words = tuple(piece for word in words for piece in _fitting(word, advance, width))
+            widths = tuple(advance(word.text) for word in words)
+            if max(widths) > width:
+                return None
+        for first, last in _best_breaks(words, widths, space, width, balance):
             text = _join(words[first:last])
             lines.append(Line(text, advance(text), paragraph.rtl))
     return tuple(lines)
 
 
-def _words(paragraph: Paragraph) -> list[_Word]:
-    pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
-    return [
+@lru_cache(maxsize=1024)
+def _measured(
+    paragraph: Paragraph, advance: Advance
+) -> tuple[tuple[_Word, ...], tuple[float, ...]]:
+    words = _words(paragraph)
+    return words, tuple(advance(word.text) for word in words)
+
+
+def _words(paragraph: Paragraph) -> tuple[_Word, ...]:
+    """Phrase marks may stand right beside a space, which still follows the piece before it."""
+    pieces = [
+        [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
+        for spaced in paragraph.text.split(" ")
+    ]
+    return tuple(
         _Word(piece, spaced=index == len(group) - 1)
         for group in pieces
         for index, piece in enumerate(group)
-        if piece
-    ]
+    )
 
 
 def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
@@ -97,6 +113,11 @@ def _best_breaks(
 ) -> list[tuple[int, int]]:
     """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
     count = len(words)
+    gaps = [space if word.spaced else 0.0 for word in words]
+    if sum(widths) + sum(gaps[:-1]) <= limit:
+        return [(0, count)]  # nothing costs as much as another line
+    styles = [_style_after(words, last) for last in range(count + 1)]
+    ends = list(accumulate((len(word.text) + word.spaced for word in words), initial=0))
     cost = [0.0] * (count + 1)
     following = [count] * (count + 1)
     for first in range(count - 1, -1, -1):
@@ -105,15 +126,17 @@ def _best_breaks(
             filled += widths[last - 1]
             if filled > limit and last > first + 1:
                 break
-            here = _ANOTHER_LINE + cost[last]
-            here += _raggedness(words[first:last], filled / limit, last == count, first, balance)
-            if last < count and _is_latin(words[last - 1].text[-1]) != _is_latin(
-                words[last].text[0]
-            ):
-                here += _AT_A_SEAM
+            share, is_last = filled / limit, last == count
+            here = _ANOTHER_LINE + cost[last] + styles[last]
+            if balance or not is_last:
+                here += (1.0 - share) ** 2
+            characters = ends[last] - ends[first] - words[last - 1].spaced
+            lonely = characters <= 2 or (is_last and share < 0.33)
+            if lonely and not (is_last and first == 0):
+                here += _WIDOW
             if here < best - 1e-9:
                 best, choice = here, last
-            filled += space if words[last - 1].spaced else 0.0
+            filled += gaps[last - 1]
         cost[first], following[first] = best, choice
     spans, first = [], 0
     while first < count:
@@ -122,16 +145,13 @@ def _best_breaks(
     return spans
 
 
-def _raggedness(
-    line: Sequence[_Word], share: float, is_last: bool, first: int, balance: bool
-) -> float:
-    """What a line filled to `share` costs: the square of the gap, and its style."""
-    gap = (1.0 - share) ** 2
-    lonely = len(_join(line)) <= 2 or (is_last and share < 0.33)
-    widow = _WIDOW if lonely and not (is_last and first == 0) else 0.0
-    if is_last:
-        return (gap if balance else 0.0) + widow
-    return gap + widow + (_AFTER_PAUSE if line[-1].text.endswith(_PAUSE) else 0.0)
+def _style_after(words: Sequence[_Word], last: int) -> float:
+    """What a break before word `last` costs, or less than nothing where it reads well."""
+    if not 0 < last < len(words):
+        return 0.0
+    before, after = words[last - 1].text, words[last].text
+    cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
+    return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 
 def _is_latin(char: str) -> bool:

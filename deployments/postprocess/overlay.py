@@ -1,8 +1,9 @@
-"""Words onto a canvas: prepare, arrange, make legible, draw, measure, report."""
+"""Words and insets onto a canvas: prepare, arrange, make legible, draw, measure, report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +12,32 @@ from deployments.errors import InvalidValue
 from deployments.postprocess import (
     accent,
     alternatives,
+    artwork,
     contrast,
     copy_space,
+    inlay,
     layers,
     layout,
     legible,
-    render,
+    plaques,
+    shapes,
 )
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import Canvas, Paint, paint
 from deployments.postprocess.contrast import Colour
+from deployments.postprocess.fill import Filled, fill
 from deployments.postprocess.geometry import Rect, union
+from deployments.postprocess.hanging import Wall, hang
+from deployments.postprocess.inlay import InsetReport
+from deployments.postprocess.layers import Item
 from deployments.postprocess.legible import Backed, Words
+from deployments.postprocess.palette import Palette
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
 from deployments.postprocess.stack import Placed
+from deployments.postprocess.template import find_template
+
+_SHOWS = 1.25  # contrast with its ground at which a plaque of a role's own colour is seen as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +61,14 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class OverlayReport:
-    """Every drawn layer in the spec's order, the AI label last; what is not here was left out."""
+    """Every drawn layer of words in the spec's order, the AI label last; insets: every image and
+    QR code in that order. What is not here was left out."""
 
     width: int
     height: int
     safe_area: tuple[int, int, int, int]
     layers: tuple[LayerReport, ...]
+    insets: tuple[InsetReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +80,25 @@ class _Inked:
 
 
 def set_words(
-    canvas: Canvas, spec: OverlaySpec, clear: int = 0, index: int = 0
+    canvas: Canvas,
+    spec: OverlaySpec,
+    clear: int = 0,
+    brand: Brand | None = None,
+    index: int = 0,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
-    """Draw the words of `spec` over `canvas`: new pixels, the report and warnings.
+    """Draw the layers of `spec` over `canvas`: new pixels, the report and warnings.
 
     `clear`: pixels that the placement keeps free at top and bottom. `index`: which arrangement, 0
-    for the best; raises NoOtherPlace where there are not as many. With on_problem "fail",
-    raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read.
+    for the best; raises NoOtherPlace where there are not as many. `images`: the files that image
+    layers name, by their names. With on_problem "fail", raises InvalidValue("overlay") naming all
+    that does not fit, cannot be shown or read. Raises InvalidValue for an unknown template.
     """
-    items, problems, warnings = layers.prepare(spec)
+    template = find_template(spec.template) if spec.template is not None else None
+    fallback = contrast.parse(template.accent) if template else None
+    palette = Palette(canvas.pixels, brand, fallback)
+    styles = template.styles if template else layers.ROLES
+    items, problems, warnings = layers.prepare(spec, styles, brand)
     pixels = canvas.pixels.copy()
     height, width = pixels.shape[:2]
     area = layout.safe_area(width, height, spec, clear)
@@ -83,11 +108,28 @@ def set_words(
         warnings.append("copy_space: the placement cuts it away, so it was not kept to")
     avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
     cost = cost_map(canvas.pixels, avoid=avoid)
-    arrangement = alternatives.arrangement(items, spec, cost, area, protect, index)
-    problems += arrangement.problems
+
+    def arrange(area: Rect, taken: Sequence[Rect], index: int) -> Filled:
+        if template is None:
+            arranged = alternatives.arrangement(items, spec, cost, area, taken, index)
+            return Filled(arranged, ())
+        return fill(template, items, spec, cost, area, taken, index)
+
+    wall = Wall(cost, area, tuple(protect))
+    hanging = hang(artwork.prepare(spec, images), items, spec, wall, arrange, index)
+    problems += hanging.problems
+    warnings += hanging.warnings
+    for hung in hanging.hung:
+        inlay.shade(pixels, hung)
+    shapes.paint_all(pixels, hanging.filled.shapes, palette)
     inked: list[_Inked] = []
-    for placed in arrangement.stacks:
-        inked += _back(pixels, canvas.pixels, placed, spec.min_contrast)
+    for placed in hanging.filled.arrangement.stacks:
+        inked += _back(pixels, placed, spec.min_contrast, palette)
+    insets: list[InsetReport] = []
+    for hung in hanging.hung:  # over backings, which would tint them
+        inset, trouble = inlay.lay(pixels, hung)
+        insets.append(inset)
+        problems += trouble
     reports = [_report(pixels, one) for one in inked]
     for one, report in zip(inked, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
@@ -100,12 +142,12 @@ def set_words(
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)
     bounds = (int(area.x), int(area.y), int(area.width), int(area.height))
-    report_all = OverlayReport(width, height, bounds, tuple(reports))
+    report_all = OverlayReport(width, height, bounds, tuple(reports), tuple(insets))
     return pixels, report_all, (*warnings, *problems)
 
 
 def _back(
-    pixels: NDArray[np.uint8], picture: NDArray[np.uint8], placed: Placed, target: float
+    pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette
 ) -> list[_Inked]:
     """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs."""
     height, width = pixels.shape[:2]
@@ -113,17 +155,17 @@ def _back(
     plain = [word for word in words if not word.text.item.pill]
     inked: list[_Inked] = []
     shared: Colour | None = None
-    in_kind = sorted(plain, key=lambda word: word.text.item.layer.backing)
-    for kind, members in groupby(in_kind, key=lambda word: word.text.item.layer.backing):
+    in_kind = sorted(plain, key=lambda word: word.text.item.backing)
+    for kind, members in groupby(in_kind, key=lambda word: word.text.item.backing):
         group = list(members)
         whole = kind == "auto" or len(group) == len(words)
         extent = placed.box if whole else union([word.text.box for word in group])
-        backed = legible.back(pixels, group, kind, target, extent, _may_scrim(placed))
+        backed = legible.back(pixels, group, kind, target, extent, _may_scrim(placed), palette)
         shared = shared or backed.inks[0]
         inked += _inked(group, backed)
     for word in words:
         if word.text.item.pill:
-            inked.append(_pill(pixels, picture, word, target, shared))
+            inked.append(_pill(pixels, word, target, palette, shared))
     return inked
 
 
@@ -141,22 +183,38 @@ def _may_scrim(placed: Placed) -> bool:
 
 def _pill(
     pixels: NDArray[np.uint8],
-    picture: NDArray[np.uint8],
     word: Words,
     target: float,
+    palette: Palette,
     shared: Colour | None,
 ) -> _Inked:
-    box, fill = word.text.box, word.text.item.layer.fill
-    left, top, right, bottom = box.pixels()
+    text = word.text
+    left, top, right, bottom = text.box.pixels()
     ground = contrast.sample(pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3))
-    if fill == "auto":
-        plain = shared or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
-        pill, ink = accent.pill_colours(picture, ground, target, plain)
-    else:
-        pill = contrast.parse(fill)
-        ink = accent.ink_on(pill)
-    paint(pixels, Paint(render.rounded(box.x, box.y, box.width, box.height, box.height), pill))
+    pill, ink = _pill_colours(text.item, ground, target, palette, shared)
+    mask = plaques.tile(text.item.plaque, text.box, text.setting, text.x, text.y)
+    paint(pixels, Paint(mask, pill))
     return _Inked(word, "plate", 1.0, ink)
+
+
+def _pill_colours(
+    item: Item,
+    ground: NDArray[np.uint8],
+    target: float,
+    palette: Palette,
+    shared: Colour | None,
+) -> tuple[Colour, Colour]:
+    """The layer's own fill; the role's, where it shows and carries words; else what suits."""
+    if item.layer.fill != "auto":
+        pill = contrast.parse(item.layer.fill)
+        return pill, accent.ink_on(pill)
+    if item.style.fill != "auto":
+        pill = palette.named(item.style.fill, ground)
+        ink = palette.ink_on(pill, target)
+        if contrast.between(pill, ink) >= target and contrast.p10(ground, pill) >= _SHOWS:
+            return pill, ink
+    plain = shared or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
+    return accent.pill_colours(palette.accent, ground, target, plain)
 
 
 def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:

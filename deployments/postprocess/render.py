@@ -22,6 +22,7 @@ Align = Literal["start", "center", "end"]
 # Noto's Hangul, Han and Latin capitals sit this far below the middle of their line box.
 _OPTICAL_SHIFT_EM = 0.05
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
+_COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
 
@@ -59,6 +60,12 @@ class Setting:
     def height(self) -> float:
         return self.size * self.leading * len(self.lines)
 
+    def offset(self, line: Line) -> float:
+        """Pixels from the left of all lines to that of `line`."""
+        slack = self.width - line.width * self.size
+        shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
+        return slack * shares[self.align]
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -83,29 +90,48 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
     """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
     reach = int(min(max(radius, 1.0), _MAX_BLUR))
     pad = 3 * reach
-    away = distance(np.pad(glyph_tile.mask, pad))
-    grown = (255 * np.clip(reach + 0.5 - away, 0.0, 1.0)).astype(np.uint8)
-    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach)
+    mask = cv2.copyMakeBorder(glyph_tile.mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    height, width = mask.shape
+    # A wide shadow has nothing fine in it: half its pixels a side are drawn, then stretched.
+    scale = 2 if reach >= _COARSE else 1
+    if scale > 1:
+        size = (-(-width // scale), -(-height // scale))
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    away = scale * distance(np.asarray(mask, np.uint8))
+    grown = cv2.convertScaleAbs(np.clip(reach + 0.5 - away, 0.0, 1.0), alpha=255)
+    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach / scale)
+    if scale > 1:
+        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
     return Tile(np.asarray(soft, np.uint8), glyph_tile.x - pad, glyph_tile.y - pad)
 
 
 def rounded(x: float, y: float, width: float, height: float, radius: float) -> Tile:
     """A rectangle with round, smooth corners at canvas pixel (x, y)."""
     left, top = int(x // 1), int(y // 1)
-    tile_width, tile_height = int(x + width - left) + 2, int(y + height - top) + 2
+    radius = min(radius, width / 2, height / 2)
+    # Only its ends are drawn; the plain rows and columns between them are repeated.
+    end = int(radius) + 3
+    spare_x = max(0, int(width) - 2 * end)
+    spare_y = max(0, int(height) - 2 * end)
+    tile_width = int(x + width - left) + 2 - spare_x
+    tile_height = int(y + height - top) + 2 - spare_y
     shape = container(
         [],
         style={
             "position": "absolute",
             "left": x - left,
             "top": y - top,
-            "width": width,
-            "height": height,
-            "borderRadius": min(radius, width / 2, height / 2),
+            "width": width - spare_x,
+            "height": height - spare_y,
+            "borderRadius": radius,
             "backgroundColor": "#ffffff",
         },
     )
-    return Tile(_mask([shape], tile_width, tile_height, (), "en"), left, top)
+    mask = _mask([shape], tile_width, tile_height, (), "en")
+    columns, rows = np.ones(tile_width, np.intp), np.ones(tile_height, np.intp)
+    columns[end] += spare_x
+    rows[end] += spare_y
+    return Tile(mask.repeat(columns, axis=1).repeat(rows, axis=0), left, top)
 
 
 def warm() -> None:
@@ -129,12 +155,10 @@ def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
 def _line_node(
     setting: Setting, line: Line, index: int, x: float, y: float, stroke: float
 ) -> NodeTree:
-    slack = setting.width - line.width * setting.size
     leading = setting.leading * setting.size
-    shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
     style: dict[str, Any] = {
         "position": "absolute",
-        "left": x + slack * shares[setting.align],
+        "left": x + setting.offset(line),
         "top": y + index * leading - _OPTICAL_SHIFT_EM * setting.size,
         "fontSize": setting.size,
         "fontWeight": setting.face.weight,

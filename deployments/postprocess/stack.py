@@ -1,8 +1,13 @@
 """Setting and placing one stack of items: the search over width, size and place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 
+import numpy as np
+
+from deployments.postprocess import plaques
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.lines import Line, break_lines
@@ -10,7 +15,6 @@ from deployments.postprocess.position import CostMap, Spot
 from deployments.postprocess.render import Align, Setting
 from deployments.postprocess.text import Copy, Paragraph
 
-PILL_PADDING_X, PILL_PADDING_Y = 0.95, 0.5  # ems
 _WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
 _SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
 _SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
@@ -22,10 +26,12 @@ _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
+    widths: of the area's, that are tried."""
 
     bend: bool
     scales: tuple[float, ...]
+    widths: tuple[float, ...] = _WIDTHS
 
 
 RULES = Level(bend=False, scales=_SCALES)
@@ -80,24 +86,25 @@ class Site:
 
 def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
     """The best-scored setting and place of `items` as one stack; None where none fits."""
-    best: Placed | None = None
-    seen = set()
-    for scale, width in _candidates(site, level):
-        loose = _set_all(items, site, width, scale, level.bend)
-        key = loose and tuple((text.setting.lines, text.setting.size) for text in loose)
-        if loose is None or key in seen:
-            continue
-        seen.add(key)
-        for column in site.columns:
-            texts = _stack(loose, column)
-            spot = _spot(texts, site, cost, column)
-            if spot is None:
-                continue
-            score = spot.cost - _BIGGER_IS_BETTER * scale + _style_cost(texts, site)
-            if best is None or score < best.score - 1e-9:
-                moved = tuple(text.move(spot.x, spot.y) for text in texts)
-                best = Placed(moved, column, score)
-    return best
+    settings = [
+        (scale, texts) for scale in level.scales for texts in _settings(items, site, level, scale)
+    ]
+    if not settings:
+        return None
+    stacks = np.array([_boxes(texts, column) for _, texts in settings for column in site.columns])
+    columns = site.columns * len(settings)
+    spots = iter(cost.best(stacks, columns, site.area, site.forbidden, site.rows))
+    best: tuple[float, Sequence[SetText], Spot] | None = None
+    for scale, texts in settings:
+        merit = _style_cost(texts, site) - _BIGGER_IS_BETTER * scale
+        for spot in islice(spots, len(site.columns)):
+            if spot is not None and (best is None or spot.cost + merit < best[0] - 1e-9):
+                best = (spot.cost + merit, texts, spot)
+    if best is None:
+        return None
+    score, chosen, spot = best
+    placed = tuple(text.move(spot.x, spot.y) for text in _stack(chosen, spot.column))
+    return Placed(placed, spot.column, score)
 
 
 def fits_at_all(items: Sequence[Item], site: Site) -> bool:
@@ -111,14 +118,36 @@ def needed_height(items: Sequence[Item], site: Site) -> float:
     return _height(texts) if texts else 0.0
 
 
-def _candidates(site: Site, level: Level) -> Iterator[tuple[float, float]]:
-    for scale in level.scales:
-        for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
-            yield scale, share * site.area.width
+def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> list[list[SetText]]:
+    """The different settings of `items` at one size, over ever less of the area's width."""
+    settings: list[list[SetText]] = []
+    seen = set()
+    for share in level.widths if scale >= 0 else level.widths[:1]:
+        width = share * site.area.width
+        if settings and _single_lines(settings[-1], width):
+            continue
+        texts = _set_all(items, site, width, scale, level.bend)
+        if texts is None:
+            continue
+        key = tuple((text.setting.lines, text.setting.size) for text in texts)
+        if key not in seen:
+            seen.add(key)
+            settings.append(texts)
+    return settings
 
 
-def _spot(texts: Sequence[SetText], site: Site, cost: CostMap, column: str) -> Spot | None:
-    return cost.best([t.box for t in texts], site.area, site.forbidden, (column,), site.rows)
+def _single_lines(texts: Sequence[SetText], width: float) -> bool:
+    """Whether the texts would be set in a lesser `width` just as they are."""
+    return all(len(text.setting.lines) == 1 and text.box.width <= width for text in texts)
+
+
+def _boxes(texts: Sequence[SetText], column: str) -> list[tuple[float, float, float, float]]:
+    """(x, y, width, height) of each text's box in its stack, as CostMap.best takes them."""
+    boxes = [text.box for text in texts]
+    return [
+        (box.x + slack, box.y, box.width, box.height)
+        for box, slack in zip(boxes, _slacks(texts, column), strict=True)
+    ]
 
 
 def _height(texts: Sequence[SetText]) -> float:
@@ -154,14 +183,18 @@ def _set_all(
 
 def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     """Texts aligned in the width of the widest, as suits the column they stand in."""
-    width = max(text.box.width for text in texts)
     aligned = []
-    for text in texts:
-        align: Align = "center" if text.item.pill else _align(text.item, column)
+    for text, slack in zip(texts, _slacks(texts, column), strict=True):
+        align: Align = "center" if text.item.centred else _align(text.item, column)
         setting = replace(text.setting, align=align)
-        slack = (width - text.box.width) * _side(text.item, column)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
     return aligned
+
+
+def _slacks(texts: Sequence[SetText], column: str) -> list[float]:
+    """How far each of `texts` moves to the right in the width of the widest."""
+    width = max(text.box.width for text in texts)
+    return [(width - text.box.width) * _side(text.item, column) for text in texts]
 
 
 def _side(item: Item, column: str) -> float:
@@ -170,10 +203,10 @@ def _side(item: Item, column: str) -> float:
     return 0.5 if align == "center" else float((align == "end") != item.rtl)
 
 
+@lru_cache(maxsize=1024)
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     size = _font_size(item, scale, short)
-    padding_x = PILL_PADDING_X * size if item.pill else 0.0
-    padding_y = PILL_PADDING_Y * size if item.pill else 0.0
+    padding_x, _ = plaques.padding(item.plaque, 0.0, 0.0, size)
     ems = (width - 2 * padding_x) / size
     if ems <= 0:
         return None
@@ -190,10 +223,11 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
         elif not bend:
             return None
     setting = Setting(item.face, lines, size, item.leading, "start")
-    if not item.pill:
-        return SetText(item, setting, Rect(0, 0, setting.width, setting.height), 0, 0, cut)
-    box = Rect(0, 0, setting.width + 2 * padding_x, setting.height + 2 * padding_y)
-    return SetText(item, setting, box, padding_x, padding_y, cut)
+    across, down = plaques.padding(item.plaque, setting.width, setting.height, size)
+    box = Rect(0, 0, setting.width + 2 * across, setting.height + 2 * down)
+    if item.pill and box.width > width + 1e-6:  # a round one reaches far beyond several lines
+        return None
+    return SetText(item, setting, box, across, down, cut)
 
 
 def _align(item: Item, column: str) -> Align:

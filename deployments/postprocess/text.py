@@ -53,7 +53,7 @@ class Copy:
 
     @property
     def accented_capitals(self) -> bool:
-        return any(char.isupper() and unicodedata.decomposition(char) for char in self.plain)
+        return _has_accented_capitals(self.paragraphs)
 
     @property
     def plain(self) -> str:
@@ -108,6 +108,13 @@ def language(text: str) -> str:
     return _LANGUAGE[script] if count else "en"
 
 
+def capitals(text: str, lang: str | None) -> str:
+    """`text` in capitals; in the languages that write i with and without a dot, with it."""
+    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
+        text = text.replace("i", "İ")
+    return text.upper()
+
+
 def breakable(line: str, lang: str) -> str:
     """`line` with U+200B between the phrases of languages that write without spaces."""
     parser = _phrase_parser(lang)
@@ -126,6 +133,15 @@ def _is_rtl(line: str) -> bool:
         if kind in ("L", "R", "AL"):
             return kind != "L"
     return False
+
+
+@lru_cache(maxsize=1024)
+def _has_accented_capitals(paragraphs: tuple[Paragraph, ...]) -> bool:
+    return any(
+        char.isupper() and unicodedata.decomposition(char)
+        for paragraph in paragraphs
+        for char in paragraph.text
+    )
 
 
 @lru_cache

@@ -5,11 +5,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
+from deployments.postprocess.ids import PATTERN
 from serve.http.errors import ModelNotFound
 from serve.http.finishing import FinishBody
 
@@ -148,6 +149,30 @@ class EditBody(GenerationBody):
     fit: Literal["crop", "pad"] = Field(
         default="crop", description="How a picture of another aspect is fitted to the canvas."
     )
+    keep: Literal["subject"] | None = Field(
+        default=None, description="Instead of a mask: repaint all but the picture's subject."
+    )
+
+    def strength_by(self, profile: DiffusionProfile) -> float:
+        """The strength that is asked for. What is around a kept subject is drawn wholly anew."""
+        if self.strength is not None:
+            return self.strength
+        return 1.0 if self.keep else profile.default_strength
+
+
+class KeptPicture(BaseModel):
+    """A picture of the library: the clean one, or what an edit started from, with its mask."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image_id: str = Field(pattern=f"^{PATTERN}$", description="Of a kept picture.")
+    variant: Literal["clean", "source"] = "clean"
+
+
+class KeptEditBody(EditBody):
+    """The JSON body of POST /v1/images/edits."""
+
+    image: KeptPicture
 
 
 def form_values(fields: Mapping[str, str]) -> dict[str, Any]:

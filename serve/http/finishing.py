@@ -16,6 +16,22 @@ from deployments.postprocess.spec import (
 )
 from serve.http.negotiate import picture_wanted
 
+Metadata = Literal["full", "no_prompt"]
+
+
+def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
+    """Whether files may tell how their pictures were described. Raises InvalidValue.
+
+    allowed: as the application is configured.
+    """
+    if metadata == "full" and not allowed:
+        raise InvalidValue(
+            "metadata: prompts are left out of all files here; ask for no_prompt or leave it out",
+            "metadata",
+            "unsupported_value",
+        )
+    return allowed and metadata != "no_prompt"
+
 
 class FinishBody(BaseModel):
     """The fields that drawing a picture and finishing a kept one have in common."""
@@ -36,6 +52,10 @@ class FinishBody(BaseModel):
     )
     extend: Extension = Field(
         default="auto", description="How a picture goes on where it falls short of its placement."
+    )
+
+    metadata: Metadata | None = Field(
+        default=None, description="no_prompt leaves the prompts out of the files."
     )
 
     @model_validator(mode="before")

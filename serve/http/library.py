@@ -1,5 +1,6 @@
 """GET, DELETE /v1/images and POST /v1/images/{id}/overlays: what was made before."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +11,7 @@ from deployments.postprocess.delivery import Delivery, File
 from deployments.postprocess.encode import MEDIA_TYPES
 from deployments.postprocess.ids import PATTERN
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
-from serve.http.finishing import FinishBody
+from serve.http.finishing import FinishBody, prompt_in_file
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Rooms
 
@@ -47,8 +48,8 @@ def url_of(request: Request, picture_id: str) -> str:
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def routes(rooms: Rooms, model: str) -> APIRouter:
-    """The pictures that are kept."""
+def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+    """The pictures that are kept. prompts: whether files may tell how they were described."""
     router = APIRouter(prefix="/v1/images", tags=["library"])
 
     @router.get("")
@@ -82,7 +83,11 @@ def routes(rooms: Rooms, model: str) -> APIRouter:
     async def overlays(picture_id: str, body: FinishBody, request: Request) -> Response:
         """Other words, placements or formats for a kept picture, each file under its own id."""
         accept = request.headers.get("accept")
-        spec = body.finish_spec(accept, 1).of(1)
+        spec = replace(
+            body.finish_spec(accept, 1).of(1),
+            prompt_in_file=prompt_in_file(body.metadata, prompts),
+        )
+        spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
         if picture_wanted(accept):
             return as_bytes(delivery)

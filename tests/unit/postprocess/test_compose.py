@@ -82,3 +82,11 @@ def test_an_extension_of_ones_own_choice() -> None:
         assert np.array_equal(made[:, 120:280], photo[:, 20:180])  # beyond the seam
     plainly = extend(disc(200, 200, radius=0.2), 0, 0, 100, 100, "colour")
     assert np.abs(plainly[:, :100].astype(int) - (235, 240, 236)).max() == 0
+
+
+def test_a_stray_pixel_at_a_plain_edge_is_not_drawn_out_into_a_patch() -> None:
+    picture = plain(160, 160, (50, 160, 80))
+    picture[:8, -8:] = (70, 175, 100)  # a corner that a model drew a little off
+    wider = extend(picture, 200, 0, 0, 200)
+    beyond = wider[:150, -150:].astype(int)
+    assert np.abs(beyond - (50, 160, 80)).max() <= 5

@@ -31,8 +31,10 @@ def test_least_alpha_is_enough_and_least() -> None:
     mask = np.full(len(ground), 255, np.uint8)
     alpha = contrast.least_alpha(ground, mask, (0, 0, 0), contrast.WHITE, 4.5)
     assert alpha is not None
-    assert contrast.p10(contrast.blend(ground, mask, (0, 0, 0), alpha), contrast.WHITE) >= 4.5
-    less = contrast.blend(ground, mask, (0, 0, 0), alpha - 2 / 256)
+    enough, less = (
+        contrast.blend(ground[None], mask[None], (0, 0, 0), a)[0] for a in (alpha, alpha - 2 / 255)
+    )
+    assert contrast.p10(enough, contrast.WHITE) >= 4.5
     assert contrast.p10(less, contrast.WHITE) < 4.5
 
 
@@ -67,6 +69,6 @@ def test_the_accent_is_the_subjects_colour_and_carries_words() -> None:
 def test_a_button_stands_out_or_takes_the_words_ink() -> None:
     picture = disc(colour=(250, 200, 60), ground=(250, 250, 250))
     ground = plain(8, 8, (250, 250, 250)).reshape(-1, 3)
-    pill, ink = accent.pill_colours(picture, ground, 4.5, contrast.BLACK)
+    pill, ink = accent.pill_colours(accent.accent_colour(picture), ground, 4.5, contrast.BLACK)
     assert contrast.p10(ground, pill) >= 3.0
     assert contrast.between(pill, ink) >= 4.5

@@ -36,7 +36,7 @@ def room(folder: Path, threads: int) -> PostProcessDeployment:
     """The room itself, without Ray around it."""
     limits = IntakeLimits(max_bytes=2**20, max_pixels=2**20)
     made: PostProcessDeployment = PostProcessDeployment.func_or_class(  # type: ignore[attr-defined]
-        ((96, 96),), limits, str(folder), 2**28, threads
+        ((96, 96),), limits, str(folder), 2**28, threads=threads
     )
     return made
 

@@ -12,12 +12,13 @@ from PIL import Image
 from deployments.errors import InvalidValue, NotFound
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept, metadata
-from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.ids import new_id
 from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
 from deployments.postprocess.store import Store
+from tests.unit.postprocess.jobs import deliver, done, recall
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
@@ -26,7 +27,7 @@ SPEC = FinishSpec(
     overlay=WORDS,
     placements=(None,),
     output=Output("png"),
-    metadata={"model": "tiny", "prompt": "a disc"},
+    metadata={"model": "tiny"},
     asked={"prompt": "a disc", "seed": 3},
     key=digest(b"a request"),
 )
@@ -47,21 +48,6 @@ def library(tmp_path: Path) -> Library:
 
 def spec(**changes: object) -> FinishSpec:
     return replace(SPEC, **{"ids": (new_id(), new_id()), **changes})
-
-
-def deliver(
-    drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None
-) -> Delivery:
-    return done(keeping.begin(drawn, spec, given, library))
-
-
-def recall(spec: FinishSpec, library: Library) -> Delivery | None:
-    job = keeping.recall(spec, library)
-    return None if job is None else done(job)
-
-
-def done(job: keeping.Job) -> Delivery:
-    return keeping.conclude(job, [task() for task in job.tasks()])
 
 
 def pixels(data: bytes) -> NDArray[np.uint8]:
@@ -116,7 +102,7 @@ def test_the_files_of_a_kept_picture(library: Library) -> None:
         clean = kept.clean_file(picture_id, library)
         assert np.array_equal(pixels(clean.data), DRAWN.pictures[index])
         assert clean.media_type == "image/png"
-        assert metadata.read(clean.data)["id"] == picture_id
+        assert metadata.read(clean.data).facts["id"] == picture_id
         assert kept.final_file(picture_id, library).data == drawn.pictures[index].data
 
 
@@ -168,7 +154,7 @@ def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library)
     assert record.drawing.asked == SPEC.asked
     assert record.drawing.source is not None
     assert library.file(record.drawing.source) is not None
-    assert metadata.read(kept.final_file(other, library).data)["prompt"] == "a disc"
+    assert metadata.read(kept.final_file(other, library).data).facts["prompt"] == "a disc"
     assert drawn.pictures[0].report is not None
 
 

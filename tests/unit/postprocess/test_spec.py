@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from deployments.errors import InvalidValue
+from deployments.postprocess.qr import draw
 from deployments.postprocess.spec import PLACEMENTS, Output, OverlaySpec, find_placement
 
 LAYER = {"role": "headline", "text": "여름"}
@@ -25,7 +26,7 @@ def test_the_least_spec_has_the_documented_defaults() -> None:
         {"layers": []},
         {"layers": [LAYER] * 13},
         {"layers": [LAYER], "version": 2},
-        {"layers": [LAYER], "template": "sale"},
+        {"layers": [LAYER], "template": "sale", "position": "top"},
         {"layers": [LAYER], "position": "middle"},
         {"layers": [LAYER], "min_contrast": 22},
         {"layers": [LAYER], "min_contrast": float("nan")},
@@ -84,3 +85,51 @@ def test_png_takes_no_compression_but_the_whole() -> None:
     assert caught.value.param == "output_compression"
     with pytest.raises(InvalidValue, match="0 to 100"):
         Output("jpeg", 101)
+
+
+IMAGE = {"type": "image", "kind": "logo", "image": "img_" + "0" * 44}
+QR = {"type": "qr", "data": "https://example.com"}
+
+
+def test_layers_are_told_apart_by_type_and_words_need_none() -> None:
+    spec = OverlaySpec.model_validate({"layers": [LAYER, IMAGE, QR]})
+    assert [layer.type for layer in spec.layers] == ["text", "image", "qr"]
+    assert list(spec.image_layers) == [1]
+    assert spec.kept_images == []
+    assert OverlaySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {**IMAGE, "type": "video"},
+        {**IMAGE, "image": "https://example.com/logo.png"},
+        {**IMAGE, "image": "/etc/passwd"},
+        {**IMAGE, "image": "data:image/svg+xml;base64,PHN2Zz4="},
+        {**IMAGE, "image": "sha256:" + "A" * 64},
+        {**IMAGE, "kind": "photo"},
+        {**IMAGE, "mask": IMAGE["image"]},
+        {**IMAGE, "opacity": 0},
+        {**IMAGE, "size": 0.2, "box": {"x": 0, "y": 0, "width": 0.5, "height": 0.5}},
+        {**QR, "data": ""},
+        {**QR, "data": "x" * 1001},
+        {**QR, "data": "한" * 425, "error_correction": "high"},
+        {**QR, "dark": "#ffffff", "light": "#000000"},
+        {**QR, "dark": "#888888", "light": "#999999"},
+        {**QR, "quiet_zone": 1},
+        {**QR, "text": "x"},
+        "logo",
+    ],
+)
+def test_wrong_insets_are_refused(layer: Any) -> None:
+    with pytest.raises(ValidationError):
+        OverlaySpec.model_validate({"layers": [layer]})
+
+
+def test_the_longest_data_of_every_level_fits() -> None:
+    for level in ("low", "medium", "quartile", "high"):
+        OverlaySpec.model_validate(
+            {"layers": [{**QR, "data": "x" * 1000, "error_correction": level}]}
+        )
+    longest = {**QR, "data": "한" * 424 + "x", "error_correction": "high"}
+    draw(OverlaySpec.model_validate({"layers": [longest]}).layers[0])

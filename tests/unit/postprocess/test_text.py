@@ -122,3 +122,10 @@ def test_missing_glyphs_are_named_and_taken_out() -> None:
     assert fonts.missing("한글 ABC ₩8,900 → ★\u200b", families) == ""
     assert fonts.missing("빵 🍞 خ", families) == "خ🍞"
     assert fonts.without("빵 🍞\ufe0f굽는 집", "🍞") == "빵 굽는 집"
+
+
+def test_a_space_between_phrases_is_kept() -> None:
+    copy = prepare("หอศิลป์ 10.00 ถึง 18.00 น.", "th")
+    lines = break_lines(copy, lambda text: len(text) / 2, 40)
+    assert lines is not None
+    assert lines[0].text == copy.plain

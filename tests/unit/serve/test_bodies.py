@@ -116,7 +116,7 @@ def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
     ],
 )
 def test_the_format_of_the_file(accept: str | None, output_format: str | None, chosen: str) -> None:
-    spec = finish_spec(body(output_format=output_format), accept, PROFILE)
+    spec = finish_spec(body(output_format=output_format), accept)
 
     assert spec.output.format == chosen
 
@@ -139,7 +139,7 @@ def test_one_placement_or_several() -> None:
 )
 def test_placements_that_are_none(fields: dict[str, Any], param: str, says: str) -> None:
     with pytest.raises(InvalidValue, match=says) as refused:
-        finish_spec(body(**fields), None, PROFILE)
+        finish_spec(body(**fields), None)
     assert refused.value.param == param
 
 
@@ -158,7 +158,7 @@ def test_placements_are_a_list_of_one_to_all(placements: Any) -> None:
     ],
 )
 def test_raw_bytes_hold_one_file(fields: dict[str, Any], param: str) -> None:
-    assert finish_spec(body(placements=["story"]), "image/png", PROFILE).placements == ("story",)
+    assert finish_spec(body(placements=["story"]), "image/png").placements == ("story",)
     with pytest.raises(InvalidValue, match="one file") as refused:
-        finish_spec(body(**fields), "image/png", PROFILE)
+        finish_spec(body(**fields), "image/png")
     assert (refused.value.param, refused.value.code) == (param, "raw_needs_one")
