@@ -36,6 +36,7 @@ def bind(args: AppArgs, load: LoadFamily) -> Application:
         args.library_bytes,
         args.credentials,
         brands,
+        args.fonts,
     )
     return deployment(Ingress).bind(
         args, profile, identity(profile), diffusion, postprocess, brands

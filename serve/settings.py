@@ -10,6 +10,7 @@ from configs import BRANDS, profile_names, profile_path
 from deployments.diffusion.profile import DiffusionProfile, Source
 from deployments.postprocess.brand import Brand, load_brands
 from deployments.postprocess.credentials import CredentialFiles, Signatory
+from deployments.postprocess.fonts import choices, read_own
 from deployments.postprocess.store import open_address
 
 MIB = 2**20
@@ -30,6 +31,7 @@ class AppArgs(BaseModel):
     prompt_in_files: whether files may tell how their pictures were described.
     credentials: what files are signed with (C2PA); by paths that every machine has.
     brands: a folder of brand kits, beside the packaged ones.
+    fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +45,7 @@ class AppArgs(BaseModel):
     prompt_in_files: bool = True
     credentials: CredentialFiles | None = None
     brands: Path | None = None
+    fonts: str | None = None
 
     @field_validator("brands")
     @classmethod
@@ -59,6 +62,13 @@ class AppArgs(BaseModel):
             open_address(library)
         return library
 
+    @field_validator("fonts")
+    @classmethod
+    def _can_be_read(cls, fonts: str | None) -> str | None:
+        if fonts is not None:
+            read_own(fonts)
+        return fonts
+
     @field_validator("credentials")
     @classmethod
     def _can_sign(cls, credentials: CredentialFiles | None) -> CredentialFiles | None:
@@ -70,9 +80,16 @@ class AppArgs(BaseModel):
 def find_brands(args: AppArgs) -> dict[str, Brand]:
     """The packaged brand kits and those of `args`, by name; one of the same name wins.
 
-    Raises ValueError naming the file that is not sound.
+    Raises ValueError naming the file that is not sound, or the brand whose font is not there.
     """
-    return load_brands((BRANDS,) if args.brands is None else (BRANDS, args.brands))
+    brands = load_brands((BRANDS,) if args.brands is None else (BRANDS, args.brands))
+    own = read_own(args.fonts) if args.fonts is not None else ()
+    known = ("auto", *choices(), *(face.family for face in own))
+    for name, brand in brands.items():
+        for font in (brand.faces.headline, brand.faces.text):
+            if font not in known:
+                raise ValueError(f"brand {name}: there is no font {font!r}")
+    return brands
 
 
 def load_profile(name: str) -> DiffusionProfile:

@@ -13,7 +13,7 @@ from ray import serve
 
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import keeping, kept, render
+from deployments.postprocess import fonts, keeping, kept, render
 from deployments.postprocess.adoption import adopt
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
@@ -39,8 +39,8 @@ class PostProcessDeployment:
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
     None to keep nothing. credentials: what files are signed with, None to sign none. brands: the
-    kits that an overlay may name. threads: pictures worked on at once; Serve's
-    `max_ongoing_requests` bounds what waits for them.
+    kits that an overlay may name. own_fonts: a folder of the user's, or None. threads: pictures
+    worked on at once; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class PostProcessDeployment:
         library_bytes: int,
         credentials: CredentialFiles | None = None,
         brands: Mapping[str, Brand] = NO_BRANDS,
+        own_fonts: str | None = None,
         threads: int = 2,
     ) -> None:
         self._brands = brands
@@ -62,6 +63,7 @@ class PostProcessDeployment:
         self._signatory = Signatory(credentials) if credentials is not None else None
         if self._kept_in is not None:
             self._workers.submit(keeping.tidy, self._kept_in)
+        fonts.use_folder(own_fonts)
         render.warm()
 
     async def intake(

@@ -13,6 +13,7 @@ from deployments.errors import RequestError
 from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.compose import Canvas, to_placement
+from deployments.postprocess.copy_check import check
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.labels import ai_label
@@ -99,7 +100,8 @@ def finish(
 
 
 def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
-    """Raise InvalidValue for an unknown template or brand."""
+    """Raise InvalidValue for an unknown template, brand or font."""
+    check(spec)
     if spec.template is not None:
         find_template(spec.template)
     if spec.brand is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from deployments.postprocess import fonts
+from deployments.postprocess.breaks import is_traditional
 
 ENGLISH = "AI-generated image"
 AI_LABELS: Mapping[str, str] = MappingProxyType(
@@ -53,12 +54,11 @@ def ai_label(lang: str) -> str:
     """The label in the language of a BCP 47 tag; in English where we have no words for it."""
     tag = lang.lower()
     if tag.split("-")[0] == "zh":
-        traditional = fonts.families_for(tag)[0] == fonts.TRADITIONAL
-        return AI_LABELS["zh-hant" if traditional else "zh-hans"]
+        return AI_LABELS["zh-hant" if is_traditional(tag) else "zh-hans"]
     return AI_LABELS.get(tag.split("-")[0], ENGLISH)
 
 
 def drawable_ai_label(lang: str) -> str:
     """The same, in English too where a face for it is missing."""
     words = ai_label(lang)
-    return ENGLISH if fonts.missing(words, fonts.families_for(lang)) else words
+    return ENGLISH if fonts.missing(words, fonts.order(words, lang)) else words

@@ -1,12 +1,13 @@
 """From the spec's layers to items ready to be set: role defaults, faces, missing glyphs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from deployments.postprocess import fonts, labels, text
+from deployments.postprocess import fonts, labels, optics, text
 from deployments.postprocess.brand import Brand
+from deployments.postprocess.copy_check import check
 from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spec import Backing, OverlaySpec, Size, TextLayer
@@ -50,8 +51,6 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
     }
 )
 
-_ACCENTED = 0.2
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
@@ -82,8 +81,8 @@ class Item:
 
     @property
     def leading(self) -> float:
-        """Line height in ems; more where accents stand on capitals, beyond the usual line."""
-        return self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
+        """Line height in ems; more where marks stand above or below the usual line."""
+        return optics.leading(self.face, self.copy.plain, self.style.leading)
 
     @property
     def plaque(self) -> Plaque:
@@ -115,40 +114,78 @@ class Item:
 def prepare(
     spec: OverlaySpec, styles: Mapping[str, RoleStyle] = ROLES, brand: Brand | None = None
 ) -> tuple[list[Item], list[str], list[str]]:
-    """Items in the spec's order, the AI label last; problems; and warnings that never fail."""
+    """Items in the spec's order, the AI label last; problems; and warnings that never fail.
+
+    Raises InvalidValue as `check` does.
+    """
+    check(spec)
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
+    lang = _language(spec)
     for index, layer in enumerate(spec.layers):
         if not isinstance(layer, TextLayer):
             continue
-        item = _item(index, layer.role, layer, styles[layer.role], brand)
+        item = _item(index, layer.role, layer, styles[layer.role], brand, lang)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
         if item.copy.paragraphs:
+            problems += _font_problems(item)
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
     if spec.ai_label in ("visible", "both"):
-        lang = items[0].copy.lang if items else "en"
         items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
     return items, problems, warnings
 
 
-def _item(index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None) -> Item:
+def _language(spec: OverlaySpec) -> str:
+    """The language of the first words that tell it."""
+    for layer in spec.layers:
+        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.text)):
+            return layer.lang or text.language(layer.text)
+    return "en"
+
+
+def _item(
+    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
+) -> Item:
+    """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
     words = text.capitals(layer.text, layer.lang) if style.upper else layer.text
-    copy = text.prepare(words, layer.lang)
+    lang = layer.lang or (text.language(words) if text.scripts(words) else around)
+    copy = _copy(words, layer, lang)
     font = brand.font(role) if brand and layer.font == "auto" else layer.font
-    families = fonts.families_for(copy.lang, font)
+    families = fonts.order(copy.plain, copy.lang, font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = text.prepare(fonts.without(words, gone), copy.lang)
-        copy = text.Copy(kept.paragraphs, kept.lang, kept.tracked, copy.warnings)
+        kept = _copy(fonts.without(words, gone), layer, copy.lang)
+        copy = replace(kept, warnings=copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
     weight = brand.weight(role, style.weight) if brand else style.weight
-    face = Typeface(families, layer.weight or weight, tracking, copy.lang)
-    return Item(index, role, layer, style, copy, face, gone)
+    weight = fonts.nearest_weight(families[0], layer.weight or weight)
+    sink = optics.sink(families[0], copy.plain)
+    face = Typeface(families, weight, tracking, copy.lang, sink)
+    item = Item(index, role, layer, style, copy, face, gone)
+    return item if item.pill else replace(item, face=optics.centred(face, copy.plain))
+
+
+def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
+    return text.prepare(words, lang, layer.dir, layer.line_break)
+
+
+def _font_problems(item: Item) -> list[str]:
+    """Why the face or the weight that the layer asks for is not what it is set in."""
+    layer, used = item.layer, item.face.families[0]
+    problems = []
+    if layer.font not in ("auto", used):
+        lacks = fonts.torn(item.copy.plain, layer.font) or "these letters"
+        problems.append(f"{item.name}: {layer.font} lacks {lacks}; it is set in {used}")
+    if layer.weight is not None and layer.weight != item.face.weight:
+        problems.append(
+            f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is"
+        )
+    return problems
 
 
 def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
@@ -156,4 +193,4 @@ def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> I
     words = labels.drawable_ai_label(lang)
     tag = "en" if words == labels.ENGLISH else lang
     layer = TextLayer(role="legal", text=words, lang=tag)
-    return _item(index, "ai_label", layer, style, brand)
+    return _item(index, "ai_label", layer, style, brand, tag)

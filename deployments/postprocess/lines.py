@@ -3,19 +3,19 @@
 Lengths are in ems, so that one break serves every font size of the same proportion.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from deployments.postprocess.text import ZERO_WIDTH_SPACE, Copy, Paragraph
+from deployments.postprocess.breaks import ZERO_WIDTH_SPACE, clusters
+from deployments.postprocess.text import Copy, Paragraph, is_cursive
 
-_CLUSTER = re.compile("(?s).[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\ufe0e\ufe0f]*")
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
 _ANOTHER_LINE = 100.0  # in squared widths: more than any raggedness, so lines are few first
 _WIDOW = 0.5  # a last line below a third of the width, or of one or two characters
 _AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최대 50%"
+_AT_A_SPACE = -0.08  # of a language that writes without, where it ends a phrase
 _AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
 
 Advance = Callable[[str], float]
@@ -44,7 +44,8 @@ def break_lines(
     """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
 
     `advance` gives a string's width in ems. `balance` evens all lines out (headlines); otherwise
-    the last line may be short. With `split_words` an over-wide word breaks between characters.
+    the last line may be short. With `split_words` an over-wide word breaks between characters,
+    unless it is written in one stroke.
     """
     lines: list[Line] = []
     space = advance(" ")
@@ -73,13 +74,13 @@ def _measured(
 
 def _words(paragraph: Paragraph) -> tuple[_Word, ...]:
     """Phrase marks may stand right beside a space, which still follows the piece before it."""
-    pieces = [
+    groups = [
         [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
         for spaced in paragraph.text.split(" ")
     ]
     return tuple(
         _Word(piece, spaced=index == len(group) - 1)
-        for group in pieces
+        for group in groups
         for index, piece in enumerate(group)
     )
 
@@ -89,10 +90,10 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
 
     Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
     """
-    if advance(word.text) <= width:
+    if advance(word.text) <= width or is_cursive(word.text):
         return [word]
     pieces, current, filled = [], "", 0.0
-    for cluster in _CLUSTER.findall(word.text):
+    for cluster in clusters(word.text):
         length = advance(cluster)
         if current and filled + length > 0.97 * width:
             pieces.append(current)
@@ -151,6 +152,7 @@ def _style_after(words: Sequence[_Word], last: int) -> float:
         return 0.0
     before, after = words[last - 1].text, words[last].text
     cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
+    cost += _AT_A_SPACE if words[last - 1].spaced else 0.0
     return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 

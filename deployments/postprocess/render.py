@@ -7,6 +7,7 @@ on by `compose`. The engine is young: it is pinned exactly and held by golden im
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal
 
 import cv2
@@ -19,8 +20,8 @@ from deployments.postprocess.contrast import distance
 from deployments.postprocess.lines import Line
 
 Align = Literal["start", "center", "end"]
-# Noto's Hangul, Han and Latin capitals sit this far below the middle of their line box.
-_OPTICAL_SHIFT_EM = 0.05
+_known: set[str] = set()  # families that the engine has been given
+_learning = Lock()
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
@@ -29,12 +30,16 @@ _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hi
 
 @dataclass(frozen=True, slots=True)
 class Typeface:
-    """Families in the order they are tried, weight 100 to 900, tracking in ems, language."""
+    """Families in the order they are tried, weight 1 to 1000, tracking in ems, language.
+
+    sink: ems that the letters stand below the middle of their line box.
+    """
 
     families: tuple[str, ...]
     weight: int
     tracking: float
     lang: str
+    sink: float = 0.0
 
     def advance(self, text: str) -> float:
         """The width of `text` on one line, in ems."""
@@ -135,8 +140,13 @@ def rounded(x: float, y: float, width: float, height: float, radius: float) -> T
 
 
 def warm() -> None:
-    """Load the faces and shape a word, so that the first advert does not pay for it."""
-    Typeface(fonts.families_for("ko"), 400, 0.0, "ko").advance("가")
+    """Load every face and shape a letter, so that the first advert does not pay for it.
+
+    Raises ValueError naming the font file that the engine cannot use.
+    """
+    for face in fonts.faces():
+        letter = chr(min(fonts.coverage(face.family) - set(range(0x21)), default=0x21))
+        Typeface((face.family,), face.weights[0], 0.0, "en").advance(letter)
 
 
 def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
@@ -159,7 +169,7 @@ def _line_node(
     style: dict[str, Any] = {
         "position": "absolute",
         "left": x + setting.offset(line),
-        "top": y + index * leading - _OPTICAL_SHIFT_EM * setting.size,
+        "top": y + index * leading - setting.face.sink * setting.size,
         "fontSize": setting.size,
         "fontWeight": setting.face.weight,
         "lineHeight": setting.leading,
@@ -184,7 +194,7 @@ def _mask(
     canvas = container(
         nodes, style={"position": "relative", "display": "flex", "width": width, "height": height}
     )
-    raw = _engine().render(
+    raw = _engine(families).render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
     return np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., 3].copy()
@@ -201,7 +211,7 @@ def _advance(face: Typeface, text: str) -> float:
     }
 
     def extent(words: str) -> float:
-        tree = _engine().measure(
+        tree = _engine(face.families).measure(
             text_node(words, style=style, lang=face.lang),
             width=10_000 * _MEASURED_AT,
             font_families=list(face.families),
@@ -215,9 +225,27 @@ def _advance(face: Typeface, text: str) -> float:
 
 
 @lru_cache
-def _engine() -> Renderer:
-    """One renderer for all threads, with every face registered once."""
-    renderer = Renderer(cache_max_bytes=_CACHE_BYTES)
-    for face in fonts.faces():
-        renderer.register_font(face.path.read_bytes(), name=face.family)
+def _renderer() -> Renderer:
+    return Renderer(cache_max_bytes=_CACHE_BYTES)
+
+
+def _engine(families: Sequence[str]) -> Renderer:
+    """One renderer for all threads, which knows at least `families`."""
+    renderer = _renderer()
+    for family in families:
+        if family not in _known:
+            with _learning:
+                _learn(renderer, family)
     return renderer
+
+
+def _learn(renderer: Renderer, family: str) -> None:
+    if family in _known:
+        return
+    for face in fonts.of_family(family):
+        weight = {} if face.weights[0] != face.weights[1] else {"weight": face.weights[0]}
+        try:
+            renderer.register_font(face.path.read_bytes(), name=family, style="normal", **weight)
+        except Exception as error:  # the engine has no type of its own for it
+            raise ValueError(f"{face.path}: the font cannot be drawn ({error})") from error
+    _known.add(family)

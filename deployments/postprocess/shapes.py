@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess import contrast, fonts, render
+from deployments.postprocess import contrast, fonts, optics, render
 from deployments.postprocess.compose import Paint, paint
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.lines import Line
@@ -93,6 +93,8 @@ def _bar(rect: Rect) -> Tile:
 
 
 def _mark(size: float, rtl: bool) -> Setting:
-    face = Typeface(fonts.families_for("en"), _MARK_WEIGHT, 0.0, "en")
     text = "”" if rtl else "“"
+    families = fonts.order(text, "en")
+    sink = optics.sink(families[0], text)
+    face = Typeface(families, _MARK_WEIGHT, 0.0, "en", sink)
     return Setting(face, (Line(text, face.advance(text), False),), size, 1.0, "start")

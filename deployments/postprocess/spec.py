@@ -31,7 +31,7 @@ Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate"]
 Align = Literal["auto", "start", "center", "end"]
 Side = Literal["left", "right", "top", "bottom"]
 Extension = Literal["auto", "blur", "colour"]
-Font = Literal["auto", "Noto Sans KR", "Noto Sans JP", "Noto Sans SC", "Noto Sans TC"]
+Font = Annotated[str, Field(min_length=1, max_length=100)]
 Anchor = Literal[
     "top_left", "top", "top_right", "left", "center", "right",
     "bottom_left", "bottom", "bottom_right",
@@ -83,15 +83,21 @@ class TextLayer(Strict):
     """Words of one role. Without `box` the layer joins the stack that `position` places.
 
     `fit`: shrink (from size.max towards size.min), clamp (as shrink, then end with an ellipsis),
-    strict (size.max or a problem). `fill` is the colour of the words; of a cta or badge it is the
-    colour of the pill, whose words are black or white, whichever reads better.
+    strict (size.max or a problem). `font` is auto or a family of those that there are. `dir`: auto
+    lets each paragraph's first letter decide. `line_break`: keep_all breaks at spaces only,
+    anywhere also between characters of Hangul, Han and kana, phrase between the phrases of
+    Japanese, Chinese and Thai; auto does what suits the language. `fill` is the colour of the
+    words; of a cta or badge it is the colour of the pill, whose words are black or white,
+    whichever reads better.
     """
 
     type: Literal["text"] = "text"
     role: Role
     text: Annotated[str, Field(min_length=1, max_length=300)]
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
-    font: Font = "auto"
+    dir: Literal["auto", "ltr", "rtl"] = "auto"
+    line_break: Literal["auto", "keep_all", "anywhere", "phrase"] = "auto"
+    font: Annotated[str, Field(min_length=1, max_length=100)] = "auto"
     weight: Annotated[int, Field(ge=100, le=900)] | None = None
     size: Size | None = None
     fit: Literal["shrink", "clamp", "strict"] = "shrink"

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from deployments.postprocess import plaques
+from deployments.postprocess.breaks import clusters
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.lines import Line, break_lines
@@ -251,12 +252,12 @@ def _font_size(item: Item, scale: float, short: float) -> float:
 def _cut(item: Item, ems: float) -> tuple[Line, ...]:
     """The words up to `max_lines`, ended by an ellipsis; empty where not even that fits."""
     paragraph = item.copy.paragraphs[0]
-    words = item.copy.plain.replace("\n", " ")
+    words = clusters(item.copy.plain.replace("\n", " "))
     low, high = 0, len(words)
     kept: tuple[Line, ...] = ()
     while low <= high:
         middle = (low + high) // 2
-        shorter = Paragraph(words[:middle].rstrip() + "…", paragraph.rtl)
+        shorter = Paragraph("".join(words[:middle]).rstrip() + "…", paragraph.rtl)
         copy = Copy((shorter,), item.copy.lang, item.copy.tracked)
         lines = break_lines(copy, item.face.advance, ems, item.style.balance, split_words=True)
         if lines is not None and len(lines) <= item.max_lines:

@@ -11,6 +11,7 @@ from ray import serve as ray_serve
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess import fonts
 from deployments.postprocess.brand import Brand
 from serve import VERSION
 from serve.http import errors, health, images, inspection, library, models
@@ -82,6 +83,7 @@ class Ingress:
         postprocess: Handle,
         brands: Mapping[str, Brand],
     ) -> None:
+        fonts.use_folder(args.fonts)
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
         max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
         api = create_api(rooms, profile, args, drawer, brands)

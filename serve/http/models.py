@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess import fonts
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import MAX_FILES, MAX_PIXELS
 from deployments.postprocess.spec import PLACEMENTS
@@ -77,6 +78,7 @@ def routes(
                 "prompt": args.prompt_in_files,
                 "credentials": args.credentials is not None,
             },
+            "fonts": fonts.described(),
             "placements": {
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()

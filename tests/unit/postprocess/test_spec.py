@@ -37,7 +37,6 @@ def test_the_least_spec_has_the_documented_defaults() -> None:
         {"layers": [{**LAYER, "role": "title"}]},
         {"layers": [{**LAYER, "fill": "red"}]},
         {"layers": [{**LAYER, "fill": "#12345"}]},
-        {"layers": [{**LAYER, "font": "Comic Sans"}]},
         {"layers": [{**LAYER, "weight": "bold"}]},
         {"layers": [{**LAYER, "size": {"min": 0.2, "max": 0.1}}]},
         {"layers": [{**LAYER, "lang": "한국어"}]},
