@@ -195,21 +195,15 @@ def _item(
     weight = fonts.nearest_weight(families[0], layer.weight or weight)
     sink = optics.sink(families[0], copy.plain)
     face = Typeface(families, weight, tracking, copy.lang, sink)
+    item = Item(index, role, layer, style, copy, face, gone)
+    if not item.pill:
+        face = optics.centred(face, copy.plain)
     own = spans.find(said, face, layer.fill) if layer.spans else None
-    item = Item(index, role, layer, style, copy, face, gone, own)
-    return item if item.pill else replace(item, face=optics.centred(face, copy.plain))
+    return replace(item, face=face, spans=own)
 
 
 def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
     return text.prepare(words, lang, layer.dir, layer.line_break)
-
-
-def _reworded(span: Span, words: str) -> Span:
-    return span.model_copy(update={"text": words})
-
-
-def _joined(said: Sequence[Span]) -> str:
-    return "".join(span.text for span in said)
 
 
 def _font_problems(item: Item) -> list[str]:
@@ -224,6 +218,14 @@ def _font_problems(item: Item) -> list[str]:
         if weight != nearest:
             problems.append(f"{item.name}: {used} has no weight {weight}; {nearest} it is")
     return problems
+
+
+def _reworded(span: Span, words: str) -> Span:
+    return span.model_copy(update={"text": words})
+
+
+def _joined(said: Sequence[Span]) -> str:
+    return "".join(span.text for span in said)
 
 
 def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:

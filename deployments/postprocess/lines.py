@@ -68,9 +68,9 @@ def break_lines(
 ) -> tuple[Line, ...] | None:
     """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
 
-    `advance` gives a string's width. `balance` evens all lines out (headlines); otherwise the
-    last line may be short. With `split_words` an over-wide word breaks between characters,
-    unless it is written in one stroke.
+    `advance` gives a string's width. `balance` evens all lines out (headlines); otherwise the last
+    line may be short. With `split_words` an over-wide word breaks between characters, unless it is
+    written in one stroke.
     """
     lines: list[Line] = []
     at = 0

@@ -21,10 +21,10 @@ from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.lines import Line, Run
 
 Align = Literal["start", "center", "end"]
-_CAPITALS_EM = 0.73
-_STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
 _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
+_CAPITALS_EM = 0.73
+_STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
@@ -318,9 +318,13 @@ def _learn(renderer: Renderer, family: str) -> None:
     if family in _known:
         return
     for face in fonts.of_family(family):
-        weight = {} if face.weights[0] != face.weights[1] else {"weight": face.weights[0]}
+        least, most = face.weights
         try:
-            renderer.register_font(face.path.read_bytes(), name=family, style="normal", **weight)
+            data = face.path.read_bytes()
+            if least == most:
+                renderer.register_font(data, name=family, style="normal", weight=least)
+            else:
+                renderer.register_font(data, name=family, style="normal")
         except Exception as error:  # the engine has no type of its own for it
             raise ValueError(f"{face.path}: the font cannot be drawn ({error})") from error
     _known.add(family)
