@@ -25,6 +25,7 @@ from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS, image_to_image, inpaint, text_to_image
+from tests.unit.diffusion.settled import settled_bytes
 
 DEADLINE_S = 60
 
@@ -176,7 +177,7 @@ def test_a_fault_harms_only_its_own_request(
     caplog.set_level(logging.CRITICAL, "deployments.diffusion")
     engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0), Faulty)
     good = engine.submit("alone", *text_to_image(n=2)).result(DEADLINE_S)
-    before = live_storage_bytes()
+    before = settled_bytes(engine)
     futures = {
         "good": engine.submit("good", *text_to_image(n=2)),
         "forward": engine.submit("forward", *text_to_image(prompt="sea")),
@@ -189,7 +190,7 @@ def test_a_fault_harms_only_its_own_request(
     for name in ("good", "next"):
         assert_same_picture(futures[name].result(DEADLINE_S).pictures, good.pictures)
     del futures
-    wait_until(lambda: live_storage_bytes() == before, 10)
+    assert settled_bytes(engine) == before
     assert engine.state().running == engine.state().waiting == 0
 
 

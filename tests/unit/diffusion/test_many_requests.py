@@ -8,14 +8,13 @@ from statistics import median
 
 import numpy as np
 
-from deployments.diffusion.components import live_storage_bytes
 from deployments.diffusion.params import GenerationParams
 from deployments.handover import Fitted
-from tests.polling import wait_until
 from tests.tiny_checkpoint import WORDS, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS
+from tests.unit.diffusion.settled import settled_bytes
 
 Asked = tuple[GenerationParams, Fitted | None]
 PAGE = 4096
@@ -44,7 +43,7 @@ def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -
     engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0))
     asked = mixed(200)
     alone = [engine.submit(f"alone-{i}", *one).result(60).pictures for i, one in enumerate(asked)]
-    before = live_storage_bytes()
+    before = settled_bytes(engine)
     resident: list[int] = []
 
     def ask(i: int) -> np.ndarray:
@@ -58,5 +57,4 @@ def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -
         assert_same_picture(ours, twin)
     assert engine.state().shared_forwards > 50
     assert median(resident[150:]) <= 1.05 * median(resident[50:100])
-    # The whole process is counted: what earlier tests left to an ending thread may go meanwhile.
-    wait_until(lambda: live_storage_bytes() <= before, 10)
+    assert settled_bytes(engine) == before

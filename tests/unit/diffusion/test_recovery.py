@@ -1,7 +1,6 @@
 """Out of memory at every stage: finished pictures, or one clean refusal, nothing left behind."""
 
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from deployments.diffusion import admission
-from deployments.diffusion.components import SharedComponents, live_storage_bytes
+from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Stage
 from deployments.diffusion.params import GenerationParams
@@ -22,6 +21,7 @@ from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.requests import KINDS, image_to_image, inpaint, text_to_image
+from tests.unit.diffusion.settled import settled_bytes
 
 DEADLINE_S = 200
 KB = 1000
@@ -50,14 +50,7 @@ class Small:
 
     def live_bytes(self) -> int:
         """Of all storages, once the device thread holds nothing of the last request."""
-        before = self.beaten
-        wait_until(lambda: self.beaten > before + 0.01, DEADLINE_S)
-        return live_storage_bytes()
-
-    @property
-    def beaten(self) -> float:
-        """When the device thread last finished a piece of work; an idle one does every second."""
-        return time.monotonic() - self.engine.state().beat_age_s
+        return settled_bytes(self.engine)
 
     def draw_twenty(self, twins: list[np.ndarray]) -> None:
         """All at once; each must be the picture that it is alone, and without any recovery."""

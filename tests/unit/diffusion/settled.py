@@ -1,0 +1,24 @@
+"""What is alive once the device thread holds nothing of the last request."""
+
+import time
+
+from deployments.diffusion.components import live_storage_bytes
+from deployments.diffusion.engine import Engine
+from tests.polling import wait_until
+
+DEADLINE_S = 60
+
+
+def settled_bytes(engine: Engine) -> int:
+    """Bytes of all storages in this process, after the device thread's next heartbeat.
+
+    An answer is there before the thread has left the border that gave it, with its rows in hand.
+    """
+    before = beaten(engine)
+    wait_until(lambda: beaten(engine) > before + 0.01, DEADLINE_S)
+    return live_storage_bytes()
+
+
+def beaten(engine: Engine) -> float:
+    """When the device thread last finished a piece of work; an idle one does every second."""
+    return time.monotonic() - engine.state().beat_age_s
