@@ -15,6 +15,7 @@ WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (17, 17, 17)
 _PERCENTILE = 10
 _MAX_SAMPLES = 3_000
+_WIDE = 4  # pixels of radius
 
 _LEVELS = np.arange(256) / 255.0
 # WCAG 2.x, "relative luminance": sRGB's transfer function, exact for 8-bit values.
@@ -65,9 +66,16 @@ def _tenth(values: NDArray[np.float64]) -> float:
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
     """Where a reader needs contrast: under the glyphs and `radius` pixels around them.
 
-    coverage: uint8 (h, w), 255 where a glyph covers the pixel wholly.
+    coverage: uint8 (h, w), 255 where a glyph covers the pixel wholly. A wide neighbourhood is
+    found at half the size, so its border may be a pixel off.
     """
-    return distance(coverage) <= radius
+    if radius < _WIDE:
+        return distance(coverage) <= radius
+    height, width = coverage.shape
+    half = (-(-width // 2), -(-height // 2))
+    away = distance(np.asarray(cv2.resize(coverage, half, interpolation=cv2.INTER_AREA), np.uint8))
+    near = (away <= radius / 2).astype(np.uint8)
+    return cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
 
 
 def distance(coverage: NDArray[np.uint8]) -> NDArray[np.float32]:

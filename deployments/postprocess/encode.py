@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
-from deployments.postprocess import metadata
+from deployments.postprocess import jpeg, metadata
 from deployments.postprocess.spec import Output
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
@@ -24,10 +24,13 @@ def encode(
     """`pixels`, uint8 (H, W, 3), sRGB, as a file, and warnings. The same input, the same bytes."""
     limit = _JPEG_XMP_LIMIT if output.format == "jpeg" else None
     xmp, dropped = metadata.packet(facts, limit)
+    warnings = tuple(f"metadata {name!r} was too long for a JPEG and left out" for name in dropped)
+    if output.format == "jpeg":
+        quality = _JPEG_QUALITY if output.compression is None else max(1, output.compression)
+        return jpeg.encode(pixels, quality, xmp, srgb_profile()), warnings
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **_options(output, xmp))
-    warnings = tuple(f"metadata {name!r} was too long for a JPEG and left out" for name in dropped)
     return buffer.getvalue(), warnings
 
 
@@ -37,9 +40,6 @@ def _options(output: Output, xmp: bytes) -> dict[str, Any]:
         info = PngImagePlugin.PngInfo()
         info.add_itxt(metadata.PNG_KEY, xmp.decode("utf-8"))
         return {"pnginfo": info, "compress_level": _PNG_LEVEL}
-    if output.format == "jpeg":
-        chosen = _JPEG_QUALITY if quality is None else max(1, quality)
-        return {"quality": chosen, "subsampling": "4:4:4", "xmp": xmp}
     if output.format == "webp":
         # Method 0 is lossless at a tenth of the default's time.
         if quality is None:

@@ -162,7 +162,7 @@ def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
         half = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(
-        cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
     )
 
 
@@ -175,9 +175,12 @@ def _centre_bias(rows: int, columns: int) -> NDArray[np.float32]:
 def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Gradient magnitude over its 99th percentile, but at least over a faint edge's (16 levels)."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 0.8)
-    magnitude = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    strong = max(float(np.percentile(magnitude, 99)), 64.0)
-    return np.asarray(np.minimum(magnitude / strong, 1.0), dtype=np.float32)
+    magnitude = cv2.magnitude(
+        cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    )
+    place = round(0.99 * (magnitude.size - 1))
+    strong = max(float(np.partition(magnitude, place, axis=None)[place]), 64.0)
+    return np.asarray(np.minimum(magnitude * np.float32(1 / strong), 1.0), dtype=np.float32)
 
 
 def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -187,9 +190,10 @@ def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     if float(square.std()) < 1.0:
         return np.zeros_like(grey)
     spectrum = np.fft.fft2(square)
-    log_amplitude = np.log(np.abs(spectrum) + 1e-9)
+    amplitude = np.abs(spectrum) + 1e-9
+    log_amplitude = np.log(amplitude)
     residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
-    back = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
+    back = np.abs(np.fft.ifft2(spectrum * (np.exp(residual) / amplitude))) ** 2
     smooth = cv2.GaussianBlur(back.astype(np.float32), (0, 0), 2.5)
     scaled = (smooth / max(float(smooth.max()), 1e-9)).astype(np.float32)
     return np.asarray(
