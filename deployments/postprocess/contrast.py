@@ -3,6 +3,7 @@
 Mean contrast misleads (a mean of 4.5 can hide letters on 3.1), so the percentile decides.
 """
 
+from functools import lru_cache
 from typing import TypeVar
 
 import cv2
@@ -70,18 +71,30 @@ def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]
     found at half the size, so its border may be a pixel off.
     """
     if radius < _WIDE:
-        return distance(coverage) <= radius
+        return grow(coverage, radius) >= 128
     height, width = coverage.shape
-    half = (-(-width // 2), -(-height // 2))
-    away = distance(np.asarray(cv2.resize(coverage, half, interpolation=cv2.INTER_AREA), np.uint8))
-    near = (away <= radius / 2).astype(np.uint8)
-    return cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
+    near = (grow(halve(coverage), radius / 2) >= 128).astype(np.uint8)
+    doubled = cv2.resize(near, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    return doubled[:height, :width].astype(np.bool_)
 
 
-def distance(coverage: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pixels from each pixel to the nearest one that is at least half covered, nearly Euclidean."""
-    away = cv2.distanceTransform((coverage < 128).astype(np.uint8), cv2.DIST_L2, 3)
-    return np.asarray(away, np.float32)
+def grow(mask: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
+    """`mask`, uint8 (h, w), spread by a disc of `radius` pixels."""
+    return np.asarray(cv2.dilate(mask, _disc(radius)), np.uint8)
+
+
+def halve(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`mask`, uint8 (h, w), at half its size, an odd last row or column filled up with 0."""
+    height, width = mask.shape
+    even = cv2.copyMakeBorder(mask, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+    size = (-(-width // 2), -(-height // 2))
+    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@lru_cache(maxsize=256)
+def _disc(radius: float) -> NDArray[np.uint8]:
+    reach = np.arange(-int(radius), int(radius) + 1)
+    return (np.hypot(reach[:, None], reach) <= radius).astype(np.uint8)
 
 
 def sample(pixels: NDArray[Number]) -> NDArray[Number]:

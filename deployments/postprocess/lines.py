@@ -49,36 +49,65 @@ def break_lines(
     lines: list[Line] = []
     space = advance(" ")
     for paragraph in copy.paragraphs:
-        words, widths = _measured(paragraph, advance)
-        if max(widths) > width:
+        row = _row(paragraph, advance)
+        if max(row.widths) > width:
             if not split_words:
                 return None
-            words = tuple(piece for word in words for piece in _fitting(word, advance, width))
-            widths = tuple(advance(word.text) for word in words)
-            if max(widths) > width:
+            row = _measured(
+                [p for word in row.words for p in _fitting(word, advance, width)], advance
+            )
+            if max(row.widths) > width:
                 return None
-        for first, last in _best_breaks(words, widths, space, width, balance):
-            text = _join(words[first:last])
+        for first, last in _best_breaks(row, space, width, balance):
+            text = _join(row.words[first:last])
             lines.append(Line(text, advance(text), paragraph.rtl))
     return tuple(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Words on one endless line, and what holds of them at every width.
+
+    ends: characters before each word, and in all. breaks: what a new line before each costs, or
+    less than nothing where it reads well.
+    """
+
+    words: tuple[_Word, ...]
+    widths: tuple[float, ...]
+    ends: tuple[int, ...]
+    breaks: tuple[float, ...]
+
+
 @lru_cache(maxsize=1024)
-def _measured(
-    paragraph: Paragraph, advance: Advance
-) -> tuple[tuple[_Word, ...], tuple[float, ...]]:
-    words = _words(paragraph)
-    return words, tuple(advance(word.text) for word in words)
+def _row(paragraph: Paragraph, advance: Advance) -> _Row:
+    return _measured(_words(paragraph), advance)
 
 
-def _words(paragraph: Paragraph) -> tuple[_Word, ...]:
+def _measured(words: Sequence[_Word], advance: Advance) -> _Row:
+    return _Row(
+        tuple(words),
+        tuple(advance(word.text) for word in words),
+        tuple(accumulate((len(word.text) + word.spaced for word in words), initial=0)),
+        tuple(_break_before(words, index) for index in range(len(words) + 1)),
+    )
+
+
+def _break_before(words: Sequence[_Word], index: int) -> float:
+    if not 0 < index < len(words):
+        return 0.0
+    before, after = words[index - 1].text, words[index].text
+    cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
+    return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
+
+
+def _words(paragraph: Paragraph) -> list[_Word]:
     pieces = [spaced.split(ZERO_WIDTH_SPACE) for spaced in paragraph.text.split(" ")]
-    return tuple(
+    return [
         _Word(piece, spaced=index == len(group) - 1)
         for group in pieces
         for index, piece in enumerate(group)
         if piece
-    )
+    ]
 
 
 def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
@@ -105,16 +134,13 @@ def _join(words: Sequence[_Word]) -> str:
     return "".join(word.text + (" " if word.spaced else "") for word in words).rstrip(" ")
 
 
-def _best_breaks(
-    words: Sequence[_Word], widths: Sequence[float], space: float, limit: float, balance: bool
-) -> list[tuple[int, int]]:
+def _best_breaks(row: _Row, space: float, limit: float, balance: bool) -> list[tuple[int, int]]:
     """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
+    words, widths, ends = row.words, row.widths, row.ends
     count = len(words)
     gaps = [space if word.spaced else 0.0 for word in words]
     if sum(widths) + sum(gaps[:-1]) <= limit:
         return [(0, count)]  # nothing costs as much as another line
-    styles = [_style_after(words, last) for last in range(count + 1)]
-    ends = list(accumulate((len(word.text) + word.spaced for word in words), initial=0))
     cost = [0.0] * (count + 1)
     following = [count] * (count + 1)
     for first in range(count - 1, -1, -1):
@@ -124,7 +150,7 @@ def _best_breaks(
             if filled > limit and last > first + 1:
                 break
             share, is_last = filled / limit, last == count
-            here = _ANOTHER_LINE + cost[last] + styles[last]
+            here = _ANOTHER_LINE + cost[last] + row.breaks[last]
             if balance or not is_last:
                 here += (1.0 - share) ** 2
             characters = ends[last] - ends[first] - words[last - 1].spaced
@@ -140,15 +166,6 @@ def _best_breaks(
         spans.append((first, following[first]))
         first = following[first]
     return spans
-
-
-def _style_after(words: Sequence[_Word], last: int) -> float:
-    """What a break before word `last` costs, or less than nothing where it reads well."""
-    if not 0 < last < len(words):
-        return 0.0
-    before, after = words[last - 1].text, words[last].text
-    cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
-    return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 
 def _is_latin(char: str) -> bool:

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from pytakumi import NodeTree, Renderer, container, text_node
 
 from deployments.postprocess import fonts
-from deployments.postprocess.contrast import distance
+from deployments.postprocess.contrast import grow, halve
 from deployments.postprocess.lines import Line
 
 Align = Literal["start", "center", "end"]
 # Noto's Hangul, Han and Latin capitals sit this far below the middle of their line box.
 _OPTICAL_SHIFT_EM = 0.05
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
-_COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
+_WIDE = 6  # pixels of a shadow's reach
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
 
@@ -85,17 +85,12 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
     reach = int(min(max(radius, 1.0), _MAX_BLUR))
     pad = 3 * reach
     mask = cv2.copyMakeBorder(glyph_tile.mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
-    height, width = mask.shape
-    # A wide shadow has nothing fine in it: half its pixels a side are drawn, then stretched.
-    scale = 2 if reach >= _COARSE else 1
-    if scale > 1:
-        size = (-(-width // scale), -(-height // scale))
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    away = scale * distance(np.asarray(mask, np.uint8))
-    grown = cv2.convertScaleAbs(np.clip(reach + 0.5 - away, 0.0, 1.0), alpha=255)
-    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach / scale)
-    if scale > 1:
-        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    mask = np.asarray(mask, np.uint8)
+    if reach < _WIDE:
+        soft = cv2.GaussianBlur(grow(mask, reach), (0, 0), 0.6 * reach)
+    else:  # nothing fine is in it: half its pixels a side are drawn, then stretched
+        small = cv2.GaussianBlur(grow(halve(mask), reach / 2), (0, 0), 0.3 * reach)
+        soft = cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     return Tile(np.asarray(soft, np.uint8), glyph_tile.x - pad, glyph_tile.y - pad)
 
 

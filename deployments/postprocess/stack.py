@@ -172,7 +172,7 @@ def _set_all(
         if text is None:
             return None
         y += item.style.gap * text.setting.size if texts else 0.0
-        texts.append(text.move(0.0, y))
+        texts.append(text.move(0.0, y) if y else text)
         y = texts[-1].box.bottom
         if y > site.area.height:
             return None
