@@ -59,8 +59,10 @@ def break_lines(
             if max(row.widths) > width:
                 return None
         for first, last in _best_breaks(row, space, width, balance):
-            text = _join(row.words[first:last])
-            lines.append(Line(text, advance(text), paragraph.rtl))
+            # No face kerns across a space or between phrases: a line is as wide as its parts.
+            gaps = space * sum(word.spaced for word in row.words[first : last - 1])
+            length = sum(row.widths[first:last]) + gaps
+            lines.append(Line(_join(row.words[first:last]), length, paragraph.rtl))
     return tuple(lines)
 
 

@@ -73,7 +73,7 @@ def set_words(
     problems += arrangement.problems
     inked: list[_Inked] = []
     for placed in arrangement.stacks:
-        inked += _back(pixels, canvas.pixels, placed, spec.min_contrast)
+        inked += _back(pixels, cost.small, placed, spec.min_contrast)
     reports = [_report(pixels, one) for one in inked]
     for one, report in zip(inked, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:

@@ -33,12 +33,15 @@ class CostMap:
     """What covering each part of a canvas costs.
 
     values: float32 (rows, columns), about 0 (plain) to 1.2 (the subject). All rectangles are in
-    pixels of the canvas.
+    pixels of the canvas. small: the picture that it was made of, uint8 (rows, columns, 3).
     """
 
-    def __init__(self, values: NDArray[np.float32], width: int, height: int) -> None:
+    def __init__(
+        self, values: NDArray[np.float32], small: NDArray[np.uint8], width: int, height: int
+    ) -> None:
         self.rows, self.columns = values.shape
         self.width, self.height = width, height
+        self.small = small
         self._cost = cv2.integral(values, sdepth=cv2.CV_64F).ravel()
 
     def mean(self, rect: Rect) -> float:
@@ -104,23 +107,26 @@ class CostMap:
 
 def cost_map(picture: NDArray[np.uint8], avoid: Sequence[Rect] = ()) -> CostMap:
     """The cost map of `picture`, uint8 (H, W, 3), dearer in the boxes of `avoid`."""
-    values = saliency(picture)
     height, width = picture.shape[:2]
+    small = shrink(picture, *_map_size(width, height))
+    values = _saliency(small)
     rows, columns = values.shape
     values += _CENTRE * _centre_bias(rows, columns)
     for rect in avoid:
         left, right = _cells(np.array([rect.x]), rect.width, columns / width, columns)
         top, bottom = _cells(np.array([rect.y]), rect.height, rows / height, rows)
         values[top[0] : bottom[0], left[0] : right[0]] += _AVOID
-    return CostMap(values, width, height)
+    return CostMap(values, small, width, height)
 
 
-def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How much each cell draws the eye: float32 (rows, columns), at most `_LONG_SIDE` a side."""
-    height, width = picture.shape[:2]
+def _map_size(width: int, height: int) -> tuple[int, int]:
+    """(columns, rows) of the map of a canvas."""
     scale = _LONG_SIDE / max(height, width)
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = shrink(picture, *size)
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def _saliency(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How much each pixel of a small picture, uint8 (rows, columns, 3), draws the eye: float32."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     values = _EDGES * _edges(grey) + _SPECTRAL * _spectral_residual(grey) + _COLOUR * subject(small)
     return np.asarray(cv2.GaussianBlur(values, (0, 0), 1.0), dtype=np.float32)
@@ -219,8 +225,8 @@ def subject_box(picture: NDArray[np.uint8]) -> Rect | None:
     It holds 98 % of the saliency above a threshold between background and subject along each
     axis, so that specks at the border do not count.
     """
-    values = saliency(picture)
     height, width = picture.shape[:2]
+    values = _saliency(shrink(picture, *_map_size(width, height)))
     rows, columns = values.shape
     strong = np.where(values > 0.15, values, 0.0)
     if float(strong.mean()) <= 1e-3:

@@ -138,7 +138,16 @@ def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
         for index, line in enumerate(setting.lines)
     ]
     face = setting.face
-    return Tile(_mask(nodes, width, height, face.families, face.lang), left, top)
+    return _trimmed(Tile(_mask(nodes, width, height, face.families, face.lang), left, top))
+
+
+def _trimmed(tile: Tile) -> Tile:
+    """The tile without the empty rows and columns around its shape, if it has any shape."""
+    left, top, width, height = cv2.boundingRect(tile.mask)
+    if width == 0:
+        return tile
+    mask = np.ascontiguousarray(tile.mask[top : top + height, left : left + width])
+    return Tile(mask, tile.x + left, tile.y + top)
 
 
 def _line_node(
@@ -178,7 +187,8 @@ def _mask(
     raw = _engine().render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
-    return np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., 3].copy()
+    drawn = np.frombuffer(raw, np.uint8).reshape(height, width, 4)
+    return np.asarray(cv2.extractChannel(drawn, 3), np.uint8)
 
 
 @lru_cache(maxsize=16_384)
