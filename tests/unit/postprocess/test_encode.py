@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from deployments.postprocess import metadata
 from deployments.postprocess.encode import MEDIA_TYPES, encode
@@ -72,3 +72,10 @@ def test_a_file_without_facts_reads_as_none() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, "PNG")
     assert metadata.read(buffer.getvalue()) == {}
+
+
+def test_a_jpeg_keeps_its_colours_at_full_resolution() -> None:
+    pixels = noise(64, 48)
+    image = opened(encode(pixels, Output("jpeg"), FACTS)[0])
+    assert JpegImagePlugin.get_sampling(image) == 0  # 4:4:4
+    assert np.abs(np.asarray(image).astype(int) - pixels).mean() < 4
