@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo serve test lint lock
+.PHONY: demo serve test lint lock tesseract
 
 demo: $(READY)  ## three pictures and an advert, into out/
 	$(BIN)/signboard demo --out out
@@ -11,8 +11,18 @@ demo: $(READY)  ## three pictures and an advert, into out/
 serve: $(READY)  ## the application on 127.0.0.1:8000, until Ctrl-C
 	$(BIN)/signboard serve
 
-test: lint  ## everything that CI holds the project to
+test: lint tesseract  ## everything that CI holds the project to
 	$(BIN)/pytest
+
+# Reads adverts back in the tests. Where apt is at hand it is installed, else the error says what.
+TESSERACT := tesseract-ocr tesseract-ocr-kor tesseract-ocr-eng
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+CAN_READ = [ "$$(tesseract --list-langs 2>/dev/null | grep -cxE 'kor|eng')" = 2 ]
+
+tesseract:
+	@$(CAN_READ) || ! command -v apt-get >/dev/null || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(TESSERACT); }
+	@$(CAN_READ) || { echo "the tests need tesseract with kor and eng: $(TESSERACT)"; exit 1; }
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -98,7 +98,7 @@ def run(
             with limited_to(device, budget, CUDA_CONTEXT):
                 case = _case(profile, family_of(profile, components), budget)
             result["cases"].append({"compiled": compiling, **case})
-    result["sleep"] = sleep_and_wake(components)
+    result["sleep"] = sleep_and_wake(family_of(first, components))
     return result
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from deployments.postprocess import contrast, fonts
 from deployments.postprocess.layers import ROLES
 from deployments.postprocess.overlay import LayerReport, OverlayReport
-from deployments.postprocess.stack import PILL_PADDING_X, PILL_PADDING_Y
+from deployments.postprocess.plaques import is_block, padding
 
 _PLATE_PADDING, _PLATE_RADIUS, _SHADOW = 0.024, 0.022, 0.1
 _SOFT = 4  # times as large: how corners are drawn, since Pillow's shapes have hard edges
@@ -25,7 +25,7 @@ def draw(picture: NDArray[np.uint8], report: OverlayReport) -> Image.Image:
     A button is black or white, whichever its words are not, since the report does not say.
     """
     image = Image.fromarray(picture)
-    plain = [layer for layer in report.layers if not ROLES[layer.role].pill]
+    plain = [layer for layer in report.layers if not is_block(ROLES[layer.role].plaque)]
     kind, alpha = plain[0].backing, plain[0].backing_alpha
     colour = _opposite(plain[0].fill)
     if kind == "scrim":
@@ -33,7 +33,7 @@ def draw(picture: NDArray[np.uint8], report: OverlayReport) -> Image.Image:
     elif kind == "plate":
         _plate(image, report, colour, alpha)
     for layer in report.layers:
-        if ROLES[layer.role].pill:
+        if is_block(ROLES[layer.role].plaque):
             left, top, width, height = layer.box
             image.paste(_opposite(layer.fill), (left, top), _rounded(width, height, height // 2))
         elif kind == "shadow":
@@ -60,8 +60,8 @@ def _words(
     """The lines of `layer`, its box's top left corner at (x, y)."""
     style, size = ROLES[layer.role], layer.font_size_px
     font = face(layer.font, size, style.weight)
-    if style.pill:
-        x, y = x + PILL_PADDING_X * size, y + PILL_PADDING_Y * size
+    across, down = padding(style.plaque, 0.0, 0.0, size)
+    x, y = x + across, y + down
     leading = style.leading * size
     for index, line in enumerate(layer.lines):
         canvas.text((x, y + (index + 0.5) * leading), line, ink, font, anchor="lm")

@@ -11,7 +11,9 @@ import torch
 
 from deployments.diffusion.architecture import Architecture
 from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.families import Family
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.residency import Placement
 
 
 def save_random_checkpoint(
@@ -59,35 +61,30 @@ def load_timed(
     return components, {"seconds": seconds, "bytes": held, "gb_per_s": held / seconds / 1e9}
 
 
-def sleep_and_wake(components: SharedComponents) -> dict[str, float]:
-    """Move every weight to pinned host memory and back; seconds of each, and what was left.
+def sleep_and_wake(family: Family) -> dict[str, float]:
+    """Send a family's weights to host memory and back as an idle engine does; seconds of each.
 
-    On the CPU there is no bus: the times are those of two copies in memory.
+    `device_bytes_asleep` is what was left. On the CPU there is no bus: the times are those of two
+    copies in memory.
     """
-    device = components.device
-    tensors = list(components.tensors())
-    pinned = device.type == "cuda"
+    device = family.components.device
+    placement = Placement(family)
+    placement.apply(())
+    held = placement.device_bytes
     settle(device)
     began = time.perf_counter()
-    host = [torch.empty_like(t, device="cpu", pin_memory=pinned) for t in tensors]
-    prepared = time.perf_counter()
-    for tensor, kept in zip(tensors, host, strict=True):
-        kept.copy_(tensor, non_blocking=True)
+    placement.sleep()
     settle(device)
-    for tensor, kept in zip(tensors, host, strict=True):
-        tensor.data = kept
     asleep = time.perf_counter()
     left = allocated(device)
     woken = time.perf_counter()
-    for tensor, kept in zip(tensors, host, strict=True):
-        tensor.data = kept.to(device, non_blocking=True, copy=True)
+    placement.wake()
     settle(device)
     awake = time.perf_counter()
     return {
-        "pin_s": prepared - began,
-        "sleep_s": asleep - prepared,
+        "sleep_s": asleep - began,
         "wake_s": awake - woken,
-        "bytes": sum(t.nbytes for t in tensors),
+        "bytes": held,
         "device_bytes_asleep": left,
     }
 

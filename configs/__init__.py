@@ -1,9 +1,10 @@
-"""Packaged profiles, one YAML file a model and hardware, and the Serve config that runs them."""
+"""Packaged profiles, one YAML file a model and hardware; brand kits; the Serve config."""
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SERVE_CONFIG = FOLDER / "serve_config.yaml"
+BRANDS = FOLDER / "brands"
 
 
 def profile_names() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
 from deployments.postprocess.intake import IntakeLimits
 from serve.http.ingress import Ingress
-from serve.settings import AppArgs, load_profile
+from serve.settings import AppArgs, find_brands, load_profile
 
 DIFFUSION_CPUS = 0.5  # with the others' shares, all of the application schedules on one core
 
@@ -23,15 +23,24 @@ def build(args: AppArgs) -> Application:
 def bind(args: AppArgs, load: LoadFamily) -> Application:
     """The same, with the family that `load` makes of the profile."""
     profile = load_profile(args.profile)
+    brands = find_brands(args)
     options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
     diffusion = (
         deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile, load)
     )
     limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
-        profile.sizes.recommended_pixels, limits, args.library, args.library_bytes
+        profile.sizes.recommended_pixels,
+        limits,
+        args.library,
+        args.library_bytes,
+        args.credentials,
+        brands,
+        args.fonts,
     )
-    return deployment(Ingress).bind(args, profile, identity(profile), diffusion, postprocess)
+    return deployment(Ingress).bind(
+        args, profile, identity(profile), diffusion, postprocess, brands
+    )
 
 
 def gpus(profile: DiffusionProfile) -> int:

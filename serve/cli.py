@@ -61,11 +61,24 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="device memory, 22.5GiB for example; more than once for several",
     )
+    inspect = actions.add_parser("inspect", help="show what a picture's file says of its making")
+    inspect.add_argument("file", type=Path, help="PNG, JPEG, WebP or AVIF")
+    inspect.add_argument("--json", action="store_true", help="as the server's route answers")
+    inspect.add_argument(
+        "--repeat", action="store_true", help="have a server make it again, and compare"
+    )
+    inspect.add_argument("--url", default="http://127.0.0.1:8000", help="of the server")
+    inspect.add_argument("--out", type=Path, help="file to write (default: FILE-repeated)")
+
     strength = actions.add_parser("strength", help="redraw a photo at every tenth of strength")
     strength.add_argument("photo", type=Path, help="PNG, JPEG, WebP or AVIF")
     strength.add_argument("--out", type=Path, default=Path("strip.png"), help="picture to write")
     strength.add_argument("--prompt", help="what to draw (default: something for the demo's model)")
     strength.add_argument("--profile", default="embedded", help="as for serve")
+    gallery = actions.add_parser("gallery", help="show every template in five languages")
+    gallery.add_argument(
+        "--out", type=Path, default=Path("gallery"), help="folder of pictures, the page beside it"
+    )
     return command
 
 
@@ -87,8 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return plan(options.profile, options.budget)
         if options.action == "models":
             return pull_model(options.profile, options.into)
+        if options.action == "inspect":
+            return inspect(options)
         if options.action == "strength":
             return strength(options.photo, options.out, options.prompt, options.profile)
+        if options.action == "gallery":
+            return gallery(options.out)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         return failed(error)
@@ -176,6 +193,44 @@ def strength(photo: Path, out: Path, prompt: str | None, profile: str) -> int:
     console.print(strip.table, highlight=False)
     console.print(f"wrote {out}", highlight=False)
     return 0
+
+
+def gallery(out: Path) -> int:
+    """Make the gallery, saying what each advert's lowest contrast is."""
+    from serve import gallery as shows  # loads the model's libraries, which take seconds
+
+    try:
+        with console.status("drawing"):
+            for one in shows.make(out):
+                said = "".join(f"\n    {warning}" for warning in one.warnings)
+                console.print(f"  {one.entry.file}: {one.contrast:.2f}{said}", highlight=False)
+    except (shows.GalleryFailed, ValueError, OSError) as error:
+        return failed(error)
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Show what a file says; repeat it, if that is asked for."""
+    from serve import inspection  # brings the picture libraries
+
+    path: Path = options.file
+    try:
+        if not options.repeat:
+            answer = inspection.read(path)
+            if options.json:
+                print(answer.model_dump_json(indent=2))
+            else:
+                console.print(inspection.table(answer))
+            return 0
+        made, told = inspection.repeat(inspection.ask(path, options.url), options.url)
+    except inspection.InspectionFailed as error:
+        return failed(error)
+    out = options.out or path.with_stem(f"{path.stem}-repeated")
+    out.write_bytes(made)
+    equal = inspection.same_pixels(path.read_bytes(), made)
+    how = "kept from before" if told["cached"] else f"{told['steps_executed']} steps"
+    console.print(f"wrote {out} ({how}): {'the same pixels' if equal else 'other pixels'}")
+    return 0 if equal else 1
 
 
 @contextmanager

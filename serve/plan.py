@@ -8,11 +8,12 @@ from rich.table import Table
 from deployments.diffusion.components import ModelUnavailable
 from deployments.diffusion.figures import Figures
 from deployments.diffusion.measure import computed, demand_of
-from deployments.diffusion.memory import MIB, MemoryPlan, NothingFits, plan
+from deployments.diffusion.memory import MIB, MemoryPlan, NothingFits, Phase, plan
 from deployments.diffusion.profile import DiffusionProfile
 from serve.settings import load_profile
 
 GIB = 2**30
+PHASES = 4  # of pictures in one pass; those of a second pass follow in a table of their own
 BUDGETS = tuple(int(gib * GIB) for gib in (12, 16, 22.5, 40, 80))
 
 
@@ -37,7 +38,9 @@ def tables(name: str, budgets: Sequence[int] = BUDGETS) -> Iterator[RenderableTy
     yield _overview(profile, figures, plans)
     for one in plans:
         if isinstance(one, MemoryPlan):
-            yield _phases(one)
+            yield _phases(one, one.phases[:PHASES])
+            if one.hires_pixels:
+                yield _phases(one, one.phases[PHASES:])
 
 
 def _weights(profile: DiffusionProfile, figures: Figures) -> Table:
@@ -67,7 +70,9 @@ def _overview(
         title=f"{profile.name}: what fits ({figures.basis})",
         caption=(
             f"n: pictures of {sizes.default} that share a forward. The profile asks for "
-            f"{profile.engine.token_budget} tokens, {sizes.max_pixels} pixels, n {profile.max_n}."
+            f"{profile.engine.token_budget} tokens, {sizes.max_pixels} pixels, n {profile.max_n}"
+            + (f", {profile.hires.sizes.max_pixels} pixels in two passes" if profile.hires else "")
+            + "."
         ),
     )
     table.add_column("GiB", justify="right")
@@ -90,18 +95,21 @@ def _overview(
     return table
 
 
-def _phases(one: MemoryPlan) -> Table:
+def _phases(one: MemoryPlan, phases: Sequence[Phase]) -> Table:
     table = Table(
         title=f"{one.budget / GIB:g} GiB: {one.residency}, in MiB",
-        caption=f"working memory {one.basis}; {_mib(one.budget)} MiB may be taken",
+        caption=(
+            f"working memory {one.basis}; {_mib(one.budget)} MiB may be taken; "
+            f"above {one.whole_pixels} pixels the VAE works in tiles"
+        ),
     )
     table.add_column("on the device at the peak of")
-    for phase in one.phases:
+    for phase in phases:
         table.add_column(phase.name, justify="right")
-    for name in one.phases[0].rows:
-        table.add_row(name, *(_mib(phase.rows[name]) for phase in one.phases))
+    for name in phases[0].rows:
+        table.add_row(name, *(_mib(phase.rows[name]) for phase in phases))
     table.add_section()
-    table.add_row("sum", *(_mib(phase.peak) for phase in one.phases))
+    table.add_row("sum", *(_mib(phase.peak) for phase in phases))
     return table
 
 

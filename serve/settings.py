@@ -6,8 +6,11 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from configs import profile_names, profile_path
+from configs import BRANDS, profile_names, profile_path
 from deployments.diffusion.profile import DiffusionProfile, Source
+from deployments.postprocess.brand import Brand, load_brands
+from deployments.postprocess.credentials import CredentialFiles, Signatory
+from deployments.postprocess.fonts import choices, read_own
 from deployments.postprocess.store import open_address
 
 MIB = 2**20
@@ -20,20 +23,37 @@ class AppArgs(BaseModel):
     """What `args:` of the Serve config may hold.
 
     profile: the name of a packaged profile, or the path of a YAML file.
-    max_upload_bytes: of one uploaded file. max_pixels: of one uploaded picture.
+    max_upload_bytes: of one uploaded file. max_pixels: of one uploaded picture; a decoder takes up
+    to 18 bytes for each.
     request_timeout_s: seconds after which a request is given up, waiting included.
     library: where pictures are kept: a folder by its absolute path, or a URL that fsspec knows,
     the same for all replicas; None keeps nothing. library_bytes: at most; the oldest go first.
+    prompt_in_files: whether files may tell how their pictures were described.
+    credentials: what files are signed with (C2PA); by paths that every machine has.
+    brands: a folder of brand kits, beside the packaged ones.
+    fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     profile: str = "embedded"
     max_upload_bytes: int = Field(default=20 * MIB, gt=0)
-    max_pixels: int = Field(default=40_000_000, gt=0)
+    max_pixels: int = Field(default=25_000_000, gt=0)
     request_timeout_s: float = Field(default=300.0, gt=0)
     library: str | None = "~/.local/share/signboard/library"
     library_bytes: int = Field(default=10 * GIB, gt=0)
+    prompt_in_files: bool = True
+    credentials: CredentialFiles | None = None
+    brands: Path | None = None
+    fonts: str | None = None
+
+    @field_validator("brands")
+    @classmethod
+    def _is_a_folder(cls, brands: Path | None) -> Path | None:
+        folder = brands and brands.expanduser()
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"brands: there is no folder {folder}")
+        return folder
 
     @field_validator("library")
     @classmethod
@@ -41,6 +61,35 @@ class AppArgs(BaseModel):
         if library is not None:
             open_address(library)
         return library
+
+    @field_validator("fonts")
+    @classmethod
+    def _can_be_read(cls, fonts: str | None) -> str | None:
+        if fonts is not None:
+            read_own(fonts)
+        return fonts
+
+    @field_validator("credentials")
+    @classmethod
+    def _can_sign(cls, credentials: CredentialFiles | None) -> CredentialFiles | None:
+        if credentials is not None:
+            Signatory(credentials)
+        return credentials
+
+
+def find_brands(args: AppArgs) -> dict[str, Brand]:
+    """The packaged brand kits and those of `args`, by name; one of the same name wins.
+
+    Raises ValueError naming the file that is not sound, or the brand whose font is not there.
+    """
+    brands = load_brands((BRANDS,) if args.brands is None else (BRANDS, args.brands))
+    own = read_own(args.fonts) if args.fonts is not None else ()
+    known = ("auto", *choices(), *(face.family for face in own))
+    for name, brand in brands.items():
+        for font in (brand.faces.headline, brand.faces.text):
+            if font not in known:
+                raise ValueError(f"brand {name}: there is no font {font!r}")
+    return brands
 
 
 def load_profile(name: str) -> DiffusionProfile:

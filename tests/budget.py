@@ -121,9 +121,11 @@ class OnSmallDevice(ZImage):
         with self.budget.stage("encode"):
             return super().encode(prompt)
 
-    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
         with self.budget.stage("start"):
-            return super().start(params, given)
+            return super().start(params, given, tiled=tiled)
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         with self.budget.stage("forward"):

@@ -174,7 +174,8 @@ class Engine:
         plan = start_plan(self.profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
         family = self._family = self._load(reliefs)
-        self._ladder = Recovery(Placement(family), self.profile.sizes)
+        whole = plan.whole_pixels if plan else None
+        self._ladder = Recovery(Placement(family), self.profile.sizes, whole)
         self._prepare = Preparation(self.profile, family, self._encodings, self._recovery)
         self._placement.apply(reliefs)
         self._gauges.hold(family.components, self._recovery, plan)
@@ -198,7 +199,7 @@ class Engine:
             forward = partial(self._loaded.velocity, [row])
             (velocity,) = self._recovery.run("forward", request, forward)
             stepped = time.perf_counter()
-            self._decoded(request, row.latents + velocity)
+            self._decoded(request, width * height, row.latents + velocity)
             if calibrating:
                 self._admission.cost.observe_step(row.tokens, stepped - began)
                 self._admission.cost.observe_decode(width * height, time.perf_counter() - stepped)
@@ -330,11 +331,13 @@ class Engine:
                 continue
             began = time.perf_counter()
             try:
-                picture = paste_back(self._decoded(request, row.latents), request.given)
+                picture = paste_back(
+                    self._decoded(request, row.passes[0].pixels, row.latents), request.given
+                )
                 seconds = time.perf_counter() - began
                 if row.returns:
                     again = partial(begin_next_pass, row, picture, self._loaded)
-                    self._recovery.run("start", request, again)
+                    self._recovery.by_vae("start", request, row.passes[1].pixels, again)
                     self._admission.run([row])
                     request.lap("enlarge")
                 else:
@@ -348,13 +351,10 @@ class Engine:
                 request.lap("decode")
                 self._deliver(request)
 
-    def _decoded(self, request: Request, latents: torch.Tensor) -> NDArray[np.uint8]:
+    def _decoded(self, request: Request, pixels: int, latents: torch.Tensor) -> NDArray[np.uint8]:
         """The picture of final latents, which stay as they are until it is there."""
-        whole = partial(self._loaded.decode, latents)
-        tiled = partial(self._loaded.decode, latents, tiled=True)
-        if self._placement.tiled:
-            return self._recovery.run("decode", request, tiled)
-        return self._recovery.run("decode", request, whole, tiled)
+        decode = partial(self._loaded.decode, latents)
+        return self._recovery.by_vae("decode", request, pixels, decode)
 
     def _deliver(self, request: Request) -> None:
         drawn = request.as_drawn()

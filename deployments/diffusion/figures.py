@@ -76,6 +76,7 @@ class Figures:
     decode: Line
     tiled_decode: Line
     encode_picture: Line
+    tiled_encode_picture: Line
     picture_tokens: Line
     kept: Mapping[str, int]
     dropped: int
@@ -87,7 +88,8 @@ class Demand:
     """What a profile wants of the device.
 
     size: the default one, as said to people; default_pixels: the same, without which nothing is
-    served. pixels: of the largest picture. most_pixels: beyond which the model does not go. tokens:
+    served. pixels: of the largest picture in one pass; hires_pixels: in two, 0 if there are none.
+    most_pixels: beyond which the model does not go. tokens:
     of a forward. n: pictures of the default size in one forward. guided: whether guidance may
     double a picture's tokens.
     """
@@ -95,6 +97,7 @@ class Demand:
     size: str
     default_pixels: int
     pixels: int
+    hires_pixels: int
     most_pixels: int
     tokens: int
     n: int

@@ -83,6 +83,7 @@ def demand_of(profile: DiffusionProfile) -> Demand:
         size=sizes.default,
         default_pixels=width * height,
         pixels=min(sizes.max_pixels, sizes.max_side**2),
+        hires_pixels=profile.hires.sizes.max_pixels if profile.hires else 0,
         most_pixels=sizes.max_side**2,
         tokens=profile.engine.token_budget,
         n=profile.max_n,
@@ -113,6 +114,7 @@ def take_figures(
     in_tiles = [partial(family.decode, row.latents, tiled=True) for row in rows]
     pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
     encode_picture = [partial(family.latents_of, picture) for picture in pictures]
+    encode_in_tiles = [partial(family.latents_of, picture, tiled=True) for picture in pictures]
     tokens = [row.tokens for row in rows]
     return Figures(
         components=weigh(family.components),
@@ -121,6 +123,7 @@ def take_figures(
         decode=line(areas, decode),
         tiled_decode=line(areas, in_tiles),
         encode_picture=line(areas, encode_picture),
+        tiled_encode_picture=line(areas, encode_in_tiles),
         picture_tokens=Line.over([*areas, largest[0] * largest[1]], [*tokens, longest.tokens]),
         kept=kept_bytes(profile, family, longest),
         dropped=dropped,

@@ -57,8 +57,10 @@ class MemoryPlan:
 
     residency: the strongest relief in force. reliefs: all in force; milder ones only where they
     help. device, host: weights by component, between phases. token_budget: of a forward.
-    max_pixels: of the largest picture. n: pictures of the default size that share a forward.
-    complete: whether all that the profile wants fits.
+    max_pixels: of the largest picture in one pass. hires_pixels: in two, 0 if there are none or
+    they do not fit. whole_pixels: of the largest picture that the VAE takes whole; what is larger,
+    or decoded under `tiled_decode`, goes through it in tiles. n: pictures of the default size that
+    share a forward. complete: whether all that the profile wants fits.
     """
 
     budget: int
@@ -69,6 +71,8 @@ class MemoryPlan:
     phases: tuple[Phase, ...]
     token_budget: int
     max_pixels: int
+    hires_pixels: int
+    whole_pixels: int
     n: int
     complete: bool
     basis: Basis
@@ -84,7 +88,7 @@ def plan(figures: Figures, demand: Demand, budget: int) -> MemoryPlan:
     """
     room = _Room(figures, demand, budget)
     for reliefs in PREFERENCE:
-        if room.fits(reliefs, room.wanted_tokens, demand.pixels):
+        if room.fits(reliefs, room.wanted_tokens, demand.pixels) and room.fits_hires(reliefs):
             if reliefs:
                 return room.plan(reliefs, room.wanted_tokens, demand.pixels)
             return room.fill(reliefs, room.wanted_tokens, room.most_tokens, demand.most_pixels)
@@ -124,6 +128,10 @@ class _Room:
     def fits(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> bool:
         return all(p.peak <= self.budget for p in self.phases(reliefs, tokens, pixels))
 
+    def fits_hires(self, reliefs: tuple[Residency, ...]) -> bool:
+        """Whether pictures in two passes fit too; true where there are none."""
+        return all(p.peak <= self.budget for p in self.hires_phases(reliefs))
+
     def fill(
         self, reliefs: tuple[Residency, ...], tokens: int, most_tokens: int, most_pixels: int
     ) -> MemoryPlan:
@@ -138,34 +146,73 @@ class _Room:
     def plan(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> MemoryPlan:
         places = {c.name: _place(c, reliefs) for c in self.figures.components}
         one = max(self.figures.picture_tokens.at(self.demand.default_pixels), 1)
+        hires = self.fits_hires(reliefs)
         return MemoryPlan(
             budget=self.budget,
             residency=reliefs[-1] if reliefs else "resident",
             reliefs=reliefs,
             device={name: place.between for name, place in places.items()},
             host={name: place.host for name, place in places.items()},
-            phases=self.phases(reliefs, tokens, pixels),
+            phases=(
+                *self.phases(reliefs, tokens, pixels),
+                *(self.hires_phases(reliefs) if hires else ()),
+            ),
             token_budget=tokens,
             max_pixels=pixels,
+            hires_pixels=self.demand.hires_pixels if hires else 0,
+            whole_pixels=self.whole_pixels(reliefs, pixels),
             n=min(MAX_N, max(tokens // one, 1)),
-            complete=tokens >= self.wanted_tokens and pixels >= self.demand.pixels,
+            complete=tokens >= self.wanted_tokens and pixels >= self.demand.pixels and hires,
             basis=self.figures.basis,
         )
 
     def phases(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> tuple[Phase, ...]:
         figures = self.figures
-        decode, encode_picture = figures.decode.at(pixels), figures.encode_picture.at(pixels)
-        if "tiled_decode" in reliefs:
-            decode = min(decode, figures.tiled_decode.at(pixels))
-        working: dict[str, tuple[Role, int]] = {
-            "encode": ("text_encoder", figures.encode),
-            "forward": ("denoiser", figures.forward.at(tokens)),
-            "decode": ("vae", decode),
-            "encode picture": ("vae", encode_picture),
-        }
-        return tuple(
-            Phase(name, self._rows(reliefs, role, size)) for name, (role, size) in working.items()
+        return (
+            self._phase("encode", reliefs, "text_encoder", figures.encode),
+            self._phase("forward", reliefs, "denoiser", figures.forward.at(tokens)),
+            self._decode("decode", reliefs, pixels),
+            self._phase("encode picture", reliefs, "vae", figures.encode_picture.at(pixels)),
         )
+
+    def hires_phases(self, reliefs: tuple[Residency, ...]) -> tuple[Phase, ...]:
+        """Of the second pass, which steps alone; its VAE works in tiles where it must."""
+        pixels, figures = self.demand.hires_pixels, self.figures
+        if not pixels:
+            return ()
+        forward = figures.forward.at(self.tokens(pixels))
+        whole = figures.encode_picture.at(pixels)
+        tiled = min(whole, figures.tiled_encode_picture.at(pixels))
+        encodes = [self._phase("hires encode", reliefs, "vae", size) for size in (whole, tiled)]
+        tiles: tuple[Residency, ...] = (*reliefs, "tiled_decode")
+        decodes = [self._decode("hires decode", how, pixels) for how in (reliefs, tiles)]
+        return (
+            self._phase("hires forward", reliefs, "denoiser", forward),
+            encodes[encodes[0].peak > self.budget],
+            decodes[decodes[0].peak > self.budget],
+        )
+
+    def whole_pixels(self, reliefs: tuple[Residency, ...], pixels: int) -> int:
+        """Of the largest picture, from `pixels` on, that the VAE takes whole where it may."""
+
+        def fits(pixels: int) -> bool:
+            encode = self.figures.encode_picture.at(pixels)
+            phases = (
+                self._decode("decode", reliefs, pixels),
+                self._phase("encode picture", reliefs, "vae", encode),
+            )
+            return all(phase.peak <= self.budget for phase in phases)
+
+        return _largest(fits, pixels, max(pixels, self.demand.hires_pixels))
+
+    def _decode(self, name: str, reliefs: tuple[Residency, ...], pixels: int) -> Phase:
+        working = self.figures.decode.at(pixels)
+        if "tiled_decode" in reliefs:
+            working = min(working, self.figures.tiled_decode.at(pixels))
+        return self._phase(name, reliefs, "vae", working)
+
+    def _phase(self, name: str, reliefs: tuple[Residency, ...], role: Role, working: int) -> Phase:
+        return Phase(name, self._rows(reliefs, role, working))
 
     def _rows(self, reliefs: tuple[Residency, ...], role: Role, working: int) -> dict[str, int]:
         rows = {}

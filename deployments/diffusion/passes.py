@@ -43,13 +43,18 @@ def plan_passes(
     return (replace(drawing, work=encoded), redrawing)
 
 
-def begin_next_pass(row: Generation, picture: NDArray[np.uint8], family: Family) -> None:
-    """Put the row at the start of its next pass, over the picture that the last one drew."""
+def begin_next_pass(
+    row: Generation, picture: NDArray[np.uint8], family: Family, *, tiled: bool = False
+) -> None:
+    """Put the row at the start of its next pass, over the picture that the last one drew.
+
+    tiled: it is encoded in tiles.
+    """
     request, after = row.request, row.passes[1]
     number = request.generations.index(row)
     params = replace(after.params, n=1, seed=after.params.seed + number)
     given = Fitted(enlarge(picture, params.width, params.height))
-    (start,) = family.start(params, given)
+    (start,) = family.start(params, given, tiled=tiled)
     if family.ignores_picture(start):
         request.warn(
             f"hires: at {params.num_inference_steps} steps the second pass starts from pure "

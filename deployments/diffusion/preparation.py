@@ -38,8 +38,12 @@ class Preparation:
         guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
-        begin = partial(family.start, request.passes[0].params, request.given)
-        starts = self._recovery.run("start", request, begin)
+        first = request.passes[0]
+        begin = partial(family.start, first.params, request.given)
+        if request.given is None:
+            starts = self._recovery.run("start", request, begin)
+        else:
+            starts = self._recovery.by_vae("start", request, first.pixels, begin)
         if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
             request.warn(
                 f"strength: {params.strength} at {params.num_inference_steps} steps starts from "

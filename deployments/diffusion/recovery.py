@@ -1,13 +1,15 @@
 """What is done when the device's memory does not suffice: one rung after the other, all told.
 
-Out of memory is no reason to lose a picture. A batch is halved, down to single rows; a decode is
-done again in tiles, from the same latents; the text encoder moves to host memory, and stays there;
-at last a stage is alone on the device with what it runs. Only then is that one request refused.
+Out of memory is no reason to lose a picture. A batch is halved, down to single rows; what the VAE
+encodes or decodes is done again in tiles, a decode from the same latents; the text encoder moves to
+host memory, and stays there; at last a stage is alone on the device with what it runs. Only then is
+that one request refused.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeVar, get_args
 
 import torch
@@ -20,15 +22,20 @@ from deployments.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
 
-Rung = Literal["tiled_decode", "halved_batch", "text_encoder_on_host", "alone", "refused"]
+Rung = Literal[
+    "tiled_encode", "tiled_decode", "halved_batch", "text_encoder_on_host", "alone", "refused"
+]
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 
 TOLD: dict[Rung, str] = {
+    "tiled_encode": "memory: the picture was encoded in tiles, which changes it slightly",
     "tiled_decode": "memory: decoded in tiles, which changes pixels slightly",
     "halved_batch": "memory: stepped in smaller batches, which takes longer",
     "text_encoder_on_host": "memory: the text encoder was moved to host memory",
     "alone": "memory: other parts of the model were moved out for a moment, which takes longer",
 }
+
+TILED: dict[Stage, Rung] = {"start": "tiled_encode", "decode": "tiled_decode"}
 
 SAID = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 """How allocators that raise a plain RuntimeError say it."""
@@ -41,12 +48,17 @@ class Recovery:
 
     Whatever is tried again is tried outside of `except`: a traceback keeps the tensors of its
     frames alive, and with them the memory that is missing.
+
+    whole_pixels: of the largest picture that the VAE takes whole by plan; None without a plan.
     """
 
-    def __init__(self, placement: Placement, sizes: SizeRange) -> None:
+    def __init__(
+        self, placement: Placement, sizes: SizeRange, whole_pixels: int | None = None
+    ) -> None:
         self.used: Counter[str] = Counter({rung: 0 for rung in RUNGS})
         self.placement = placement
         self._sizes = sizes
+        self._whole_pixels = whole_pixels
         self._too_many: int | None = None  # tokens of the smallest forward that did not fit
 
     def run(
@@ -59,7 +71,7 @@ class Recovery:
         """What `work` returns, or `tiled` in its place. Raises OutOfMemory, and what they raise."""
         outcome = attempt(work)
         if tiled and is_out_of_memory(outcome):
-            self.climb("tiled_decode", [request])
+            self.climb(TILED[stage], [request])
             work = tiled
             outcome = attempt(work)
         if is_out_of_memory(outcome) and self.make_room(stage, request):
@@ -69,6 +81,17 @@ class Recovery:
         if isinstance(outcome, Exception):
             raise self.refusal(stage, request) if is_out_of_memory(outcome) else outcome
         return outcome
+
+    def by_vae(self, stage: Stage, request: Request, pixels: int, work: Callable[..., T]) -> T:
+        """What `work` returns for a picture of so many pixels: whole, or in tiles (`tiled=True`)
+        where the plan says so or memory does not suffice. Raises OutOfMemory, and what it raises.
+        """
+        in_tiles = partial(work, tiled=True)
+        planned = self._whole_pixels is not None and pixels > self._whole_pixels
+        if planned or (stage == "decode" and self.placement.tiled):
+            request.warn(TOLD[TILED[stage]])
+            return self.run(stage, request, in_tiles)
+        return self.run(stage, request, work, in_tiles)
 
     def make_room(self, stage: Stage, request: Request) -> bool:
         """Move the text encoder out for good; False if that has been done, or `stage` runs it."""

@@ -71,6 +71,11 @@ class Pass:
     work: Work
     steps: int
 
+    @property
+    def pixels(self) -> int:
+        """Of one picture."""
+        return self.params.width * self.params.height
+
 
 @dataclass(slots=True, eq=False)
 class Request:

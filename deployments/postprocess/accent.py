@@ -10,14 +10,13 @@ from deployments.postprocess.position import shrink, subject
 
 
 def pill_colours(
-    picture: NDArray[np.uint8], ground: NDArray[np.uint8], target: float, ink: Colour
+    accent: Colour | None, ground: NDArray[np.uint8], target: float, ink: Colour
 ) -> tuple[Colour, Colour]:
-    """(pill, its ink) for a button: the subject's liveliest colour, or else the words' own ink.
+    """(pill, its ink) for a button: the accent, or else the words' own ink.
 
     The accent is taken only where it stands out from `ground` (n, 3) by 3:1, which WCAG 2.x asks
     of controls (1.4.11), and carries black or white words at `target`.
     """
-    accent = accent_colour(picture)
     for pill in ([accent] if accent else []) + [ink]:
         words = ink_on(pill)
         if contrast.p10(ground, pill) >= 3.0 and contrast.between(pill, words) >= target:
@@ -25,12 +24,14 @@ def pill_colours(
     return ink, ink_on(ink)
 
 
-def ink_on(pill: Colour) -> Colour:
-    """White or black, whichever reads better; white up to 4.5:1, since it looks livelier."""
-    if contrast.between(pill, contrast.WHITE) >= 4.5:
-        return contrast.WHITE
-    dark = contrast.between(pill, contrast.BLACK) > contrast.between(pill, contrast.WHITE)
-    return contrast.BLACK if dark else contrast.WHITE
+def ink_on(*pill: Colour) -> Colour:
+    """White or black, whichever reads better on all colours of a pill.
+
+    White from 4.5:1 on, since it looks livelier.
+    """
+    white = min(contrast.between(colour, contrast.WHITE) for colour in pill)
+    black = min(contrast.between(colour, contrast.BLACK) for colour in pill)
+    return contrast.WHITE if white >= 4.5 or white >= black else contrast.BLACK
 
 
 def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:

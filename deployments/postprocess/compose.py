@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.postprocess import contrast
-from deployments.postprocess.framing import frame, is_plain
+from deployments.postprocess.framing import edges, frame, is_plain
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.gradients import Ink, tones
 from deployments.postprocess.render import Tile
+from deployments.postprocess.spec import Extension
 
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """A colour laid through a mask with an alpha from 0 to 1."""
+    """An ink laid through a mask with an alpha from 0 to 1."""
 
     tile: Tile
-    colour: contrast.Colour
+    colour: Ink
     alpha: float = 1.0
 
 
@@ -54,7 +56,8 @@ def paint(pixels: NDArray[np.uint8], layer: Paint) -> None:
         top - layer.tile.y : bottom - layer.tile.y, left - layer.tile.x : right - layer.tile.x
     ]
     region = pixels[top:bottom, left:right]
-    pixels[top:bottom, left:right] = contrast.blend(region, mask, layer.colour, layer.alpha)
+    colours = tones(layer.colour, np.arange(top, bottom)[:, None], np.arange(left, right))
+    pixels[top:bottom, left:right] = contrast.blend(region, mask, colours, layer.alpha)
 
 
 def to_placement(
@@ -63,21 +66,29 @@ def to_placement(
     height: int,
     protect: Sequence[Rect] = (),
     words: bool = False,
+    extension: Extension = "auto",
+    window: Rect | None = None,
 ) -> Canvas:
     """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
-    that very size stays as it is. `words`: leave room for them.
+    that very size stays as it is. `words`: leave room for them. `extension`: as of `extend`.
+    `window`: the part of the canvas, in its pixels, that the picture is framed for; what lies
+    beside it is cut or extended.
     """
     rows, columns = picture.shape[:2]
     if (columns, rows) == (width, height):
         return Canvas(picture.copy(), Rect(0, 0, columns, rows))
-    placed = frame(picture, width, height, protect, words)
-    return Canvas(_resample(picture, placed, width, height), placed)
+    if window is None:
+        placed = frame(picture, width, height, protect, words)
+    else:
+        inner = frame(picture, round(window.width), round(window.height), protect)
+        placed = inner.move(window.x, window.y)
+    return Canvas(_resample(picture, placed, width, height, extension), placed)
 
 
 def _resample(
-    picture: NDArray[np.uint8], placed: Rect, width: int, height: int
+    picture: NDArray[np.uint8], placed: Rect, width: int, height: int, extension: Extension
 ) -> NDArray[np.uint8]:
     """Draw `picture` at `placed` on a canvas of width x height, extended where it ends."""
     rows, columns = picture.shape[:2]
@@ -96,7 +107,7 @@ def _resample(
         )
     )
     margins = (top, height - bottom, left, width - right)
-    return inside.copy() if not any(margins) else extend(inside, *margins)
+    return inside.copy() if not any(margins) else extend(inside, *margins, extension)
 
 
 def enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -107,29 +118,58 @@ def enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 
 def extend(
-    picture: NDArray[np.uint8], top: int, bottom: int, left: int, right: int
+    picture: NDArray[np.uint8],
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    extension: Extension = "auto",
 ) -> NDArray[np.uint8]:
-    """Continue `picture` by so many pixels: plain edges as they are, others as a soft blur."""
+    """Continue `picture` by so many pixels.
+
+    blur: by its own mirror image, softened; colour: by the one colour nearest to the edges that
+    are continued; auto: plain edges as they are, others by blur.
+    """
     rows, columns = picture.shape[:2]
     sides = {"top": top, "bottom": bottom, "left": left, "right": right}
     canvas = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REPLICATE)
-    plain = is_plain(picture, [side for side, pixels in sides.items() if pixels])
+    continued = [side for side, pixels in sides.items() if pixels]
+    plain = extension == "auto" and is_plain(picture, continued)
     # Blurred at an eighth of the size, since nothing fine is left in it.
     border = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT
     small = cv2.resize(
         picture, (max(8, columns // 8), max(8, rows // 8)), interpolation=cv2.INTER_AREA
     )
+    if plain:
+        small = _with_calm_edges(np.asarray(small, np.uint8))
     padded = cv2.copyMakeBorder(
         small, -(-top // 8), -(-bottom // 8), -(-left // 8), -(-right // 8), border
     )
     soft = cv2.GaussianBlur(padded, (0, 0), max(padded.shape[:2]) / (80 if plain else 40))
     ground = cv2.resize(soft, canvas.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    if extension == "colour":
+        ground[:] = np.median(edges(picture, continued), axis=(0, 1))
     weight = np.outer(
         _fade(rows, top, bottom, min(rows, columns) // 30),
         _fade(columns, left, right, min(rows, columns) // 30),
     )[..., None]
     mixed = ground + (canvas.astype(np.float32) - ground) * weight
     return np.asarray(mixed + 0.5, np.float32).astype(np.uint8)
+
+
+def _with_calm_edges(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`small`, uint8 (h, w, 3), its outermost pixels softened along their edges.
+
+    Each is drawn out far beyond: a stray one would become a stripe, one at a corner a patch.
+    """
+    rows, columns = small.shape[:2]
+    calm = small.copy()
+    for edge in (0, -1):
+        calm[edge] = cv2.blur(small[edge][None], (columns // 2 | 1, 1))[0]
+        calm[:, edge] = cv2.blur(small[:, edge][None], (rows // 2 | 1, 1))[0]
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        calm[corner] = np.concatenate([calm[corner[0]], calm[:, corner[1]]]).mean(axis=0)
+    return calm
 
 
 def _fade(length: int, before: int, after: int, pixels: int) -> NDArray[np.float32]:

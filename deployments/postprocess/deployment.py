@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
@@ -13,12 +13,18 @@ from ray import serve
 
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import keeping, kept, render
+from deployments.postprocess import fonts, keeping, kept, render
+from deployments.postprocess.adoption import adopt
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
+from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
+from deployments.postprocess.finish import NO_BRANDS, Finished
 from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.job import Job
 from deployments.postprocess.library import Library
+from deployments.postprocess.signing import sign_all, sign_one
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
 
@@ -32,8 +38,9 @@ class PostProcessDeployment:
     """Intake of uploads, words, placements, file formats, and the library of what was made.
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
-    None to keep nothing. threads: pictures worked on at once; Serve's `max_ongoing_requests`
-    bounds what waits for them.
+    None to keep nothing. credentials: what files are signed with, None to sign none. brands: the
+    kits that an overlay may name. own_fonts: a folder of the user's, or None. threads: pictures
+    worked on at once; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -42,14 +49,21 @@ class PostProcessDeployment:
         limits: IntakeLimits,
         library: str | None,
         library_bytes: int,
+        credentials: CredentialFiles | None = None,
+        brands: Mapping[str, Brand] = NO_BRANDS,
+        own_fonts: str | None = None,
         threads: int = 2,
     ) -> None:
+        self._brands = brands
         self._sizes = sizes
         self._limits = limits
+        self._threads = threads
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
+        self._signatory = Signatory(credentials) if credentials is not None else None
         if self._kept_in is not None:
             self._workers.submit(keeping.tidy, self._kept_in)
+        fonts.use_folder(own_fonts)
         render.warm()
 
     async def intake(
@@ -58,30 +72,63 @@ class PostProcessDeployment:
         mask: bytes | None,
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
+        keep: Literal["subject"] | None = None,
     ) -> Fitted:
         """An upload as the diffusion room takes it; raises what `fit_upload` raises."""
         width, height = size or (None, None)
         return await self._work(
-            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits)
+            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits, keep)
+        )
+
+    async def adopt(self, spec: FinishSpec) -> FinishSpec:
+        """`spec` with its overlay's images as files; raises what `adoption.adopt` raises."""
+        library = self._kept_in
+        return await self._reach(lambda: adopt(spec, library, self._limits, self._brands))
+
+    async def intake_kept(
+        self,
+        picture_id: str,
+        variant: Literal["clean", "source"],
+        size: tuple[int, int] | None,
+        fit: Literal["crop", "pad"],
+        keep: Literal["subject"] | None = None,
+    ) -> Fitted:
+        """The same of a kept picture; raises what `kept.fit_kept` raises."""
+        width, height = size or (None, None)
+        return await self._look(
+            lambda library: kept.fit_kept(
+                picture_id, variant, width, height, fit, self._sizes, library, keep
+            )
         )
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
-        """Every drawn picture, kept and finished as `spec` says; raises what `deliver` raises."""
-        return await self._work(lambda: keeping.deliver(drawn, spec, given, self._kept_in))
+        """Every drawn picture, kept and finished as `spec` says; raises what `finish` raises."""
+        library = self._kept_in
+        job = await self._work(lambda: keeping.begin(drawn, spec, given, library))
+        return await self._conclude(job)
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
         library = self._kept_in
-        return None if library is None else await self._work(lambda: keeping.recall(spec, library))
+        if library is None:
+            return None
+        job = await self._work(lambda: keeping.recall(spec, library))
+        return None if job is None else await self._conclude(job)
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
-        """A kept picture, finished as `spec` says; raises what `kept.finish_kept` raises."""
-        return await self._look(lambda library: kept.finish_kept(picture_id, spec, library))
+        """A kept picture, finished as `spec` says; raises NotFound, and what `finish` raises."""
+        job = await self._look(lambda library: kept.take_up(picture_id, spec, library))
+        return await self._conclude(job)
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
         """A kept picture as a file. Raises NotFound."""
-        read = kept.clean_file if variant == "clean" else kept.final_file
-        return await self._look(lambda library: read(picture_id, library))
+
+        def read(library: Library) -> File:
+            if variant == "clean":
+                return kept.clean_file(picture_id, library)
+            return kept.final_file(picture_id, library, self._brands)
+
+        return await self._look(lambda library: sign_one(read(library), self._signatory))
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""
@@ -106,15 +153,45 @@ class PostProcessDeployment:
         self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
     ) -> bytes:
         """A preview, uint8 (h, w, 3), enlarged to (width, height), as a file."""
-        return await self._work(lambda: encode(enlarge(pixels, *size), output, {})[0])
+        return await self._work(lambda: encode(enlarge(pixels, *size), output, {}))
+
+    async def inspect(self, data: bytes) -> dict[str, Any]:
+        """What a file says, by the names of Inspection's fields; and as `kept`, whether its picture
+        is kept here, so that an edit can be repeated. A kept picture's facts are told whole.
+
+        Raises what `inspect` raises.
+        """
+        return await self._work(lambda: kept.inspect_file(data, self._kept_in))
+
+    async def _conclude(self, job: Job) -> Delivery:
+        """All files of a job, made side by side, but no more at once than there are workers, so
+        that a large request leaves room for others. Of several failures the first part's counts.
+        """
+        turns = asyncio.Semaphore(self._threads)
+
+        async def make(task: Callable[[], Finished | None]) -> Finished | None:
+            async with turns:
+                return await self._work(task)
+
+        results = await asyncio.gather(*map(make, job.tasks(self._brands)), return_exceptions=True)
+        made: list[Finished | None] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            made.append(result)
+        return await self._work(lambda: sign_all(keeping.conclude(job, made), self._signatory))
 
     async def _look(self, task: Callable[[Library], Answer]) -> Answer:
         """What `task` finds in the library; NotFound without one, NotReady out of its reach."""
         library = self._kept_in
         if library is None:
             raise NotFound("Nothing is kept here: there is no library.", None, "library_off")
+        return await self._reach(lambda: task(library))
+
+    async def _reach(self, task: Callable[[], Answer]) -> Answer:
+        """What `task` finds; NotReady where the library is out of its reach."""
         try:
-            return await self._work(lambda: task(library))
+            return await self._work(task)
         except OSError as error:
             log.exception("the library failed")
             message = "The library cannot be reached; try again later."

@@ -7,46 +7,66 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from deployments.postprocess import jpeg, metadata
+from deployments.postprocess import jpeg, jpeg_segments, metadata
+from deployments.postprocess.metadata import Packet
 from deployments.postprocess.spec import Output
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
 _JPEG_QUALITY, _AVIF_QUALITY = 92, 80
 _PNG_LEVEL = 1  # a quarter of level 6's time for a tenth more bytes
-_JPEG_XMP_LIMIT = 65_502  # one APP1 segment less its length and XMP's name
 
 
 def encode(
-    pixels: NDArray[np.uint8], output: Output, facts: Mapping[str, str]
-) -> tuple[bytes, tuple[str, ...]]:
-    """`pixels`, uint8 (H, W, 3), sRGB, as a file, and warnings. The same input, the same bytes."""
-    limit = _JPEG_XMP_LIMIT if output.format == "jpeg" else None
-    xmp, dropped = metadata.packet(facts, limit)
-    warnings = tuple(f"metadata {name!r} was too long for a JPEG and left out" for name in dropped)
+    pixels: NDArray[np.uint8],
+    output: Output,
+    facts: Mapping[str, str],
+    description: str | None = None,
+    dpi: int | None = None,
+) -> bytes:
+    """`pixels`, uint8 (H, W, 3), sRGB, as a file that says of its making what `metadata` tells.
+
+    dpi: pixels an inch that the file carries, if it is to be printed at a certain size. The same
+    input, the same bytes.
+    """
+    limit = jpeg_segments.PACKET_LIMIT if output.format == "jpeg" else None
+    xmp = metadata.packet(facts, description, limit)
     if output.format == "jpeg":
         quality = _JPEG_QUALITY if output.compression is None else max(1, output.compression)
-        return jpeg.encode(pixels, quality, xmp, srgb_profile()), warnings
+        parted = jpeg_segments.segments(xmp.standard, xmp.extension)
+        return jpeg.encode(pixels, quality, parted, srgb_profile(), dpi)
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **_options(output, xmp))
-    return buffer.getvalue(), warnings
+    options = {**_options(output, xmp), **(_resolution(output, dpi) if dpi else {})}
+    image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **options)
+    return buffer.getvalue()
 
 
-def _options(output: Output, xmp: bytes) -> dict[str, Any]:
+def _options(output: Output, xmp: Packet) -> dict[str, Any]:
     quality = output.compression
     if output.format == "png":
         info = PngImagePlugin.PngInfo()
-        info.add_itxt(metadata.PNG_KEY, xmp.decode("utf-8"))
+        info.add_itxt(metadata.PNG_KEY, xmp.standard.decode("utf-8"))
         return {"pnginfo": info, "compress_level": _PNG_LEVEL}
     if output.format == "webp":
         # Method 0 is lossless at a tenth of the default's time.
         if quality is None:
-            return {"lossless": True, "method": 0, "xmp": xmp}
-        return {"quality": quality, "method": 4, "xmp": xmp}
+            return {"lossless": True, "method": 0, "xmp": xmp.standard}
+        return {"quality": quality, "method": 4, "xmp": xmp.standard}
     chosen = _AVIF_QUALITY if quality is None else quality
-    return {"quality": chosen, "subsampling": "4:4:4", "speed": 8, "max_threads": 1, "xmp": xmp}
+    fixed = {"subsampling": "4:4:4", "speed": 8, "max_threads": 1}
+    return {"quality": chosen, "xmp": xmp.standard, **fixed}
+
+
+def _resolution(output: Output, dpi: int) -> dict[str, Any]:
+    """PNG has a field of its own for it; WebP and AVIF have EXIF's."""
+    if output.format == "png":
+        return {"dpi": (dpi, dpi)}
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
+    exif[ExifTags.Base.ResolutionUnit] = 2  # inches
+    return {"exif": exif}
 
 
 @lru_cache

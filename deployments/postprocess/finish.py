@@ -4,28 +4,45 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import RequestError
+from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.compose import Canvas, to_placement
+from deployments.postprocess.copy_check import check
 from deployments.postprocess.encode import MEDIA_TYPES, encode
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.labels import ai_label
 from deployments.postprocess.overlay import OverlayReport, set_words
-from deployments.postprocess.spec import Output, OverlaySpec, Placement, find_placement
+from deployments.postprocess.spec import (
+    Extension,
+    Output,
+    OverlaySpec,
+    Placement,
+    find_placement,
+)
+from deployments.postprocess.template import find_template
+from deployments.postprocess.window import window
 
+NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An advert as a file. timings_ms: wall milliseconds of place, overlay and file."""
+    """An advert as a file. placement, layout: as `finish` was asked for them. timings_ms: wall
+    milliseconds of place, overlay and file."""
 
     data: bytes
     media_type: str
     width: int
     height: int
+    placement: str | None = None
+    layout: int = 0
     report: OverlayReport | None = None
     warnings: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -37,26 +54,36 @@ def finish(
     placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
+    brands: Mapping[str, Brand] = NO_BRANDS,
+    *,
+    images: Mapping[str, bytes] = MappingProxyType({}),
+    extension: Extension = "auto",
+    layout: int = 0,
 ) -> Finished:
     """Make the advert of `picture`, uint8 (H, W, 3), which is left as it is.
 
-    Raises InvalidValue for an unknown placement, and for what cannot be set where the spec says
-    on_problem "fail". With "warn" a picture always comes out: should setting the words break,
-    the picture comes without them and a warning says so.
+    images: the files that the spec's image layers name, by their names. extension: how the picture
+    goes on where it falls short of its placement. layout: which arrangement of the words, 0 for the
+    best. Raises NoOtherPlace where there are not as many, InvalidValue for an unknown placement,
+    template or brand, and for what cannot be set where the spec says on_problem "fail". With "warn"
+    a picture always comes out: should setting the words break, it comes without them and a warning
+    says so.
     """
     timings: dict[str, float] = {}
     started = time.perf_counter()
     target = find_placement(placement) if placement is not None else None
-    canvas = _canvas(picture, spec, target)
+    canvas = _canvas(picture, spec, target, extension)
     timings["place"] = _since(started)
     pixels, report = canvas.pixels, None
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        pixels, report, warnings = _overlay(canvas, spec, target)
+        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
+        pixels, report, warnings = _overlay(canvas, spec, target, brand, layout, images)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
-    data, encode_warnings = encode(pixels, output, metadata)
+    dpi = target.dpi if target else None
+    data = encode(pixels, output, metadata, _description(spec, report), dpi)
     timings["file"] = _since(started)
     height, width = pixels.shape[:2]
     return Finished(
@@ -64,14 +91,28 @@ def finish(
         MEDIA_TYPES[output.format],
         width,
         height,
+        placement,
+        layout,
         report,
-        (*warnings, *encode_warnings),
+        warnings,
         timings,
     )
 
 
+def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
+    """Raise InvalidValue for an unknown template, brand or font."""
+    check(spec)
+    if spec.template is not None:
+        find_template(spec.template)
+    if spec.brand is not None:
+        find_brand(spec.brand, brands)
+
+
 def _canvas(
-    picture: NDArray[np.uint8], spec: OverlaySpec | None, target: Placement | None
+    picture: NDArray[np.uint8],
+    spec: OverlaySpec | None,
+    target: Placement | None,
+    extension: Extension,
 ) -> Canvas:
     rows, columns = picture.shape[:2]
     if target is None:
@@ -80,15 +121,24 @@ def _canvas(
         Rect(box.x * columns, box.y * rows, box.width * columns, box.height * rows)
         for box in (spec.protect if spec else ())
     ]
-    return to_placement(picture, target.width, target.height, protect, words=spec is not None)
+    words = spec is not None
+    kept_free = None
+    if spec is not None:
+        kept_free = window(picture, spec, target.width, target.height, target.clear)
+    return to_placement(picture, target.width, target.height, protect, words, extension, kept_free)
 
 
 def _overlay(
-    canvas: Canvas, spec: OverlaySpec, target: Placement | None
+    canvas: Canvas,
+    spec: OverlaySpec,
+    target: Placement | None,
+    brand: Brand | None,
+    layout: int,
+    images: Mapping[str, bytes],
 ) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
     try:
-        return set_words(canvas, spec, target.clear if target else 0)
-    except RequestError:
+        return set_words(canvas, spec, target.clear if target else 0, brand, layout, images)
+    except (RequestError, NoOtherPlace):
         raise
     except Exception:
         if spec.on_problem == "fail":
@@ -96,6 +146,13 @@ def _overlay(
         # The picture took a model seconds: a fault here must not cost it.
         logger.exception("setting the words failed; the picture goes out without them")
         return canvas.pixels, None, ("setting the words failed: the picture comes without them",)
+
+
+def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str | None:
+    """The AI label in the language of the first words, where the file is to say it."""
+    if spec is None or spec.ai_label not in ("metadata", "both"):
+        return None
+    return ai_label(report.layers[0].lang if report and report.layers else "en")
 
 
 def _since(started: float) -> float:

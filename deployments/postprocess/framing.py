@@ -59,15 +59,19 @@ def frame(
 
 def is_plain(picture: NDArray[np.uint8], sides: Sequence[str]) -> bool:
     """Whether each of the named edges has nearly one colour, and all of them together."""
-    edges = {
+    _, deviation = cv2.meanStdDev(edges(picture, sides))
+    return float(deviation.mean()) < _PLAIN
+
+
+def edges(picture: NDArray[np.uint8], sides: Sequence[str]) -> NDArray[np.uint8]:
+    """The outermost two rows or columns of the named sides, uint8 (n, 1, 3)."""
+    strips = {
         "top": picture[:2],
         "bottom": picture[-2:],
         "left": picture[:, :2],
         "right": picture[:, -2:],
     }
-    pixels = np.concatenate([edges[side].reshape(-1, 1, 3) for side in sides])
-    _, deviation = cv2.meanStdDev(pixels)
-    return float(deviation.mean()) < _PLAIN
+    return np.concatenate([strips[side].reshape(-1, 1, 3) for side in sides])
 
 
 def _aside(subject: Rect, columns: int, rows: int, width: int, height: int) -> Rect:

@@ -16,11 +16,13 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
 from deployments.handover import Fitted
+from deployments.postprocess.cutout import cut_out
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+_BAND_PIXELS = 2**18  # what a processor's cache holds, in any mode
 _HALF = 128  # alpha or grey level that parts what is kept from what is repainted
 
 
@@ -33,10 +35,10 @@ class IntakeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
-    """Upright pixels: rgb uint8 (H, W, 3); alpha uint8 (H, W), None where wholly opaque."""
+class Picture:
+    """Upright pixels: image in mode RGB; alpha uint8 (H, W), None where wholly opaque."""
 
-    rgb: NDArray[np.uint8]
+    image: Image.Image
     alpha: NDArray[np.uint8] | None
 
 
@@ -48,6 +50,7 @@ def fit_upload(
     fit: Literal["crop", "pad"],
     sizes: Sequence[tuple[int, int]],
     limits: IntakeLimits,
+    keep: Literal["subject"] | None = None,
 ) -> Fitted:
     """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
     entry of `sizes` (width, height) of the nearest aspect ratio.
@@ -55,22 +58,28 @@ def fit_upload(
     A mask's transparent pixels are repainted; in a mask without transparency its white ones
     (grey >= 128). Without a mask, the picture's own transparent pixels are. `crop` fills the
     canvas and cuts at the middle; `pad` shows all and continues the edges, which are repainted
-    where there is a mask. Raises UnsupportedFile, TooLarge or InvalidValue with param "image",
-    "mask" or "size".
+    where there is a mask. `keep` "subject" repaints all but the subject: what the picture's own
+    transparency leaves, or what can be told from its ground. Raises UnsupportedFile, TooLarge or
+    InvalidValue with param "image", "mask", "keep" or "size".
     """
-    picture = _decode(image, "image", limits)
-    rows, columns = picture.rgb.shape[:2]
+    picture = decode(image, "image", limits)
+    columns, rows = picture.image.size
     repaint = None if picture.alpha is None else picture.alpha < _HALF
     notes: tuple[str, ...] = ()
+    if keep and mask is not None:
+        raise InvalidValue(
+            "keep: the mask says already what is kept; give one of them", "keep", "contradiction"
+        )
     if mask is not None:
-        repaint = _repaint(_decode(mask, "mask", limits), rows, columns)
+        repaint = _repaint(decode(mask, "mask", limits), rows, columns)
     elif repaint is not None and repaint.any():
         notes = ("the picture's transparent parts are taken as the mask",)
+    elif keep:
+        repaint, notes = _around_subject(np.asarray(picture.image))
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)
-    rgb = picture.rgb if picture.alpha is None else _over_white(picture.rgb, picture.alpha)
-    fitted = _crop(rgb, repaint, canvas) if fit == "crop" else _pad(rgb, repaint, canvas)
+    fitted = (_crop if fit == "crop" else _pad)(picture.image, repaint, canvas)
     if fitted.mask is not None and not fitted.mask.any():
         raise InvalidValue(
             "The mask repaints nothing of what the canvas shows. Make transparent (or, in a mask "
@@ -79,6 +88,19 @@ def fit_upload(
             "empty_mask",
         )
     return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _around_subject(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """The mask that repaints all but the subject, and what is doubtful about it."""
+    found = cut_out(rgb)
+    if found is None:
+        raise InvalidValue(
+            "keep: no subject can be told from the picture's ground; send a mask",
+            "keep",
+            "no_subject",
+        )
+    rough = "keep: the picture's ground is not plain, so the subject may be cut out badly"
+    return found.alpha < _HALF, () if found.sure else (f"{rough}; send a mask",)
 
 
 def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:
@@ -102,8 +124,8 @@ def _canvas(
     return min(sizes, key=lambda size: abs(float(np.log(size[0] / size[1]) - ratio)))
 
 
-def _repaint(mask: _Picture, rows: int, columns: int) -> NDArray[np.bool_]:
-    height, width = mask.rgb.shape[:2]
+def _repaint(mask: Picture, rows: int, columns: int) -> NDArray[np.bool_]:
+    width, height = mask.image.size
     if (height, width) != (rows, columns):
         raise InvalidValue(
             f"The mask is {width}x{height} but the image is {columns}x{rows} (both upright); "
@@ -113,41 +135,37 @@ def _repaint(mask: _Picture, rows: int, columns: int) -> NDArray[np.bool_]:
         )
     if mask.alpha is not None:
         return mask.alpha < _HALF
-    return np.asarray(cv2.cvtColor(mask.rgb, cv2.COLOR_RGB2GRAY) >= _HALF)
+    grey = [cv2.cvtColor(np.asarray(band), cv2.COLOR_RGB2GRAY) for _, band in _bands(mask.image)]
+    return np.concatenate(grey) >= _HALF
 
 
-def _crop(
-    rgb: NDArray[np.uint8], repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]
-) -> Fitted:
-    rows, columns = rgb.shape[:2]
+def _crop(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
+    columns, rows = image.size
     scale = max(canvas[0] / columns, canvas[1] / rows)
     cut_width, cut_height = min(columns, canvas[0] / scale), min(rows, canvas[1] / scale)
     left, top = (columns - cut_width) / 2, (rows - cut_height) / 2
     box = (left, top, left + cut_width, top + cut_height)
-    return Fitted(_resize(rgb, canvas, box), _resize_mask(repaint, canvas, box))
+    return Fitted(_resize(image, canvas, box), _resize_mask(repaint, canvas, box))
 
 
-def _pad(
-    rgb: NDArray[np.uint8], repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]
-) -> Fitted:
-    rows, columns = rgb.shape[:2]
+def _pad(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
+    columns, rows = image.size
     scale = min(canvas[0] / columns, canvas[1] / rows)
     width = min(canvas[0], max(1, round(columns * scale)))
     height = min(canvas[1], max(1, round(rows * scale)))
     left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
     borders = ((top, canvas[1] - height - top), (left, canvas[0] - width - left))
     box = (0.0, 0.0, float(columns), float(rows))
-    picture = np.pad(_resize(rgb, (width, height), box), (*borders, (0, 0)), mode="edge")
+    picture = np.pad(_resize(image, (width, height), box), (*borders, (0, 0)), mode="edge")
     mask = _resize_mask(repaint, (width, height), box)
     padded = None if mask is None else np.pad(mask, borders, constant_values=True)
     return Fitted(picture, padded)
 
 
 def _resize(
-    rgb: NDArray[np.uint8], size: tuple[int, int], box: tuple[float, float, float, float]
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.uint8]:
-    image = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, box=box)
-    return np.array(image, dtype=np.uint8)
+    return np.array(image.resize(size, Image.Resampling.LANCZOS, box=box), dtype=np.uint8)
 
 
 def _resize_mask(
@@ -161,13 +179,32 @@ def _resize_mask(
     return np.array(image.resize(size, Image.Resampling.NEAREST, box=box)) > 0
 
 
-def _over_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    weight = alpha[..., None].astype(np.uint16)
-    mixed = rgb.astype(np.uint16) * weight + 255 * (255 - weight) + 127
-    return (mixed // 255).astype(np.uint8)
+def _over_white(image: Image.Image, alpha: NDArray[np.uint8]) -> Image.Image:
+    """An RGBA picture laid over white, as RGB."""
+    mixed = Image.new("RGB", image.size)
+    for top, band in _bands(image):
+        weight = alpha[top : top + band.height, :, None].astype(np.uint16)
+        rgb = np.asarray(band)[..., :3] * weight
+        rgb += 255 * (255 - weight) + 127
+        mixed.paste(Image.fromarray((rgb // 255).astype(np.uint8)), (0, top))
+    return mixed
 
 
-def _decode(data: bytes, param: str, limits: IntakeLimits) -> _Picture:
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """A picture in bands of some rows, each with its topmost row's number.
+
+    Arithmetic on a whole picture of many pixels would take several times its memory.
+    """
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = True) -> Picture:
+    """Untrusted bytes as pixels; what is transparent lies over white, or keeps its own colour.
+
+    Raises UnsupportedFile or TooLarge with `param`.
+    """
     if len(data) > limits.max_bytes:
         raise TooLarge(
             f"The {param} has {len(data)} bytes; at most {limits.max_bytes} are taken.",
@@ -186,7 +223,8 @@ def _decode(data: bytes, param: str, limits: IntakeLimits) -> _Picture:
             )
         image.seek(0)
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image, over_white)
 
 
 @contextmanager
@@ -221,28 +259,37 @@ def _refusals(param: str) -> Iterator[None]:
         ) from fault
 
 
-def _to_rgb(image: Image.Image) -> _Picture:
+def _to_rgb(image: Image.Image, over_white: bool) -> Picture:
     """8-bit sRGB and alpha of a decoded frame in any mode."""
     if image.mode in _DEEP_MODES:
         image = _to_eight_bits(image)
-    alpha = None
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        with_alpha = image.convert("RGBA")
-        alpha = np.array(with_alpha.getchannel("A"))
-        if int(alpha.min()) == 255:
-            alpha = None
-        image = with_alpha
+        image = _as_mode(image, "RGBA")
+        alpha = np.array(image.getchannel("A"))
+        if int(alpha.min()) < 255:
+            rgb = _over_white(image, alpha) if over_white else image.convert("RGB")
+            return Picture(rgb, alpha)
     if image.mode == "CMYK":
         image = _cmyk_to_srgb(image)
-    return _Picture(np.array(image.convert("RGB"), dtype=np.uint8), alpha)
+    return Picture(_as_mode(image, "RGB"), None)
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    """`convert` without the copy where there is nothing to do."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey by its own scale; Pillow's `convert` would clip all above 255 to white."""
-    values = np.asarray(image).astype(np.float64)
-    top = 65535.0 if image.mode != "F" else max(1.0, float(np.nanmax(values)))
-    levels = np.nan_to_num(np.clip(values / top, 0.0, 1.0)) * 255.0 + 0.5
-    return Image.fromarray(levels.astype(np.uint8))
+    top = 65535.0
+    if image.mode == "F":
+        top = max(1.0, *(float(np.nanmax(np.asarray(band))) for _, band in _bands(image)))
+    grey = Image.new("L", image.size)
+    for row, band in _bands(image):
+        values = np.asarray(band).astype(np.float64)
+        levels = np.nan_to_num(np.clip(values / top, 0.0, 1.0)) * 255.0 + 0.5
+        grey.paste(Image.fromarray(levels.astype(np.uint8)), (0, row))
+    return grey
 
 
 def _cmyk_to_srgb(image: Image.Image) -> Image.Image:

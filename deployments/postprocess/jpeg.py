@@ -5,15 +5,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _START = b"\xff\xd8"
-_APP1, _APP2 = b"\xff\xe1", b"\xff\xe2"
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_APP2 = b"\xff\xe2"
 _ICC = b"ICC_PROFILE\0\1\1"  # the first segment of one
+_UNIT = 13  # where JFIF's own segment says what its resolution, right behind, is in
+_PER_INCH = b"\1"
 
 
-def encode(pixels: NDArray[np.uint8], quality: int, xmp: bytes, profile: bytes) -> bytes:
+def encode(
+    pixels: NDArray[np.uint8], quality: int, segments: bytes, profile: bytes, dpi: int | None
+) -> bytes:
     """`pixels`, uint8 (H, W, 3), sRGB, at full colour resolution; quality 1 to 100.
 
-    `xmp` and the ICC `profile` must each fit a segment: 64 KB less their names.
+    segments: application segments to carry, markers and all. profile: ICC, at most 64 KB. dpi:
+    pixels an inch, where the file is to tell them.
     """
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -25,11 +29,10 @@ def encode(pixels: NDArray[np.uint8], quality: int, xmp: bytes, profile: bytes) 
     if not done:
         raise RuntimeError(f"OpenCV could not encode a picture of shape {pixels.shape}")
     file = coded.tobytes()
-    # What a segment tells comes after JFIF's own, which must be first.
+    # JFIF's own segment must come first; the others follow it.
     after = len(_START) + 2 + int.from_bytes(file[4:6], "big")
-    told = _segment(_APP1, _XMP + xmp) + _segment(_APP2, _ICC + profile)
-    return file[:after] + told + file[after:]
-
-
-def _segment(marker: bytes, data: bytes) -> bytes:
-    return marker + (len(data) + 2).to_bytes(2, "big") + data
+    head = file[:after]
+    if dpi is not None:
+        head = head[:_UNIT] + _PER_INCH + 2 * dpi.to_bytes(2, "big") + head[_UNIT + 5 :]
+    icc = _APP2 + (len(_ICC) + len(profile) + 2).to_bytes(2, "big") + _ICC + profile
+    return head + segments + icc + file[after:]

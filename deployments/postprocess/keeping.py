@@ -1,24 +1,25 @@
 """Clean pictures on their way: kept before anything else, then finished; or found instead of drawn.
 
-A library that fails costs a warning or a miss, never a picture.
+A job is begun, the tasks of it make its files, and it is concluded. A library that fails costs a
+warning or a miss, never a picture.
 """
 
 import io
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.delivery import Delivery, FinishSpec, Part
 from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import Finished, finish
+from deployments.postprocess.finish import Finished
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.ids import created_s
+from deployments.postprocess.job import Clean, Job, with_missing_said
 from deployments.postprocess.library import Drawing, Library, Record, Result
 from deployments.postprocess.spec import Output
 
@@ -28,30 +29,8 @@ LOSSLESS = Output("webp")  # two thirds of a PNG's time, and smaller
 NOT_KEPT = "the picture could not be kept: it is in this answer alone"
 
 
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """The clean pictures of one request. pixels: uint8 (H, W, 3) each, with its seed."""
-
-    drawing: Drawing
-    pixels: Sequence[NDArray[np.uint8]]
-    seeds: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The same as files. pictures: their names in the library; data: by name, a source's too."""
-
-    pictures: Sequence[str]
-    data: Mapping[str, bytes]
-
-
-def deliver(
-    drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None
-) -> Delivery:
-    """Keep what was drawn, and the picture it was drawn from, then finish it as `spec` says.
-
-    Raises what `finish` raises; the clean pictures are kept then as well.
-    """
+def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None) -> Job:
+    """Keep what was drawn, and the picture it was drawn from, to be finished as `spec` says."""
     drawing = Drawing(
         facts=dict(spec.metadata),
         asked=dict(spec.asked),
@@ -61,8 +40,7 @@ def deliver(
     pixels = list(drawn.pictures)
     timings = dict(drawn.timings_ms)
     if library is None:
-        clean = Clean(drawing, pixels, drawn.seeds)
-        return _delivery(clean, spec, _finish(clean, spec), timings)
+        return Job(Clean(drawing, pixels, drawn.seeds), spec, None, {}, timings)
     began = time.perf_counter()
     pictures = [_as_file(picture) for picture in pixels]
     names = [digest(picture) for picture in pictures]
@@ -71,19 +49,22 @@ def deliver(
         source = _as_file(given.picture)
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source
-    clean = Clean(drawing, pixels, drawn.seeds)
-    records = _keep(clean, Files(names, data), spec, library)
+        if given.mask is not None:
+            mask = _as_file(_as_picture(given.mask))
+            drawing = drawing.model_copy(update={"mask": digest(mask)})
+            data[digest(mask)] = mask
+    clean = Clean(drawing, pixels, drawn.seeds, names, data)
+    # What other layouts there are is not known yet; the first ones hold all that was drawn.
+    records = [_record(clean, spec, part) for part in spec.parts if part.layout == 0]
+    kept = _keep(clean, spec, records, library)
     timings["keep"] = since(began)
-    finished = _finish(clean, spec)
-    _renew(records, finished, library)
-    return _delivery(clean, spec, finished, timings, lost=not records)
+    found = {record.id: record for record in records} if kept else {}
+    return Job(clean, spec, library if kept else None, found, timings, lost=not kept)
 
 
-def recall(spec: FinishSpec, library: Library) -> Delivery | None:
-    """What an earlier request with the same key drew, finished as `spec` says; None on a miss.
-
-    Raises what `finish` raises.
-    """
+def recall(spec: FinishSpec, library: Library) -> Job | None:
+    """What an earlier request with the same key drew, to be finished as `spec` says; None on a
+    miss."""
     began = time.perf_counter()
     try:
         found = library.recall(spec.key) if spec.key else None
@@ -93,29 +74,48 @@ def recall(spec: FinishSpec, library: Library) -> Delivery | None:
     if found is None:
         return None
     result, data = found
-    clean = Clean(result.drawing, [as_pixels(data[name]) for name in result.pictures], result.seeds)
-    return hand_out(clean, Files(result.pictures, data), spec, library, began)
+    pixels = [as_pixels(name, data[name], library) for name in result.pictures]
+    clean = Clean(result.drawing, pixels, result.seeds, result.pictures, data)
+    return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
 
 
-def hand_out(
-    clean: Clean, files: Files, spec: FinishSpec, library: Library, began: float
-) -> Delivery:
-    """Finish pictures that are kept already, and keep them under the ids of `spec` too.
+def conclude(job: Job, made: Sequence[Finished | None]) -> Delivery:
+    """Keep the records of what `made` of the job's tasks, and hand all of it out."""
+    files = with_missing_said(job.spec, made)
+    timings = dict(job.timings_ms)
+    lost = job.lost
+    if job.library is not None:
+        began = time.perf_counter()
+        lost = not _keep_finished(job, files, job.library)
+        timings["keep"] = round(timings.get("keep", 0.0) + since(began), 2)
+    for _, one in files:
+        for stage, milliseconds in one.timings_ms.items():
+            timings[stage] = round(timings.get(stage, 0.0) + milliseconds, 2)
+    height, width = job.clean.pixels[0].shape[:2]
+    drawing = job.clean.drawing
+    return Delivery(
+        ids=tuple(part.id for part, _ in files),
+        pictures=tuple(one for _, one in files),
+        drawn=tuple(part.picture for part, _ in files),
+        seeds=tuple(job.clean.seeds[part.picture] for part, _ in files),
+        drawn_size=(width, height),
+        steps_executed=drawing.steps_executed,
+        timings_ms=timings,
+        warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
+        style=drawing.asked.get("style"),
+        cached=job.cached,
+        kept=job.library is not None and not lost,
+    )
 
-    began: when they were first looked for, by time.perf_counter. Raises what `finish` raises.
-    """
-    timings = {"recall": since(began)}
-    finished = _finish(clean, spec)
-    began = time.perf_counter()
-    records = _keep(clean, files, spec, library, finished)
-    timings["keep"] = since(began)
-    return _delivery(clean, spec, finished, timings, cached=True, lost=not records)
 
+def as_pixels(name: str, file: bytes, library: Library) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3), read-only, of a kept file and its name."""
 
-def as_pixels(file: bytes) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) of a kept file."""
-    with Image.open(io.BytesIO(file), formats=(LOSSLESS.format.upper(),)) as image:
-        return np.array(image.convert("RGB"))
+    def decode() -> NDArray[np.uint8]:
+        with Image.open(io.BytesIO(file), formats=(LOSSLESS.format.upper(),)) as image:
+            return np.array(image.convert("RGB"))
+
+    return library.decoded.get(name, decode)
 
 
 def tidy(library: Library) -> None:
@@ -132,103 +132,61 @@ def since(began: float) -> float:
 
 
 def _as_file(pixels: NDArray[np.uint8]) -> bytes:
-    return encode(pixels, LOSSLESS, {})[0]
+    return encode(pixels, LOSSLESS, {})
 
 
-def _finish(clean: Clean, spec: FinishSpec) -> tuple[Finished, ...]:
-    return tuple(
-        finish(
-            pixels,
-            spec.overlay,
-            spec.placement,
-            spec.output,
-            clean.drawing.of(picture_id, seed),
-        )
-        for pixels, picture_id, seed in zip(clean.pixels, spec.ids, clean.seeds, strict=True)
+def _as_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """White where to repaint, black elsewhere, as an upload may have it."""
+    return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+
+
+def _record(clean: Clean, spec: FinishSpec, part: Part, finished: Finished | None = None) -> Record:
+    """Of one file; with what became of the words, once it is finished."""
+    height, width = clean.pixels[part.picture].shape[:2]
+    return Record(
+        id=part.id,
+        created=int(created_s(part.id)),
+        drawing=clean.drawing,
+        seed=clean.seeds[part.picture],
+        width=width,
+        height=height,
+        clean=clean.names[part.picture],
+        result=spec.key,
+        overlay=spec.overlay,
+        placement=part.placement,
+        extension=spec.extension,
+        layout=part.layout,
+        output=spec.output,
+        prompt_in_file=spec.prompt_in_file,
+        report=finished.report if finished else None,
+        warnings=finished.warnings if finished else (),
     )
 
 
-def _keep(
-    clean: Clean,
-    files: Files,
-    spec: FinishSpec,
-    library: Library,
-    finished: Sequence[Finished] = (),
-) -> list[Record]:
-    """Keep clean pictures and, with a key, the result; their records, none where that failed."""
-    objects = dict(files.data)
+def _keep_finished(job: Job, files: Sequence[tuple[Part, Finished]], library: Library) -> bool:
+    """Keep the records of files, those anew that are there already; whether all are there."""
+    records = [_record(job.clean, job.spec, part, one) for part, one in files]
+    try:
+        for record in records:
+            if record.id in job.kept:
+                library.renew(job.kept[record.id], record)
+    except Exception:
+        log.exception("a record could not be completed")
+    fresh = [record for record in records if record.id not in job.kept]
+    return not fresh or _keep(job.clean, job.spec, fresh, library)
+
+
+def _keep(clean: Clean, spec: FinishSpec, records: Sequence[Record], library: Library) -> bool:
+    """Keep clean pictures and, with a key, the result; whether that went well."""
+    objects = {**(clean.data or {}), **spec.images}
     if spec.key is not None:
         result = Result(
-            drawing=clean.drawing, pictures=tuple(files.pictures), seeds=tuple(clean.seeds)
+            drawing=clean.drawing, pictures=tuple(clean.names), seeds=tuple(clean.seeds)
         )
         objects[spec.key] = result.to_json()
-    records = [
-        Record(
-            id=picture_id,
-            created=int(created_s(picture_id)),
-            drawing=clean.drawing,
-            seed=seed,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            clean=name,
-            result=spec.key,
-            overlay=spec.overlay,
-            placement=spec.placement,
-            output=spec.output,
-        )
-        for picture_id, seed, pixels, name in zip(
-            spec.ids, clean.seeds, clean.pixels, files.pictures, strict=True
-        )
-    ]
     try:
-        records = _completed(records, finished) if finished else records
         library.keep(records, objects)
     except Exception:
         log.exception("pictures could not be kept")
-        return []
-    return records
-
-
-def _renew(records: Sequence[Record], finished: Sequence[Finished], library: Library) -> None:
-    try:
-        for old, new in zip(records, _completed(records, finished), strict=True):
-            library.renew(old, new)
-    except Exception:
-        log.exception("a record could not be completed")
-
-
-def _completed(records: Sequence[Record], finished: Sequence[Finished]) -> list[Record]:
-    """The records with what became of the words; none of none."""
-    return [
-        record.model_copy(update={"report": one.report, "warnings": one.warnings})
-        for record, one in zip(records, finished, strict=False)
-    ]
-
-
-def _delivery(
-    clean: Clean,
-    spec: FinishSpec,
-    finished: tuple[Finished, ...],
-    timings: dict[str, float],
-    *,
-    cached: bool = False,
-    lost: bool | None = None,
-) -> Delivery:
-    """lost: whether keeping failed; None where nothing was to be kept."""
-    for one in finished:
-        for stage, milliseconds in one.timings_ms.items():
-            timings[stage] = timings.get(stage, 0.0) + milliseconds
-    height, width = clean.pixels[0].shape[:2]
-    drawing = clean.drawing
-    return Delivery(
-        ids=spec.ids,
-        pictures=finished,
-        seeds=tuple(clean.seeds),
-        drawn_size=(width, height),
-        steps_executed=drawing.steps_executed,
-        timings_ms=timings,
-        warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
-        style=drawing.facts.get("style"),
-        cached=cached,
-        kept=lost is False,
-    )
+        return False
+    return True

@@ -4,16 +4,33 @@ A picture that is damaged or gone raises NotFound.
 """
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from sys import maxsize
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deployments.errors import NotFound
-from deployments.postprocess.delivery import Delivery, File, FinishSpec
+from deployments.handover import Fitted
+from deployments.postprocess import facts
+from deployments.postprocess.adoption import kept_files
+from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.brand import Brand
+from deployments.postprocess.delivery import File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.finish import finish
-from deployments.postprocess.keeping import Clean, Files, as_pixels, hand_out
+from deployments.postprocess.finish import NO_BRANDS, finish
+from deployments.postprocess.ids import is_id
+from deployments.postprocess.inspection import inspect
+from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.job import Clean, Job
+from deployments.postprocess.keeping import as_pixels, since
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
 
 PNG = Output("png")
+UNLIMITED = IntakeLimits(max_bytes=maxsize, max_pixels=maxsize)  # they are our own files
 
 
 def find(picture_id: str, library: Library) -> Record:
@@ -30,40 +47,108 @@ def forget(picture_id: str, library: Library) -> None:
         raise _missing(picture_id)
 
 
-def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery:
-    """A kept picture finished in another way, under an id of its own.
-
-    Raises NotFound, and what `finish` raises.
-    """
+def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
+    """A kept picture, to be finished in another way under ids of its own. Raises NotFound."""
     began = time.perf_counter()
     record = find(picture_id, library)
     drawing = record.drawing
     data = {record.clean: _file(record, library)}
-    source = library.file(drawing.source) if drawing.source else None
-    if drawing.source and source:
-        data[drawing.source] = source
+    given = {name: file for name in drawing.given if (file := library.file(name))}
+    if len(given) < len(drawing.given):
+        drawing = drawing.model_copy(update={"source": None, "mask": None})
     else:
-        drawing = drawing.model_copy(update={"source": None})
-    clean = Clean(drawing, [as_pixels(data[record.clean])], [record.seed])
-    return hand_out(clean, Files([record.clean], data), spec, library, began)
+        data |= given
+    spec = replace(spec, prompt_in_file=spec.prompt_in_file and record.prompt_in_file)
+    pixels = as_pixels(record.clean, data[record.clean], library)
+    clean = Clean(drawing, [pixels], [record.seed], [record.clean], data)
+    return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
 
 
-def final_file(picture_id: str, library: Library) -> File:
+def final_file(picture_id: str, library: Library, brands: Mapping[str, Brand] = NO_BRANDS) -> File:
     """The advert as it was delivered. Raises NotFound, and what `finish` raises.
 
     It is made anew: the same record gives the same bytes.
     """
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
-    made = finish(pixels, record.overlay, record.placement, record.output, record.facts)
+    images = kept_files(record.overlay, library)
+    if images is None:
+        raise _missing(picture_id)
+    try:
+        made = finish(
+            _pixels(record, library),
+            record.overlay,
+            record.placement,
+            record.output,
+            record.file_facts,
+            brands,
+            images=images,
+            extension=record.extension,
+            layout=record.layout,
+        )
+    except NoOtherPlace:  # an earlier version found one
+        raise _missing(picture_id) from None
     return File(made.data, made.media_type)
 
 
 def clean_file(picture_id: str, library: Library) -> File:
     """The clean picture as a PNG. Raises NotFound."""
     record = find(picture_id, library)
-    pixels = as_pixels(_file(record, library))
-    return File(encode(pixels, PNG, record.facts)[0], MEDIA_TYPES[PNG.format])
+    bare = record.model_copy(
+        update={
+            "overlay": None,
+            "placement": None,
+            "extension": "auto",
+            "layout": 0,
+            "output": PNG,
+        }
+    )
+    return File(encode(_pixels(record, library), PNG, bare.file_facts), MEDIA_TYPES[PNG.format])
+
+
+def fit_kept(
+    picture_id: str,
+    variant: Literal["clean", "source"],
+    width: int | None,
+    height: int | None,
+    fit: Literal["crop", "pad"],
+    sizes: Sequence[tuple[int, int]],
+    library: Library,
+    keep: Literal["subject"] | None = None,
+) -> Fitted:
+    """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
+    mask. Raises NotFound, and what `fit_upload` raises."""
+    record = find(picture_id, library)
+    if variant == "clean":
+        return fit_upload(_file(record, library), None, width, height, fit, sizes, UNLIMITED, keep)
+    source, mask = record.drawing.source, record.drawing.mask
+    picture = library.file(source) if source else None
+    repainted = library.file(mask) if mask else None
+    if picture is None or (mask and repainted is None):
+        raise NotFound(
+            f"The picture that {picture_id} was drawn from is not kept: it is no edit, or its "
+            "source is gone.",
+            "image",
+            "source_not_found",
+        )
+    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED, keep)
+
+
+def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:
+    """What a file says, by the names of Inspection's fields, and `kept`: whether its picture is.
+
+    What the file leaves out of its making, the record of a kept picture adds. Raises what
+    `inspect` raises.
+    """
+    told = asdict(inspect(data))
+    picture_id = told["making"].get("id", "")
+    record = library.record(picture_id) if library and is_id(picture_id) else None
+    if record is not None:
+        told["making"] = {**facts.values(record.facts), **told["making"]}
+    return {**told, "kept": record is not None}
+
+
+def _pixels(record: Record, library: Library) -> NDArray[np.uint8]:
+    return as_pixels(record.clean, _file(record, library), library)
 
 
 def _file(record: Record, library: Library) -> bytes:

@@ -1,12 +1,19 @@
 """From the spec's layers to items ready to be set: role defaults, faces, missing glyphs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
-from deployments.postprocess import fonts, text
+from deployments.postprocess import fonts, labels, optics, spans, text
+from deployments.postprocess.brand import Brand
+from deployments.postprocess.copy_check import check
+from deployments.postprocess.lines import Advance, Line
+from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
-from deployments.postprocess.spec import OverlaySpec, Size, TextLayer
+from deployments.postprocess.spans import Spans
+from deployments.postprocess.spec import Backing, OverlaySpec, Size, TextLayer
+from deployments.postprocess.typography import Fill, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +21,9 @@ class RoleStyle:
     """How a role is set unless its layer says otherwise.
 
     size: fractions of the short side. leading, tracking, gap (kept clear above): ems. rank: the
-    layers of the highest rank are left out first where not all have room.
+    layers of the highest rank are left out first where not all have room. plaque: what the words
+    stand on, filled with a colour of the palette (auto: what suits the picture). ink: their own
+    colour where no layer says one. upper: in capitals.
     """
 
     size: Size
@@ -25,31 +34,23 @@ class RoleStyle:
     max_lines: int
     rank: int
     balance: bool = False
-    pill: bool = False
+    plaque: Plaque = "none"
+    fill: Literal["auto", "accent", "paper", "deep", "ink"] = "auto"
+    ink: Literal["auto", "accent"] = "auto"
+    upper: bool = False
+    backing: Backing = "auto"
 
 
 ROLES: Mapping[str, RoleStyle] = MappingProxyType(
     {
         "headline": RoleStyle(Size(min=0.08, max=0.13), 800, 1.16, -0.02, 0.3, 4, 0, balance=True),
         "price": RoleStyle(Size(min=0.07, max=0.1), 800, 1.15, -0.02, 0.4, 2, 1, balance=True),
-        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, pill=True),
+        "cta": RoleStyle(Size(min=0.038, max=0.046), 700, 1.2, 0.0, 1.1, 1, 2, plaque="pill"),
         "legal": RoleStyle(Size(min=0.025, max=0.028), 400, 1.4, 0.0, 0.4, 6, 3),
         "ai_label": RoleStyle(Size(min=0.022, max=0.025), 500, 1.4, 0.0, 0.4, 1, 4),
         "sub": RoleStyle(Size(min=0.04, max=0.052), 450, 1.38, -0.01, 0.6, 5, 5),
-        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, pill=True),
+        "badge": RoleStyle(Size(min=0.032, max=0.04), 700, 1.2, 0.01, 0.9, 1, 6, plaque="pill"),
         "custom": RoleStyle(Size(min=0.03, max=0.06), 500, 1.35, 0.0, 0.5, 6, 7),
-    }
-)
-
-_ACCENTED = 0.2
-
-_AI_LABELS = MappingProxyType(
-    {
-        "ko": "AI 생성 이미지",
-        "ja": "AI生成画像",
-        "zh-hans": "AI 生成图片",
-        "zh-hant": "AI 生成圖片",
-        "en": "AI-generated image",
     }
 )
 
@@ -58,7 +59,8 @@ _AI_LABELS = MappingProxyType(
 class Item:
     """One layer ready to be set; `missing` are characters left out because no face has them.
 
-    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    spans: None where all words are set alike. Compared by identity, which is cheap: the search
+    asks for the same settings again and again.
     """
 
     index: int
@@ -68,6 +70,7 @@ class Item:
     copy: text.Copy
     face: Typeface
     missing: str = ""
+    spans: Spans | None = None
 
     @property
     def name(self) -> str:
@@ -83,55 +86,151 @@ class Item:
 
     @property
     def leading(self) -> float:
-        """Line height in ems; more where accents stand on capitals, beyond the usual line."""
-        return self.style.leading + (_ACCENTED if self.copy.accented_capitals else 0.0)
+        """Line height in ems; more where marks stand above or below the usual line."""
+        leading = optics.leading(self.face, self.copy.plain, self.style.leading)
+        return leading * (self.spans.tallest if self.spans else 1.0)
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """The fill of each of the layer's parts (see Run)."""
+        return self.spans.fills if self.spans else (self.layer.fill,)
+
+    @property
+    def stroke(self) -> float:
+        """How far the stroke reaches beyond the letters, in ems."""
+        return self.layer.stroke.width if self.layer.stroke else 0.0
+
+    @property
+    def plaque(self) -> Plaque:
+        """What the words stand on: none where another backing was asked for. In a box of their
+        own nothing round, which would leave little of it to them."""
+        if self.layer.backing not in ("auto", "plate"):
+            return "none"
+        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
+        return "box" if own else self.style.plaque
 
     @property
     def pill(self) -> bool:
-        """A cta or badge is a pill unless another backing was asked for."""
-        return self.style.pill and self.layer.backing in ("auto", "plate")
+        return self.plaque != "none"
+
+    @property
+    def centred(self) -> bool:
+        """Whether the words stand in the middle of their plaque, whatever their alignment."""
+        return is_block(self.plaque)
+
+    @property
+    def backing(self) -> Backing:
+        return self.style.backing if self.layer.backing == "auto" else self.layer.backing
 
     @property
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
 
+    @property
+    def advance(self) -> Advance:
+        """The width in ems of parts of the copy."""
+        return self.spans.advance if self.spans else self.face.advance
 
-def prepare(spec: OverlaySpec) -> tuple[list[Item], list[str], list[str]]:
-    """Items in the spec's order, the AI label last; problems; and warnings that never fail."""
+    def lay_out(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        """The lines of the whole copy, cut into runs where its spans differ."""
+        return self.spans.lay_out(lines) if self.spans else lines
+
+
+def prepare(
+    spec: OverlaySpec, styles: Mapping[str, RoleStyle] = ROLES, brand: Brand | None = None
+) -> tuple[list[Item], list[str], list[str]]:
+    """Items in the spec's order, the AI label last; problems; and warnings that never fail.
+
+    Raises InvalidValue as `check` does.
+    """
+    check(spec)
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
+    lang = _language(spec)
     for index, layer in enumerate(spec.layers):
-        item = _item(index, layer.role, layer)
+        if not isinstance(layer, TextLayer):
+            continue
+        item = _item(index, layer.role, layer, styles[layer.role], brand, lang)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
         if item.copy.paragraphs:
+            problems += _font_problems(item)
             items.append(item)
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
-    if spec.ai_label == "visible":
-        items.append(_ai_label(len(spec.layers), items[0].copy.lang if items else "en"))
+    if spec.ai_label in ("visible", "both"):
+        items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
     return items, problems, warnings
 
 
-def _item(index: int, role: str, layer: TextLayer) -> Item:
-    style = ROLES[role]
-    copy = text.prepare(layer.text, layer.lang)
-    families = fonts.families_for(copy.lang, layer.font)
+def _language(spec: OverlaySpec) -> str:
+    """The language of the first words that tell it."""
+    for layer in spec.layers:
+        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.words)):
+            return layer.lang or text.language(layer.words)
+    return "en"
+
+
+def _item(
+    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
+) -> Item:
+    """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
+    said = layer.spans or [Span(text=layer.words)]
+    if style.upper:
+        said = [_reworded(span, text.capitals(span.text, layer.lang)) for span in said]
+    words = _joined(said)
+    lang = layer.lang or (text.language(words) if text.scripts(words) else around)
+    copy = _copy(words, layer, lang)
+    font = brand.font(role) if brand and layer.font == "auto" else layer.font
+    families = fonts.order(copy.plain, copy.lang, font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = text.prepare(fonts.without(layer.text, gone), copy.lang)
-        copy = text.Copy(kept.paragraphs, kept.lang, kept.tracked, copy.warnings)
+        said = [_reworded(span, fonts.without(span.text, gone)) for span in said]
+        kept = _copy(_joined(said), layer, copy.lang)
+        copy = replace(kept, warnings=copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
-    face = Typeface(families, layer.weight or style.weight, tracking, copy.lang)
-    return Item(index, role, layer, style, copy, face, gone)
+    weight = brand.weight(role, style.weight) if brand else style.weight
+    weight = fonts.nearest_weight(families[0], layer.weight or weight)
+    sink = optics.sink(families[0], copy.plain)
+    face = Typeface(families, weight, tracking, copy.lang, sink)
+    item = Item(index, role, layer, style, copy, face, gone)
+    if not item.pill:
+        face = optics.centred(face, copy.plain)
+    own = spans.find(said, face, layer.fill) if layer.spans else None
+    return replace(item, face=face, spans=own)
 
 
-def _ai_label(index: int, lang: str) -> Item:
-    """The visible mark, in the language of the copy; English where we have no words for it."""
-    tag = lang.lower()
-    if tag.startswith("zh"):
-        tag = "zh-hant" if fonts.families_for(tag)[0] == fonts.TRADITIONAL else "zh-hans"
-    words = _AI_LABELS.get(tag.split("-")[0]) or _AI_LABELS.get(tag) or _AI_LABELS["en"]
-    return _item(index, "ai_label", TextLayer(role="legal", text=words))
+def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
+    return text.prepare(words, lang, layer.dir, layer.line_break)
+
+
+def _font_problems(item: Item) -> list[str]:
+    """Why the face or the weights that the layer asks for are not what it is set in."""
+    layer, used = item.layer, item.face.families[0]
+    problems = []
+    if layer.font not in ("auto", used):
+        lacks = fonts.torn(item.copy.plain, layer.font) or "these letters"
+        problems.append(f"{item.name}: {layer.font} lacks {lacks}; it is set in {used}")
+    for weight in dict.fromkeys([layer.weight, *(span.weight for span in layer.spans or ())]):
+        nearest = weight and fonts.nearest_weight(used, weight)
+        if weight != nearest:
+            problems.append(f"{item.name}: {used} has no weight {weight}; {nearest} it is")
+    return problems
+
+
+def _reworded(span: Span, words: str) -> Span:
+    return span.model_copy(update={"text": words})
+
+
+def _joined(said: Sequence[Span]) -> str:
+    return "".join(span.text for span in said)
+
+
+def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
+    """The visible mark, in the language of the copy; English where we cannot say it."""
+    words = labels.drawable_ai_label(lang)
+    tag = "en" if words == labels.ENGLISH else lang
+    layer = TextLayer(role="legal", text=words, lang=tag)
+    return _item(index, "ai_label", layer, style, brand, tag)

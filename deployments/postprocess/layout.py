@@ -17,23 +17,27 @@ from deployments.postprocess.stack import Placed, SetText, Site
 
 MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
 GAP = 0.05  # of the short side, between stacks
-_ROWS = tuple(row / 20 for row in range(21))
-_ANCHORS = {
+_ROWS = tuple(row / 24 for row in range(25))  # the thirds and the middle among them
+ANCHORS = {
     "top_left": ("start", 0.0), "top": ("center", 0.0), "top_right": ("end", 0.0),
     "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),
     "bottom_left": ("start", 1.0), "bottom": ("center", 1.0), "bottom_right": ("end", 1.0),
 }  # fmt: skip
-_FOOT = ("legal", "ai_label")
+FOOT = ("legal", "ai_label")
 _OFFER = ("price", "cta")
 _SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Stacks in the order of their importance, and what bent or broke the spec's rules."""
+    """Stacks in the order of their importance, and what bent or broke the spec's rules.
+
+    main: those of them that `position` placed, without the foot.
+    """
 
     stacks: tuple[Placed, ...]
     problems: tuple[str, ...]
+    main: tuple[Placed, ...] = ()
 
 
 def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
@@ -48,26 +52,27 @@ def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
 
 
 def arrange(
-    items: Sequence[Item], spec: OverlaySpec, cost: CostMap, area: Rect, protect: Sequence[Rect]
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    cost: CostMap,
+    area: Rect,
+    protect: Sequence[Rect],
+    elsewhere: Sequence[Rect] = (),
 ) -> Arrangement:
-    """Place all `items` inside `area`; deterministic. `protect` in pixels of the canvas."""
+    """Place all `items` inside `area`; deterministic.
+
+    protect: what nothing covers; elsewhere: what the layers that `position` places do not cover.
+    Both in pixels of the canvas.
+    """
     canvas = Rect(0, 0, cost.width, cost.height)
     short = min(canvas.width, canvas.height)
     gap = GAP * short
     boxed = [item for item in items if item.layer.box is not None]
-    foot = [item for item in items if item.layer.box is None and item.role in _FOOT]
-    main = [item for item in items if item.layer.box is None and item.role not in _FOOT]
+    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
+    main = [item for item in items if item.layer.box is None and item.role not in FOOT]
     taken = [*protect]
-    problems: list[str] = []
-    fixed: list[Placed] = []
-    for item in boxed:
-        own = _in_pixels(item.layer.box, canvas).clip(area)
-        site = Site(own, tuple(taken), ("start",), _ROWS, short)
-        placed, trouble = _place([item], _aligned(site, [item]), cost)
-        problems += trouble
-        if placed is not None:
-            fixed.append(placed)
-            taken.append(placed.box.grow(gap / 2))
+    fixed, problems = place_boxed(boxed, cost, area, protect)
+    taken += [placed.box.grow(gap / 2) for placed in fixed]
     stacks: list[Placed] = []
     foot_site = Site(area, tuple(taken), ("start", "center", "end"), (1.0,), short)
     if main:
@@ -75,22 +80,47 @@ def arrange(
         if foot:
             kept = stack.needed_height(foot, foot_site) + gap
             above = Rect(area.x, area.y, area.width, max(1.0, area.height - kept))
-        stacks, trouble = _place_main(main, _main_site(main, spec, above, taken, canvas), cost)
+        site = _main_site(main, spec, above, [*taken, *elsewhere], canvas)
+        stacks, trouble = _place_main(main, site, cost)
         problems += trouble
         taken += [placed.box.grow(gap / 2) for placed in stacks]
         if stacks:
             foot_site = Site(area, tuple(taken), (stacks[0].column,), (1.0,), short)
+    main_stacks = tuple(stacks)
     if foot:
-        placed, trouble = _place(foot, foot_site, cost)
+        placed, trouble = place(foot, foot_site, cost)
+        if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
+            anywhere = replace(foot_site, columns=("start", "center", "end"))
+            placed, trouble = place(foot, anywhere, cost)
         problems += trouble
         if placed is not None:
             stacks.append(placed)
-    return Arrangement((*stacks, *fixed), tuple(problems))
+    return Arrangement((*stacks, *fixed), tuple(problems), main_stacks)
+
+
+def place_boxed(
+    items: Sequence[Item], cost: CostMap, area: Rect, protect: Sequence[Rect]
+) -> tuple[list[Placed], list[str]]:
+    """Place items that have a box of their own, each in it; and what was bent."""
+    canvas = Rect(0, 0, cost.width, cost.height)
+    short = min(canvas.width, canvas.height)
+    taken = [*protect]
+    problems: list[str] = []
+    fixed: list[Placed] = []
+    for item in items:
+        own = in_pixels(item.layer.box, canvas).clip(area)
+        site = Site(own, tuple(taken), ("start",), _ROWS, short)
+        placed, trouble = place([item], _aligned(site, [item]), cost)
+        problems += trouble
+        if placed is not None:
+            fixed.append(placed)
+            taken.append(placed.box.grow(GAP * short / 2))
+    return fixed, problems
 
 
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
     """One stack; or two, the offer (price, cta) at the foot, where that covers clearly less."""
-    whole, problems = _place(items, site, cost)
+    whole, problems = place(items, site, cost)
     if whole is None:
         return [], problems
     first_offer = next((n for n, item in enumerate(items) if item.role in _OFFER), 0)
@@ -115,9 +145,9 @@ def _main_site(
 ) -> Site:
     short = min(canvas.width, canvas.height)
     if isinstance(spec.position, Box):
-        area = _in_pixels(spec.position, canvas).clip(area)
+        area = in_pixels(spec.position, canvas).clip(area)
     elif spec.position != "auto":
-        column, row = _ANCHORS[spec.position]
+        column, row = ANCHORS[spec.position]
         return Site(area, tuple(taken), (column,), (row,), short)
     return _aligned(Site(area, tuple(taken), ("start", "center", "end"), _ROWS, short), items)
 
@@ -137,7 +167,7 @@ def _aligned(site: Site, items: Sequence[Item]) -> Site:
     return Site(site.area, site.forbidden, chosen, site.rows, site.short_side)
 
 
-def _place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
+def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
     """Place `items`, bending the rules no more than needed; and what was bent."""
     problems: list[str] = []
     left = list(items)
@@ -171,7 +201,7 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
     return problems
 
 
-def _in_pixels(box: Box | None, canvas: Rect) -> Rect:
+def in_pixels(box: Box | None, canvas: Rect) -> Rect:
     if box is None:
         return canvas
     return Rect(

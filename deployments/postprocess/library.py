@@ -1,7 +1,8 @@
 """What is kept: clean pictures, what they were made from and how, and which request drew them.
 
-A picture has a record under its id; the record names objects: the clean picture and an edit's
-source (lossless WebP, named for their bytes), and the result that answers the same request again.
+A picture has a record under its id; the record names objects: the clean picture, an edit's source
+and the overlay's images (lossless WebP, named for their bytes), and the result that answers the
+same request again.
 What is damaged or gone is a miss, never an error.
 """
 
@@ -12,12 +13,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deployments.postprocess.holdings import Holdings, Tally, record_path
+from deployments.postprocess import facts
+from deployments.postprocess.holdings import Holdings, Tally, digest, record_path
 from deployments.postprocess.overlay import OverlayReport
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.recent import Recent
+from deployments.postprocess.spec import Extension, Output, OverlaySpec
 from deployments.postprocess.store import Store
 
 SWEEPS_PER_BOUND = 8
+DECODED_BYTES = 64 * 2**20
 
 
 class Stored(BaseModel):
@@ -45,8 +49,9 @@ class Stored(BaseModel):
 class Drawing(Stored):
     """How pictures came to be: all that is known when they leave the diffusion room.
 
-    facts: what every file of them says (model, prompt). asked: the engine's parameters by name.
-    source: of an edit, the picture it started from, by its object.
+    facts: what drew them (signboard's version, model, revision). asked: the engine's parameters
+    by name. source, mask: of an edit, the picture it started from and what of it was to be
+    repainted (white), by their objects.
     """
 
     facts: dict[str, str]
@@ -54,10 +59,12 @@ class Drawing(Stored):
     steps_executed: int
     warnings: tuple[str, ...] = ()
     source: str | None = None
+    mask: str | None = None
 
-    def of(self, picture_id: str, seed: int) -> dict[str, str]:
-        """What one picture's file says of its making."""
-        return {**self.facts, "id": picture_id, "seed": str(seed)}
+    @property
+    def given(self) -> list[str]:
+        """Names of the files that an edit started from."""
+        return [name for name in (self.source, self.mask) if name]
 
 
 class Result(Stored):
@@ -70,14 +77,15 @@ class Result(Stored):
     @property
     def files(self) -> list[str]:
         """Names of the files it needs."""
-        return [*self.pictures, *([self.drawing.source] if self.drawing.source else [])]
+        return [*self.pictures, *self.drawing.given]
 
 
 class Record(Stored):
     """One picture. clean: its object; width, height: of the clean picture, in pixels.
 
-    result: the key under which the request's result may be found. overlay, placement, output: how
-    it was finished; report: what the words came to, None before that and where there are none.
+    result: the key under which the request's result may be found. overlay, placement, extension,
+    layout, output: how it was finished; report: what the words came to, None before that and where
+    there are none. prompt_in_file: whether its files may tell how it was described.
     """
 
     id: str
@@ -90,19 +98,31 @@ class Record(Stored):
     result: str | None
     overlay: OverlaySpec | None
     placement: str | None
+    extension: Extension = "auto"
+    layout: int = 0
     output: Output
+    prompt_in_file: bool = True
     report: OverlayReport | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, str]:
-        """What its file says of its making."""
-        return self.drawing.of(self.id, self.seed)
+        """How the advert came to be: all that it takes to make it again."""
+        how = facts.Finish(self.overlay, self.placement, self.extension, self.layout, self.output)
+        drawing = self.drawing
+        return facts.of_picture(drawing.facts, drawing.asked, self.id, self.seed, how)
+
+    @property
+    def file_facts(self) -> dict[str, str]:
+        """What of it its file says."""
+        return self.facts if self.prompt_in_file else facts.without_prompts(self.facts)
 
     @property
     def objects(self) -> list[str]:
         """Names of what it holds."""
-        return [name for name in (self.clean, self.drawing.source, self.result) if name]
+        images = self.overlay.kept_images if self.overlay else []
+        names = (self.clean, *self.drawing.given, self.result, *images)
+        return list(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +138,14 @@ class Library:
 
     Each process looks at the whole after every eighth of the bound that it has written, so
     several of them at one address may exceed it by an eighth each. What the file system raises
-    goes through.
+    goes through. decoded: pixels of the clean pictures that were used last.
     """
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store = store
         self._holdings = Holdings(store)
         self._max_bytes = max_bytes
+        self.decoded = Recent(DECODED_BYTES)
         self._lock = threading.Lock()  # of all below; held while a sweep goes on
         self._tally = Tally()
         self._unswept = max_bytes  # bytes written since the last sweep; as if full before the first
@@ -160,6 +181,11 @@ class Library:
     def file(self, name: str) -> bytes | None:
         """A kept picture's file as it was written, or None."""
         return self._holdings.read_blob(name)
+
+    def image(self, name: str) -> bytes | None:
+        """The same for a name that a client gave: what is not named for its bytes stays."""
+        data = self._holdings.read(name)
+        return data if data is not None and digest(data) == name else None
 
     def page(self, before: str | None, limit: int) -> tuple[list[Record], bool]:
         """The newest records, those older than `before` alone; and whether there are more."""

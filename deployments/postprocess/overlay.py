@@ -1,27 +1,45 @@
-"""Words onto a canvas: prepare, arrange, make legible, draw, measure, report."""
+"""Words and insets onto a canvas: prepare, arrange, make legible, draw, measure, report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import accent, contrast, layers, layout, legible, render
+from deployments.postprocess import (
+    alternatives,
+    artwork,
+    backings,
+    contrast,
+    copy_space,
+    effects,
+    gradients,
+    inlay,
+    layers,
+    layout,
+    shapes,
+)
+from deployments.postprocess.backings import Inked
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import Canvas, Paint, paint
-from deployments.postprocess.contrast import Colour
-from deployments.postprocess.geometry import Rect, union
-from deployments.postprocess.legible import Backed, Words
+from deployments.postprocess.fill import Filled, fill
+from deployments.postprocess.geometry import Rect
+from deployments.postprocess.hanging import Wall, hang
+from deployments.postprocess.inlay import InsetReport
+from deployments.postprocess.palette import Palette
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
-from deployments.postprocess.stack import Placed
+from deployments.postprocess.template import find_template
 
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
     """What became of one layer. box: (left, top, width, height) in pixels of the canvas, pill
-    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs."""
+    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs, of the
+    worst of its fills. fill: all its fills as CSS writes them."""
 
     index: int
     role: str
@@ -39,116 +57,96 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class OverlayReport:
-    """Every drawn layer in the spec's order, the AI label last; what is not here was left out."""
+    """Every drawn layer of words in the spec's order, the AI label last; insets: every image and
+    QR code in that order. What is not here was left out."""
 
     width: int
     height: int
     safe_area: tuple[int, int, int, int]
     layers: tuple[LayerReport, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Inked:
-    words: Words
-    backing: str
-    alpha: float
-    ink: Colour
+    insets: tuple[InsetReport, ...] = ()
 
 
 def set_words(
-    canvas: Canvas, spec: OverlaySpec, clear: int = 0
+    canvas: Canvas,
+    spec: OverlaySpec,
+    clear: int = 0,
+    brand: Brand | None = None,
+    index: int = 0,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], OverlayReport, tuple[str, ...]]:
-    """Draw the words of `spec` over `canvas`: new pixels, the report and warnings.
+    """Draw the layers of `spec` over `canvas`: new pixels, the report and warnings.
 
-    `clear`: pixels that the placement keeps free at top and bottom. With on_problem "fail",
-    raises InvalidValue("overlay") naming all that does not fit, cannot be shown or read.
+    `clear`: pixels that the placement keeps free at top and bottom. `index`: which arrangement, 0
+    for the best; raises NoOtherPlace where there are not as many. `images`: the files that image
+    layers name, by their names. With on_problem "fail", raises InvalidValue("overlay") naming all
+    that does not fit, cannot be shown or read. Raises InvalidValue for an unknown template.
     """
-    items, problems, warnings = layers.prepare(spec)
+    template = find_template(spec.template) if spec.template is not None else None
+    fallback = contrast.parse(template.accent) if template else None
+    styles = template.styles if template else layers.ROLES
+    items, problems, warnings = layers.prepare(spec, styles, brand)
     pixels = canvas.pixels.copy()
     height, width = pixels.shape[:2]
     area = layout.safe_area(width, height, spec, clear)
     protect = _boxes(canvas, spec.protect)
-    cost = cost_map(canvas.pixels, avoid=[*protect, *_boxes(canvas, spec.avoid)])
-    arrangement = layout.arrange(items, spec, cost, area, protect)
-    problems += arrangement.problems
-    inked: list[_Inked] = []
-    for placed in arrangement.stacks:
-        inked += _back(pixels, cost.small, placed, spec.min_contrast)
-    reports = [_report(pixels, one) for one in inked]
-    for one, report in zip(inked, reports, strict=True):
+    space = copy_space.on(canvas, spec.copy_space)
+    if space is not None and space.area == 0:
+        warnings.append("copy_space: the placement cuts it away, so it was not kept to")
+    avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
+    cost = cost_map(canvas.pixels, avoid=avoid)
+    palette = Palette(cost.small, brand, fallback)
+
+    def arrange(area: Rect, taken: Sequence[Rect], index: int) -> Filled:
+        if template is None:
+            arranged = alternatives.arrangement(items, spec, cost, area, taken, index)
+            return Filled(arranged, ())
+        return fill(template, items, spec, cost, area, taken, index)
+
+    wall = Wall(cost, area, tuple(protect))
+    hanging = hang(artwork.prepare(spec, images), items, spec, wall, arrange, index)
+    problems += hanging.problems
+    warnings += hanging.warnings
+    for hung in hanging.hung:
+        inlay.shade(pixels, hung)
+    shapes.paint_all(pixels, hanging.filled.shapes, palette)
+    inked: list[Inked] = []
+    for placed in hanging.filled.arrangement.stacks:
+        inked += backings.lay(pixels, placed, spec.min_contrast, palette)
+    by_layer = [
+        list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
+    ]
+    for parts in by_layer:
+        warnings += effects.warnings(parts[0].words.text)
+        for effect in parts[0].words.under:
+            paint(pixels, effect)
+    insets: list[InsetReport] = []
+    for hung in hanging.hung:  # over backings and shadows, which would tint them
+        inset, trouble = inlay.lay(pixels, hung)
+        insets.append(inset)
+        problems += trouble
+    reports = [_report(pixels, parts) for parts in by_layer]
+    for parts, report in zip(by_layer, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
             problems.append(
-                f"{one.words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
+                f"{parts[0].words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
                 f"{spec.min_contrast:g}; choose another fill or backing"
             )
-        paint(pixels, Paint(one.words.glyphs, one.ink))
+        for one in parts:
+            paint(pixels, Paint(one.words.glyphs, one.ink))
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)
     bounds = (int(area.x), int(area.y), int(area.width), int(area.height))
-    report_all = OverlayReport(width, height, bounds, tuple(reports))
+    report_all = OverlayReport(width, height, bounds, tuple(reports), tuple(insets))
     return pixels, report_all, (*warnings, *problems)
 
 
-def _back(
-    pixels: NDArray[np.uint8], picture: NDArray[np.uint8], placed: Placed, target: float
-) -> list[_Inked]:
-    """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs."""
-    height, width = pixels.shape[:2]
-    words = [legible.read(text, height, width) for text in placed.texts]
-    plain = [word for word in words if not word.text.item.pill]
-    inked: list[_Inked] = []
-    shared: Colour | None = None
-    in_kind = sorted(plain, key=lambda word: word.text.item.layer.backing)
-    for kind, members in groupby(in_kind, key=lambda word: word.text.item.layer.backing):
-        group = list(members)
-        whole = kind == "auto" or len(group) == len(words)
-        extent = placed.box if whole else union([word.text.box for word in group])
-        backed = legible.back(pixels, group, kind, target, extent, _may_scrim(placed))
-        shared = shared or backed.inks[0]
-        inked += _inked(group, backed)
-    for word in words:
-        if word.text.item.pill:
-            inked.append(_pill(pixels, picture, word, target, shared))
-    return inked
-
-
-def _inked(group: Sequence[Words], backed: Backed) -> list[_Inked]:
-    return [
-        _Inked(word, backed.kind, backed.alpha, ink)
-        for word, ink in zip(group, backed.inks, strict=True)
-    ]
-
-
-def _may_scrim(placed: Placed) -> bool:
-    """Gradients suit the main stack; a foot line or a lone boxed layer gets a small plate."""
-    return any(text.item.role in ("headline", "sub", "price") for text in placed.texts)
-
-
-def _pill(
-    pixels: NDArray[np.uint8],
-    picture: NDArray[np.uint8],
-    word: Words,
-    target: float,
-    shared: Colour | None,
-) -> _Inked:
-    box, fill = word.text.box, word.text.item.layer.fill
-    left, top, right, bottom = box.pixels()
-    ground = contrast.sample(pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3))
-    if fill == "auto":
-        plain = shared or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
-        pill, ink = accent.pill_colours(picture, ground, target, plain)
-    else:
-        pill = contrast.parse(fill)
-        ink = accent.ink_on(pill)
-    paint(pixels, Paint(render.rounded(box.x, box.y, box.width, box.height, box.height), pill))
-    return _Inked(word, "plate", 1.0, ink)
-
-
-def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
-    """Measured on the pixels as they are: all backings laid, no words drawn yet."""
-    text = one.words.text
+def _report(pixels: NDArray[np.uint8], parts: Sequence[Inked]) -> LayerReport:
+    """Measured on the pixels as they are: all but the words drawn, and no words yet."""
+    text = parts[0].words.text
     left, top, right, bottom = text.box.pixels()
+    measured = [contrast.p10(one.words.ground(pixels), one.words.tones(one.ink)) for one in parts]
     return LayerReport(
         index=text.item.index,
         role=text.item.role,
@@ -157,10 +155,10 @@ def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
         font=text.item.face.families[0],
         box=(left, top, right - left, bottom - top),
         font_size_px=round(text.setting.size, 1),
-        fill=contrast.to_hex(one.ink),
-        contrast_p10=round(contrast.p10(one.words.ground(pixels), one.ink), 2),
-        backing=one.backing,
-        backing_alpha=round(one.alpha, 3),
+        fill=", ".join(dict.fromkeys(gradients.name(one.ink) for one in parts)),
+        contrast_p10=round(min(measured), 2),
+        backing=parts[0].backing,
+        backing_alpha=round(parts[0].alpha, 3),
         missing_glyphs=text.item.missing,
     )
 

@@ -1,5 +1,6 @@
 """Setting and placing one stack of items: the search over width, size and place."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -7,6 +8,8 @@ from itertools import islice
 
 import numpy as np
 
+from deployments.postprocess import plaques
+from deployments.postprocess.breaks import clusters
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.lines import Line, break_lines
@@ -14,22 +17,24 @@ from deployments.postprocess.position import CostMap, Spot
 from deployments.postprocess.render import Align, Setting
 from deployments.postprocess.text import Copy, Paragraph
 
-PILL_PADDING_X, PILL_PADDING_Y = 0.95, 0.5  # ems
 _WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
 _SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
 _SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
 _BIGGER_IS_BETTER = 0.16  # what the step from size.min to size.max is worth, in cost
 _FLOOR, _FLOOR_PX = 0.012, 7.0  # of the short side, and pixels: nothing is drawn smaller
 _MANY_LINES = {"headline": (2, 0.04), "sub": (3, 0.02), "legal": (2, 0.03)}  # beyond, each costs
+_TURNED_TRIES = 4
 _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min."""
+    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
+    widths: of the area's, that are tried."""
 
     bend: bool
     scales: tuple[float, ...]
+    widths: tuple[float, ...] = _WIDTHS
 
 
 RULES = Level(bend=False, scales=_SCALES)
@@ -47,6 +52,13 @@ class SetText:
     x: float
     y: float
     cut: bool = False
+
+    @property
+    def frame(self) -> Rect:
+        """The box before it is turned about its middle."""
+        width, height = self.setting.width, self.setting.height
+        across, down = _padding(self.item, width, height, self.setting.size)
+        return Rect(self.x - across, self.y - down, width + 2 * across, height + 2 * down)
 
     def move(self, dx: float, dy: float) -> "SetText":
         return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
@@ -100,8 +112,8 @@ def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Pla
                 best = (spot.cost + merit, texts, spot)
     if best is None:
         return None
-    score, texts, spot = best
-    placed = tuple(text.move(spot.x, spot.y) for text in _stack(texts, spot.column))
+    score, chosen, spot = best
+    placed = tuple(text.move(spot.x, spot.y) for text in _stack(chosen, spot.column))
     return Placed(placed, spot.column, score)
 
 
@@ -120,7 +132,7 @@ def _settings(items: Sequence[Item], site: Site, level: Level, scale: float) -> 
     """The different settings of `items` at one size, over ever less of the area's width."""
     settings: list[list[SetText]] = []
     seen = set()
-    for share in _WIDTHS if scale >= 0 else _WIDTHS[:1]:
+    for share in level.widths if scale >= 0 else level.widths[:1]:
         width = share * site.area.width
         if settings and _single_lines(settings[-1], width):
             continue
@@ -183,7 +195,7 @@ def _stack(texts: Sequence[SetText], column: str) -> list[SetText]:
     """Texts aligned in the width of the widest, as suits the column they stand in."""
     aligned = []
     for text, slack in zip(texts, _slacks(texts, column), strict=True):
-        align: Align = "center" if text.item.pill else _align(text.item, column)
+        align: Align = "center" if text.item.centred else _align(text.item, column)
         setting = replace(text.setting, align=align)
         aligned.append(replace(text, setting=setting).move(slack, 0.0))
     return aligned
@@ -203,14 +215,39 @@ def _side(item: Item, column: str) -> float:
 
 @lru_cache(maxsize=1024)
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
+    """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     size = _font_size(item, scale, short)
-    padding_x = PILL_PADDING_X * size if item.pill else 0.0
-    padding_y = PILL_PADDING_Y * size if item.pill else 0.0
-    ems = (width - 2 * padding_x) / size
+    height = item.leading * size
+    for _ in range(_TURNED_TRIES if item.layer.rotate else 1):
+        text = _set_within(item, _room(item, size, width, height), size, scale, bend)
+        if text is None or text.box.width <= width + 1e-6:
+            return text
+        height = text.setting.height
+    return None
+
+
+def _room(item: Item, size: float, width: float, height: float) -> float:
+    """Pixels that a line may take so that `height` of them, padded and turned, fit `width`."""
+    pad_x, pad_y = _padding(item, 0.0, 0.0, size)
+    turn = math.radians(item.layer.rotate)
+    across = (height + 2 * pad_y) * abs(math.sin(turn))
+    return (width - across) / math.cos(turn) - 2 * pad_x
+
+
+def _padding(item: Item, width: float, height: float, size: float) -> tuple[float, float]:
+    """Pixels between words of width x height and the border of their box, across and down."""
+    if item.pill:
+        return plaques.padding(item.plaque, width, height, size)
+    return item.stroke * size, item.stroke * size
+
+
+def _set_within(item: Item, room: float, size: float, scale: float, bend: bool) -> SetText | None:
+    """`item` in lines of at most `room` pixels, before it is turned."""
+    ems = room / size
     if ems <= 0:
         return None
     balance = item.style.balance
-    lines = break_lines(item.copy, item.face.advance, ems, balance, split_words=bend)
+    lines = break_lines(item.copy, item.advance, ems, balance, split_words=bend)
     if lines is None or max(line.width for line in lines) > ems:
         return None
     cut = False
@@ -221,11 +258,12 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
                 return None
         elif not bend:
             return None
-    setting = Setting(item.face, lines, size, item.leading, "start")
-    if not item.pill:
-        return SetText(item, setting, Rect(0, 0, setting.width, setting.height), 0, 0, cut)
-    box = Rect(0, 0, setting.width + 2 * padding_x, setting.height + 2 * padding_y)
-    return SetText(item, setting, box, padding_x, padding_y, cut)
+    lines = item.lay_out(lines)
+    setting = Setting(item.face, lines, size, item.leading, "start", item.layer.rotate)
+    across, down = _padding(item, setting.width, setting.height, size)
+    text = SetText(item, setting, Rect(0, 0, 0, 0), across, down, cut)
+    box = text.frame.turned(item.layer.rotate)
+    return replace(text, box=box).move(-box.x, -box.y)
 
 
 def _align(item: Item, column: str) -> Align:
@@ -249,14 +287,14 @@ def _font_size(item: Item, scale: float, short: float) -> float:
 def _cut(item: Item, ems: float) -> tuple[Line, ...]:
     """The words up to `max_lines`, ended by an ellipsis; empty where not even that fits."""
     paragraph = item.copy.paragraphs[0]
-    words = item.copy.plain.replace("\n", " ")
+    words = clusters(item.copy.plain.replace("\n", " "))
     low, high = 0, len(words)
     kept: tuple[Line, ...] = ()
     while low <= high:
         middle = (low + high) // 2
-        shorter = Paragraph(words[:middle].rstrip() + "…", paragraph.rtl)
+        shorter = Paragraph("".join(words[:middle]).rstrip() + "…", paragraph.rtl)
         copy = Copy((shorter,), item.copy.lang, item.copy.tracked)
-        lines = break_lines(copy, item.face.advance, ems, item.style.balance, split_words=True)
+        lines = break_lines(copy, item.advance, ems, item.style.balance, split_words=True)
         if lines is not None and len(lines) <= item.max_lines:
             kept, low = lines, middle + 1
         else:

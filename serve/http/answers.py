@@ -14,22 +14,31 @@ from deployments.postprocess.overlay import OverlayReport
 
 
 class Picture(BaseModel):
-    """One picture of an answer. width, height: pixels, as exported. Either b64_json or url."""
+    """One file of an answer. width, height: pixels, as exported. Either b64_json or url.
+
+    picture_index: which of the drawn pictures it shows. layout: which arrangement of the words, 0
+    for the best. warnings: of this file alone.
+    """
 
     id: str
+    picture_index: int
+    placement: str | None
+    layout: int
     b64_json: str | None
     url: str | None
     seed: int
     width: int
     height: int
     overlay: OverlayReport | None
+    warnings: list[str]
 
 
 class ImagesAnswer(BaseModel):
     """OpenAI's ImagesResponse with what Signboard adds.
 
-    size: as exported. drawn_size: as drawn, before it was fitted to a placement. timings_ms: wall
-    milliseconds by stage. cached: the pictures were kept from before, no step was run.
+    size: the first file's, as exported. drawn_size: as drawn, before it was fitted to a placement.
+    timings_ms: wall milliseconds by stage. cached: the pictures were kept from before, no step was
+    run.
     """
 
     created: int
@@ -71,15 +80,19 @@ def images_answer(
         data=[
             Picture(
                 id=picture_id,
+                picture_index=drawn,
+                placement=picture.placement,
+                layout=picture.layout,
                 b64_json=None if url_of else base64.b64encode(picture.data).decode("ascii"),
                 url=url_of(picture_id) if url_of else None,
                 seed=seed,
                 width=picture.width,
                 height=picture.height,
                 overlay=picture.report,
+                warnings=list(picture.warnings),
             )
-            for picture_id, picture, seed in zip(
-                delivery.ids, delivery.pictures, delivery.seeds, strict=True
+            for picture_id, picture, drawn, seed in zip(
+                delivery.ids, delivery.pictures, delivery.drawn, delivery.seeds, strict=True
             )
         ],
         size=f"{first.width}x{first.height}",
@@ -98,7 +111,7 @@ def images_answer(
 
 
 def as_bytes(delivery: Delivery) -> Response:
-    """The only picture's bytes, with the facts in headers."""
+    """The only file's bytes, with the facts in headers."""
     (picture,) = delivery.pictures
     facts: dict[str, Any] = {
         "Id": delivery.id,

@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
-from deployments.postprocess.spec import OverlaySpec
+from deployments.postprocess.ids import PATTERN
 from serve.http.errors import ModelNotFound
+from serve.http.finishing import FinishBody
 
 MAX_PROMPT_CHARACTERS = 4000
 RANDOM_SEEDS = 2**32
@@ -26,6 +27,7 @@ JSON_FIELDS = frozenset(
         "deadline_s",
         "partial_images",
         "overlay",
+        "placements",
         "strength",
         "hires",
     }
@@ -33,10 +35,8 @@ JSON_FIELDS = frozenset(
 """Fields of a form whose text is JSON; the others are text as they stand."""
 
 
-class GenerationBody(BaseModel):
+class GenerationBody(FinishBody):
     """Body of POST /v1/images/generations. OpenAI's fields first, then Signboard's own."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
     model: str | None = Field(default=None, description="The served model, or nothing.")
@@ -49,11 +49,6 @@ class GenerationBody(BaseModel):
     quality: Literal["auto", "low", "medium", "high"] = Field(
         default="auto", description="Chooses the number of steps; see /v1/capabilities."
     )
-    response_format: Literal["b64_json", "url"] = "b64_json"
-    output_format: Literal["png", "jpeg", "webp", "avif"] | None = Field(
-        default=None, description="png, unless the Accept header names another."
-    )
-    output_compression: int | None = Field(default=None, ge=0, le=100)
     background: Literal["auto", "opaque"] = "auto"
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     partial_images: int | None = Field(
@@ -86,21 +81,6 @@ class GenerationBody(BaseModel):
     deadline_s: float | None = Field(
         default=None, description="Seconds after which the answer is of no use any more."
     )
-    overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
-    placement: str | None = Field(
-        default=None, description="The format it is exported in; see /v1/capabilities."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {
-            name: value
-            for name, value in data.items()
-            if value is not None or name not in cls.model_fields
-        }
 
     def steps(self, profile: DiffusionProfile) -> int:
         """The steps that are asked for. Raises InvalidValue if quality says otherwise."""
@@ -169,6 +149,30 @@ class EditBody(GenerationBody):
     fit: Literal["crop", "pad"] = Field(
         default="crop", description="How a picture of another aspect is fitted to the canvas."
     )
+    keep: Literal["subject"] | None = Field(
+        default=None, description="Instead of a mask: repaint all but the picture's subject."
+    )
+
+    def strength_by(self, profile: DiffusionProfile) -> float:
+        """The strength that is asked for. What is around a kept subject is drawn wholly anew."""
+        if self.strength is not None:
+            return self.strength
+        return 1.0 if self.keep else profile.default_strength
+
+
+class KeptPicture(BaseModel):
+    """A picture of the library: the clean one, or what an edit started from, with its mask."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image_id: str = Field(pattern=f"^{PATTERN}$", description="Of a kept picture.")
+    variant: Literal["clean", "source"] = "clean"
+
+
+class KeptEditBody(EditBody):
+    """The JSON body of POST /v1/images/edits."""
+
+    image: KeptPicture
 
 
 def form_values(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
     `model` is the body's class, for the names of the fields it knows.
     """
     first = errors[0]
-    path = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    path = _fields(first["loc"])
     param = ".".join(path) or None
     name = path[-1] if path else ""
     if first["type"] == "extra_forbidden":
@@ -125,6 +125,16 @@ def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
     message = str(first["msg"]).removeprefix("Value error, ")
     hint = f"; {FIXES[param]}" if param in FIXES else ""
     return InvalidValue(f"{param}: {message}{hint}", param, "invalid_value")
+
+
+def _fields(loc: Sequence[Any]) -> list[str]:
+    """The names on the way to a field, without the place of the body and the type of a layer."""
+    parts = [part for part in loc if part not in ("body", "query", "path")]
+    return [
+        str(part)
+        for index, part in enumerate(parts)
+        if not (index >= 2 and parts[index - 2] == "layers" and isinstance(parts[index - 1], int))
+    ]
 
 
 def validate(model: type[BaseModel], data: Mapping[str, Any]) -> Any:

@@ -1,5 +1,7 @@
 """POST /v1/images/generations and /v1/images/edits."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -11,17 +13,20 @@ from deployments.diffusion.identity import request_key
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, SizeRange, parse_size
 from deployments.errors import InvalidValue
+from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES
-from deployments.postprocess.ids import new_id
-from deployments.postprocess.spec import Output, find_placement
+from deployments.postprocess.finish import check_names
+from deployments.postprocess.spec import find_placement
+from serve import VERSION
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
-from serve.http.bodies import EditBody, GenerationBody
+from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture
+from serve.http.finishing import prompt_in_file
 from serve.http.library import url_of
 from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Pending, Rooms
 from serve.http.stream import MEDIA_TYPE, Kind, Streamed, complete, stream
-from serve.http.uploads import read_edit_form
+from serve.http.uploads import EditForm, read_edit
 from serve.settings import AppArgs
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -38,12 +43,19 @@ class Images:
     """What the two routes share."""
 
     def __init__(
-        self, rooms: Rooms, profile: DiffusionProfile, args: AppArgs, drawer: str | None
+        self,
+        rooms: Rooms,
+        profile: DiffusionProfile,
+        args: AppArgs,
+        drawer: str | None,
+        brands: Mapping[str, Brand],
     ) -> None:
         self.rooms = rooms
         self.profile = profile
         self.args = args
+        self.brands = brands
         self.drawer = drawer if args.library else None
+        self.maker = maker(profile, drawer)
 
     async def generate(self, body: GenerationBody, request: Request) -> Response:
         """A picture from a prompt."""
@@ -55,20 +67,27 @@ class Images:
 
     async def edit(self, request: Request) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
-        form = await read_edit_form(request, self.args.max_upload_bytes)
+        form = await read_edit(request, self.args.max_upload_bytes)
         body = form.body
         spec = self._spec(body, request)
         canvas = self._canvas(body)
-        strength = self.profile.default_strength if body.strength is None else body.strength
+        strength = body.strength_by(self.profile)
         default = parse_size(self.profile.sizes.default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
-        given = self.rooms.intake(form.image, form.mask, canvas, body.fit)
+        given = self._given(form, canvas)
         fitted = await self.rooms.fitted(given)
         height, width, _ = fitted.picture.shape
         params = replace(params, width=width, height=height)
         spec = self._keyed(spec, body, params, fitted.digest)
         return await self._deliver("image_edit", body, params, given, spec, request)
+
+    def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Pending:
+        fit, keep = form.body.fit, form.body.keep
+        if isinstance(form.image, KeptPicture):
+            kept = form.image
+            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
+        return self.rooms.intake(form.image, form.mask, canvas, fit, keep)
 
     async def _deliver(
         self,
@@ -79,6 +98,7 @@ class Images:
         spec: FinishSpec,
         request: Request,
     ) -> Response:
+        spec = await self.rooms.adopt(spec)
         by_url = partial(url_of, request) if body.response_format == "url" else None
         answer = partial(
             images_answer,
@@ -109,67 +129,61 @@ class Images:
                 "response_format",
                 "library_off",
             )
-        return finish_spec(body, request.headers.get("accept"), self.profile)
+        if body.overlay is not None:
+            check_names(body.overlay, self.brands)
+        spec = finish_spec(body, request.headers.get("accept"))
+        return replace(
+            spec,
+            metadata=self.maker,
+            prompt_in_file=prompt_in_file(body.metadata, self.args.prompt_in_files),
+        )
 
     def _keyed(
         self, spec: FinishSpec, body: GenerationBody, params: GenerationParams, given: str | None
     ) -> FinishSpec:
-        """The same with an id for each picture; to be found again if the request names a seed."""
+        """The same with an id for each file; to be found again if the request names a seed."""
         reusable = body.seed is not None
         key = request_key(self.drawer, params, given) if self.drawer and reusable else None
-        ids = tuple(new_id() for _ in range(params.n))
-        return replace(spec, ids=ids, asked=asdict(params), key=key)
+        return replace(spec.of(params.n), asked=asdict(params), key=key)
 
     def _sizes(self, body: GenerationBody) -> SizeRange:
         hires = self.profile.hires
         return hires.sizes if body.hires and hires else self.profile.sizes
 
     def _canvas(self, body: GenerationBody) -> tuple[int, int] | None:
-        """The size that is drawn, None where only the given picture can tell."""
+        """The size that is drawn, None where only the given picture can tell.
+
+        For several placements it lies between the narrowest and the widest.
+        """
         if body.size != "auto":
             return parse_size(body.size)
-        if body.placement is None:
+        placed = [find_placement(name) for name in body.formats if name is not None]
+        if not placed:
             return None
-        placement = find_placement(body.placement)
-        return self._sizes(body).nearest(placement.width / placement.height)
+        aspects = [placement.width / placement.height for placement in placed]
+        return self._sizes(body).nearest(math.sqrt(min(aspects) * max(aspects)))
 
 
-def finish_spec(body: GenerationBody, accept: str | None, profile: DiffusionProfile) -> FinishSpec:
+def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
+    """What every file says of what drew it. drawer: its identity, if it has one."""
+    told = {
+        "signboard": VERSION,
+        "model": profile.name,
+        "revision": profile.model.revision,
+        "drawer": drawer,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
-    raw = picture_wanted(accept)
-    if raw and body.stream:
+    if picture_wanted(accept) and body.stream:
         raise InvalidValue(
             "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
             "stream",
             "raw_is_not_streamed",
         )
-    if raw and body.response_format == "url":
-        raise InvalidValue(
-            "response_format: raw bytes come as they are; ask for application/json to get a URL",
-            "response_format",
-            "contradiction",
-        )
-    if raw and body.n > 1:
-        raise InvalidValue(
-            "n: raw bytes hold one picture; ask for n=1 or for application/json",
-            "n",
-            "raw_needs_one",
-        )
-    if raw not in (None, "any", body.output_format) and body.output_format is not None:
-        raise InvalidValue(
-            f"output_format: {body.output_format} is not the image/{raw} of the Accept header",
-            "output_format",
-            "contradiction",
-        )
-    kind: Any = body.output_format or (raw if raw not in (None, "any") else "png")
-    style = {} if body.style is None else {"style": body.style}
-    return FinishSpec(
-        ids=(),  # given once it is known that n is sound
-        overlay=body.overlay,
-        placement=body.placement,
-        output=Output(format=kind, compression=body.output_compression),
-        metadata={"model": profile.name, "prompt": body.prompt, **style},
-    )
+    return body.finish_spec(accept, body.n)
 
 
 def routes(images: Images) -> APIRouter:
@@ -193,8 +207,11 @@ def routes(images: Images) -> APIRouter:
 
 def edit_form_schema() -> dict[str, Any]:
     """OpenAPI's description of the form, which is read by hand."""
-    schema = EditBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    del schema["$defs"]  # GenerationBody's own are the same
+    template = "#/components/schemas/{model}"
+    schema = EditBody.model_json_schema(ref_template=template)
+    kept = KeptEditBody.model_json_schema(ref_template=template)
+    kept["properties"]["image"] = kept["$defs"]["KeptPicture"]
+    del schema["$defs"], kept["$defs"]  # GenerationBody's own are the same
     file = {"type": "string", "format": "binary"}
     schema["properties"] = {"image": file, "mask": file} | schema["properties"]
     schema["properties"]["overlay"] = {
@@ -202,7 +219,19 @@ def edit_form_schema() -> dict[str, Any]:
         "contentMediaType": "application/json",
         "contentSchema": {"$ref": "#/components/schemas/OverlaySpec"},
     }
+    placements = schema["properties"]["placements"]
+    schema["properties"]["placements"] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": placements,
+    }
     schema["required"] = ["image", "prompt"]
     return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": schema},
+                "application/json": {"schema": kept},
+            },
+        }
     }

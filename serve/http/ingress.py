@@ -4,13 +4,17 @@ The outermost layer is no FastAPI object, so Ray Serve cannot put its own error 
 """
 
 import logging
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 from ray import serve as ray_serve
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.diffusion.profile import DiffusionProfile
-from serve.http import errors, health, images, library, models
+from deployments.postprocess import fonts
+from deployments.postprocess.brand import Brand
+from serve import VERSION
+from serve.http import errors, health, images, inspection, library, models
 from serve.http.limits import BoundedBody
 from serve.http.rooms import Handle, Rooms
 from serve.settings import MIB, AppArgs
@@ -43,19 +47,24 @@ class LastResort:
 
 
 def create_api(
-    rooms: Rooms, profile: DiffusionProfile, args: AppArgs, drawer: str | None
+    rooms: Rooms,
+    profile: DiffusionProfile,
+    args: AppArgs,
+    drawer: str | None,
+    brands: Mapping[str, Brand],
 ) -> FastAPI:
     """The HTTP API over two rooms. drawer: the identity of what draws, if it has one."""
     api = FastAPI(
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
-        version="0.1.0",
+        version=VERSION,
         redoc_url=None,
     )
     errors.install(api)
-    api.include_router(images.routes(images.Images(rooms, profile, args, drawer)))
-    api.include_router(library.routes(rooms, profile.name))
-    api.include_router(models.routes(rooms, profile, args))
+    api.include_router(images.routes(images.Images(rooms, profile, args, drawer, brands)))
+    api.include_router(library.routes(rooms, profile.name, prompts=args.prompt_in_files))
+    api.include_router(inspection.routes(rooms, args))
+    api.include_router(models.routes(rooms, profile, args, brands))
     api.include_router(health.routes(rooms))
     return api
 
@@ -72,10 +81,12 @@ class Ingress:
         drawer: str | None,
         diffusion: Handle,
         postprocess: Handle,
+        brands: Mapping[str, Brand],
     ) -> None:
+        fonts.use_folder(args.fonts)
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
         max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
-        api = create_api(rooms, profile, args, drawer)
+        api = create_api(rooms, profile, args, drawer, brands)
         self._app: ASGIApp = LastResort(BoundedBody(api, max_bytes))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -1,15 +1,18 @@
 """GET, DELETE /v1/images and POST /v1/images/{id}/overlays: what was made before."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import JSONResponse
 from starlette.convertors import Convertor, register_url_convertor
 
-from deployments.postprocess.delivery import Delivery, File, FinishSpec
-from deployments.postprocess.ids import PATTERN, new_id
-from deployments.postprocess.spec import Output, OverlaySpec
-from serve.http.answers import ImagesAnswer, images_answer
+from deployments.postprocess.delivery import Delivery, File
+from deployments.postprocess.encode import MEDIA_TYPES
+from deployments.postprocess.ids import PATTERN
+from serve.http.answers import ImagesAnswer, as_bytes, images_answer
+from serve.http.finishing import FinishBody, prompt_in_file
+from serve.http.negotiate import picture_wanted
 from serve.http.rooms import Rooms
 
 MAX_PAGE = 100
@@ -30,19 +33,14 @@ class PictureId(Convertor[str]):
 
 
 register_url_convertor("picture_id", PictureId())
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ImagesAnswer,
+        "content": {kind: {} for kind in MEDIA_TYPES.values()},
+        "description": "JSON; or one file's bytes where the Accept header asks for them.",
+    }
+}
 ONE = "/{picture_id:picture_id}"
-
-
-class OverlayBody(BaseModel):
-    """Body of POST /v1/images/{id}/overlays."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
-    placement: str | None = Field(default=None, description="See /v1/capabilities.")
-    output_format: Literal["png", "jpeg", "webp", "avif"] = "png"
-    output_compression: int | None = Field(default=None, ge=0, le=100)
-    response_format: Literal["b64_json", "url"] = "b64_json"
 
 
 def url_of(request: Request, picture_id: str) -> str:
@@ -50,8 +48,8 @@ def url_of(request: Request, picture_id: str) -> str:
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def routes(rooms: Rooms, model: str) -> APIRouter:
-    """The pictures that are kept."""
+def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+    """The pictures that are kept. prompts: whether files may tell how they were described."""
     router = APIRouter(prefix="/v1/images", tags=["library"])
 
     @router.get("")
@@ -81,22 +79,25 @@ def routes(rooms: Rooms, model: str) -> APIRouter:
         await rooms.ask("forget", picture_id)
         return {"id": picture_id, "object": "image", "deleted": True}
 
-    @router.post(f"{ONE}/overlays")
-    async def overlays(picture_id: str, body: OverlayBody, request: Request) -> ImagesAnswer:
-        """Other words, another placement or format for a kept picture, under an id of its own."""
-        spec = FinishSpec(
-            ids=(new_id(),),
-            overlay=body.overlay,
-            placement=body.placement,
-            output=Output(body.output_format, body.output_compression),
+    @router.post(f"{ONE}/overlays", responses=ANSWERS, response_class=Response)
+    async def overlays(picture_id: str, body: FinishBody, request: Request) -> Response:
+        """Other words, placements or formats for a kept picture, each file under its own id."""
+        accept = request.headers.get("accept")
+        spec = replace(
+            body.finish_spec(accept, 1).of(1),
+            prompt_in_file=prompt_in_file(body.metadata, prompts),
         )
+        spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
-        return images_answer(
+        if picture_wanted(accept):
+            return as_bytes(delivery)
+        answer = images_answer(
             delivery,
             model=model,
             quality="auto",
             output_format=spec.output.format,
             url_of=(lambda one: url_of(request, one)) if body.response_format == "url" else None,
         )
+        return JSONResponse(answer.model_dump(mode="json"))
 
     return router

@@ -1,12 +1,17 @@
 """GET /v1/models and /v1/capabilities."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
 
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.postprocess import fonts
+from deployments.postprocess.brand import Brand
+from deployments.postprocess.delivery import MAX_FILES, MAX_PIXELS
 from deployments.postprocess.spec import PLACEMENTS
+from deployments.postprocess.template import find_template, template_names
 from serve.http.bodies import MAX_PROMPT_CHARACTERS
 from serve.http.errors import ModelNotFound
 from serve.http.negotiate import FORMATS
@@ -14,7 +19,9 @@ from serve.http.rooms import Rooms
 from serve.settings import AppArgs
 
 
-def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
+def routes(
+    rooms: Rooms, profile: DiffusionProfile, args: AppArgs, brands: Mapping[str, Brand]
+) -> APIRouter:
     """What is served, and within which bounds."""
     router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -60,14 +67,26 @@ def routes(rooms: Rooms, profile: DiffusionProfile, args: AppArgs) -> APIRouter:
                 "n": profile.max_n,
                 "prompt_characters": MAX_PROMPT_CHARACTERS,
                 "prompt_tokens": profile.engine.max_prompt_tokens,
+                "files": MAX_FILES,
+                "file_pixels": MAX_PIXELS,
                 "upload_bytes": args.max_upload_bytes,
                 "upload_pixels": args.max_pixels,
                 "request_timeout_s": args.request_timeout_s,
             },
             "output_formats": [name for name in FORMATS.values() if name != "any"],
+            "files": {
+                "prompt": args.prompt_in_files,
+                "credentials": args.credentials is not None,
+            },
+            "fonts": fonts.described(),
             "placements": {
                 name: f"{placement.width}x{placement.height}"
                 for name, placement in PLACEMENTS.items()
+            },
+            "templates": {name: find_template(name).about for name in template_names()},
+            "brands": {
+                name: brand.model_dump(mode="json", include={"faces", "colours", "tone"})
+                for name, brand in brands.items()
             },
             "engine": engine,
             "library": library,

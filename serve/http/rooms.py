@@ -46,10 +46,26 @@ class Rooms:
         self.timeout_s = timeout_s
 
     def intake(
-        self, image: bytes, mask: bytes | None, size: tuple[int, int] | None, fit: str
+        self,
+        image: bytes,
+        mask: bytes | None,
+        size: tuple[int, int] | None,
+        fit: str,
+        keep: str | None,
     ) -> Pending:
         """Begin to read an upload; await it with `fitted`, hand it on to `deliver` as it is."""
-        return _call(self.postprocess.intake, image, mask, size, fit)
+        return _call(self.postprocess.intake, image, mask, size, fit, keep)
+
+    def intake_kept(
+        self,
+        picture_id: str,
+        variant: str,
+        size: tuple[int, int] | None,
+        fit: str,
+        keep: str | None,
+    ) -> Pending:
+        """The same of a kept picture."""
+        return _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
 
     async def fitted(self, response: Pending) -> Fitted:
         """The upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
@@ -75,6 +91,12 @@ class Rooms:
                     yield event
         finally:
             told.cancel()  # a listener that leaves takes its request along
+
+    async def adopt(self, spec: FinishSpec) -> FinishSpec:
+        """`spec` with its overlay's images as files, checked. Raises what names the layer."""
+        if spec.overlay is None or not (spec.overlay.image_layers or spec.overlay.brand):
+            return spec
+        return cast(FinishSpec, await self.ask("adopt", spec))
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The pictures of an earlier request like this one, finished; None if none are kept."""

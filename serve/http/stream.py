@@ -109,9 +109,11 @@ async def _partial(rooms: Rooms, request: Streamed, event: Preview) -> dict[str,
 
 
 def _completed(request: Streamed, delivery: Delivery) -> Iterator[str]:
-    """The JSON answer's fields, once a picture."""
+    """The JSON answer's fields, once a file; its own size and warnings."""
     whole = request.answer(delivery).model_dump(mode="json")
     common = {name: value for name, value in whole.items() if name not in ("data", "created")}
-    for index, picture in enumerate(whole["data"]):
-        fields = {**common, **picture, "picture_index": index, "created_at": whole["created"]}
+    for file in whole["data"]:
+        own = {"size": f"{file['width']}x{file['height']}", "created_at": whole["created"]}
+        own["warnings"] = list(dict.fromkeys((*delivery.warnings, *file["warnings"])))
+        fields = {**common, **file, **own}
         yield _sse(f"{request.kind}.completed", fields)

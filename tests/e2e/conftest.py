@@ -1,6 +1,7 @@
 """A client, a picture and a mask for it."""
 
 import io
+import secrets
 from collections.abc import Iterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from serve.local import Running
+from tests.e2e.watch import Watch
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +17,17 @@ def client(service: Running) -> Iterator[httpx.Client]:
     """A plain HTTP client of the application."""
     with httpx.Client(base_url=service.url, timeout=120) as client:
         yield client
+
+
+@pytest.fixture
+def watch(client: httpx.Client) -> Watch:
+    return Watch(client)
+
+
+@pytest.fixture
+def seed() -> int:
+    """One that nothing was drawn with before."""
+    return secrets.randbelow(2**40)
 
 
 @pytest.fixture(scope="session")

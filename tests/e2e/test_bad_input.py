@@ -202,7 +202,7 @@ def test_forms_that_are_no_edit(client: httpx.Client, photo: bytes) -> None:
         "/v1/images/edits", data=fields, files=[("image", photo), ("image[]", photo)]
     )
 
-    assert_refused(as_json, 415, None)
+    assert_refused(as_json, 400, "image")
     assert_refused(without, 400, "image")
     assert_refused(as_text, 400, "image")
     assert_refused(twice, 400, "image")

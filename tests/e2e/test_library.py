@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -15,47 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serve.local import Running
-from tests.polling import wait_until
+from tests.e2e.watch import Watch
 
 PROMPT = "a blue square on a green background"
 WORDS = {"layers": [{"role": "headline", "text": "지금 주문하세요"}]}
-
-
-class Watch:
-    """What the rooms counted while a block ran."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self.client = client
-        self.before = self.counts()
-
-    def counts(self) -> dict[str, int]:
-        wait_until(self._ask, 60, 0.1)  # a busy room may be too late to be counted in
-        return self.told
-
-    def _ask(self) -> bool:
-        told = self.client.get("/v1/capabilities").json()
-        engine, library = told["engine"], told["library"]
-        if "forwards" not in engine or not library:
-            return False
-        self.told = {name: engine[name] for name in ("forwards", "encodes", "encode_hits")}
-        self.told |= library
-        return True
-
-    def since(self) -> dict[str, int]:
-        """Each counter's growth since the last time."""
-        before, self.before = self.before, self.counts()
-        return {name: value - before[name] for name, value in self.before.items()}
-
-
-@pytest.fixture
-def watch(client: httpx.Client) -> Watch:
-    return Watch(client)
-
-
-@pytest.fixture
-def seed() -> int:
-    """One that nothing was drawn with before."""
-    return secrets.randbelow(2**40)
 
 
 def generate(client: httpx.Client, **body: Any) -> dict[str, Any]:
@@ -262,7 +224,8 @@ def test_its_metadata(client: httpx.Client, seed: int, photo: bytes) -> None:
     told = client.get(f"/v1/images/{answer['id']}/metadata").json()
 
     assert told["id"] == answer["id"]
-    assert told["drawing"]["facts"] == {"model": "embedded", "prompt": PROMPT}
+    assert set(told["drawing"]["facts"]) == {"signboard", "model", "drawer"}
+    assert told["drawing"]["asked"]["prompt"] == PROMPT
     assert told["drawing"]["asked"]["strength"] == 0.6
     assert told["drawing"]["steps_executed"] == answer["steps_executed"] == 5
     assert told["drawing"]["source"]

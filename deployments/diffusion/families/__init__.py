@@ -53,9 +53,12 @@ class Family(Protocol):
         """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
         ...
 
-    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
         """Sigmas, first latents and source of each of the n pictures.
 
+        tiled: the given picture is encoded with a fraction of the memory, slightly otherwise.
         Raises InvalidValue("strength") when no step would run.
         """
         ...
@@ -72,8 +75,11 @@ class Family(Protocol):
         """What must happen to the latents once `velocity` has brought them to sigmas[step]."""
         ...
 
-    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        """The most likely latents (1, C, h, w) of uint8 (H, W, 3), scaled as the loop's are."""
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        """The most likely latents (1, C, h, w) of uint8 (H, W, 3), scaled as the loop's are.
+
+        tiled: as for `start`.
+        """
         ...
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:

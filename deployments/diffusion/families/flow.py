@@ -21,9 +21,11 @@ def from_picture(
     given: Fitted,
     sigmas: torch.Tensor,
     generators: Sequence[torch.Generator],
+    *,
+    tiled: bool,
 ) -> list[Start]:
     """Where pictures drawn from a given one begin, at sigmas[0]; one for each generator."""
-    moments = space.encode(given.picture)
+    moments = space.encode(given.picture, tiled=tiled)
     shape = tuple(moments.mean.shape)
     mask = None if given.mask is None else space.mask(given.mask, shape)
     return [_noised(space, moments, sigmas, mask, generator) for generator in generators]

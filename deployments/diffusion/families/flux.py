@@ -105,7 +105,9 @@ class Flux:
         warning = f"prompt: its summary is made of the first {most} of its {count} tokens"
         return Encoding(Embedding(tokens, pooled), (warning,) if count > most else ())
 
-    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
         shape = self._space.shape(params)
         sigmas = self._schedule.sigmas(params.num_inference_steps, _image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
@@ -114,7 +116,7 @@ class Flux:
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        return flow.from_picture(self._space, given, sigmas, generators)
+        return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
@@ -144,8 +146,8 @@ class Flux:
     def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)
 
-    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        return self._space.mode(picture)
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        return self._space.mode(picture, tiled=tiled)
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
         return self._space.decode(latents.contiguous(), tiled=tiled)

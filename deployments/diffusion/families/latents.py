@@ -51,8 +51,18 @@ class LatentSpace:
         )
         return noise
 
-    def encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
-        """The distribution of a picture's latents, not yet scaled."""
+    def encode(
+        self, picture: NDArray[np.uint8], *, tiled: bool = False
+    ) -> DiagonalGaussianDistribution:
+        """The distribution of a picture's latents, not yet scaled.
+
+        `tiled` takes less memory, but changes them slightly.
+        """
+        height, width = (side // self.factor for side in picture.shape[:2])
+        with tiles(self._vae, height, width) if tiled else nullcontext():
+            return self._encode(picture)
+
+    def _encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
         values = torch.from_numpy(picture[None].astype(np.float32) / 255).permute(0, 3, 1, 2)
         pixels = (2.0 * values - 1.0).to(self._device, self._dtype)
         if not self._upcast:
@@ -66,14 +76,14 @@ class LatentSpace:
         """The VAE's latents as the loop's, in the components' dtype."""
         return (latents.to(self._dtype) - self._shift) * self._scaling
 
-    def mode(self, picture: NDArray[np.uint8]) -> torch.Tensor:
+    def mode(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
         """The most likely latents of a picture, scaled."""
-        return self.scaled(self.encode(picture).mode())
+        return self.scaled(self.encode(picture, tiled=tiled).mode())
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
         """One picture from its final latents; `tiled` takes less memory, but changes pixels."""
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
-        with tiles(self._vae, unscaled) if tiled else nullcontext():
+        with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
             image = self._vae.decode(unscaled, return_dict=False)[0][0]
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         picture: NDArray[np.uint8] = (image * 255).round().astype(np.uint8)

@@ -92,7 +92,9 @@ class SDXL:
             tokens, pooled = torch.zeros_like(tokens), torch.zeros_like(pooled)
         return Encoding(Embedding(tokens, pooled), ())
 
-    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
         shape = self._space.shape(params)
         sigmas = self._schedule.sigmas(params.num_inference_steps)
         scale = self._schedule.noise_scale(sigmas)
@@ -102,7 +104,7 @@ class SDXL:
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        moments = self._space.encode(given.picture)
+        moments = self._space.encode(given.picture, tiled=tiled)
         mask = None if given.mask is None else self._space.mask(given.mask, shape)
         starts = []
         for generator in generators:
@@ -172,8 +174,8 @@ class SDXL:
             kept = _noised(kept, row.source.noise, row.sigmas[row.step])
         row.latents = (1 - row.source.mask) * kept + row.source.mask * row.latents
 
-    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        return self._space.mode(picture)
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        return self._space.mode(picture, tiled=tiled)
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
         return self._space.decode(latents, tiled=tiled)

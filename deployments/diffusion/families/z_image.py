@@ -92,7 +92,9 @@ class ZImage:
         warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
         return Encoding(Embedding(hidden[positions.to(device)]), (warning,) if words else ())
 
-    def start(self, params: GenerationParams, given: Fitted | None) -> list[Start]:
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
         sigmas = self._sigmas(params.num_inference_steps)
         shape = self._space.shape(params)
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
@@ -102,7 +104,7 @@ class ZImage:
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        return flow.from_picture(self._space, given, sigmas, generators)
+        return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
 
     def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
         guided = [row for row in rows if row.negative is not None]
@@ -129,8 +131,8 @@ class ZImage:
     def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)
 
-    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        return self._space.mode(picture)
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        return self._space.mode(picture, tiled=tiled)
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
         return self._space.decode(latents, tiled=tiled)

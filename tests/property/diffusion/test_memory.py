@@ -39,6 +39,7 @@ def cases(draw: st.DrawFn) -> tuple[Figures, Demand]:
         decode=draw(lines(4000)),
         tiled_decode=draw(lines(400)),
         encode_picture=draw(lines(4000)),
+        tiled_encode_picture=draw(lines(400)),
         picture_tokens=Line(Fraction(draw(st.integers(1, 1024))), Fraction(1, 256)),
         kept={"cache": draw(st.integers(0, GIB)), "context": draw(st.integers(0, GIB))},
         dropped=0,
@@ -49,6 +50,7 @@ def cases(draw: st.DrawFn) -> tuple[Figures, Demand]:
         size="the default",
         default_pixels=sizes[0],
         pixels=sizes[1],
+        hires_pixels=draw(st.sampled_from([0, sizes[2], 2 * sizes[2]])),
         most_pixels=sizes[2],
         tokens=draw(st.integers(1, 100_000)),
         n=draw(st.integers(1, 8)),
@@ -80,6 +82,14 @@ def test_no_phase_exceeds_the_budget(case: tuple[Figures, Demand], budget: int) 
         for name, size in made.device.items():
             assert phase.rows[name] >= size
     rows = {phase.name: phase.rows["working memory"] for phase in made.phases}
+    assert made.whole_pixels >= made.max_pixels
+    if made.hires_pixels:
+        steps = figures.picture_tokens.at(made.hires_pixels) * (2 if demand.guided else 1)
+        assert rows["hires forward"] >= figures.forward.at(steps)
+        whole = figures.encode_picture.at(made.hires_pixels)
+        tiled = min(whole, figures.tiled_encode_picture.at(made.hires_pixels))
+        in_tiles = made.hires_pixels > made.whole_pixels
+        assert rows["hires encode"] >= (tiled if in_tiles else whole)
     assert rows["forward"] >= figures.forward.at(made.token_budget)
     tiled = min(figures.decode.at(made.max_pixels), figures.tiled_decode.at(made.max_pixels))
     assert rows["decode"] >= tiled
@@ -102,6 +112,7 @@ def test_more_memory_is_never_worse(case: tuple[Figures, Demand], one: int, othe
     assert richer.token_budget >= poorer.token_budget
     assert richer.max_pixels >= poorer.max_pixels
     assert richer.n >= poorer.n
+    assert richer.hires_pixels >= poorer.hires_pixels
     assert richer.complete >= poorer.complete
 
 
@@ -127,6 +138,7 @@ def test_all_that_is_asked_or_said_to_be_less(case: tuple[Figures, Demand], budg
         assert made.token_budget >= demand.tokens
         assert made.max_pixels >= demand.pixels
         assert made.n >= demand.n
+        assert made.hires_pixels == demand.hires_pixels
     else:
         assert made.residency == RESIDENCIES[-1]
 

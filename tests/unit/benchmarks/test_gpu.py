@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.rig import load_timed, save_random_checkpoint, sleep_and_wake
+from deployments.diffusion.families.load import family_of
 from deployments.diffusion.measure import plan_for
 from deployments.diffusion.memory import NothingFits
 from deployments.diffusion.profile import DiffusionProfile
@@ -61,9 +62,10 @@ def test_a_model_that_needs_relief_is_planned_but_not_drawn_with(profile: Diffus
 def test_weights_wake_as_they_slept(profile: DiffusionProfile, tmp_path: Path) -> None:
     save_random_checkpoint(profile, CPU, tmp_path)
     components, _ = load_timed(profile, CPU, tmp_path)
+    family = family_of(profile, components)
     before = [tensor.clone() for tensor in components.tensors()]
 
-    told = sleep_and_wake(components)
+    told = sleep_and_wake(family)
 
     assert told["bytes"] == sum(tensor.nbytes for tensor in before)
     after = list(components.tensors())

@@ -159,9 +159,10 @@ class Told(ZImage):
         self.last = (phase, picture.shape[0] * picture.shape[1])
         return picture
 
-    def latents_of(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        self.last = ("encode_picture", picture.shape[0] * picture.shape[1])
-        return super().latents_of(picture)
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        phase = "tiled_encode_picture" if tiled else "encode_picture"
+        self.last = (phase, picture.shape[0] * picture.shape[1])
+        return super().latents_of(picture, tiled=tiled)
 
 
 EACH = {
@@ -170,6 +171,7 @@ EACH = {
     "decode": 300,
     "tiled_decode": 30,
     "encode_picture": 200,
+    "tiled_encode_picture": 20,
 }
 
 
@@ -197,7 +199,7 @@ def test_measured_figures_are_what_the_device_tells(checkpoint: Path) -> None:
     figures = take_figures(profile, family, Device(family))
 
     assert figures.basis == "measured"
-    for phase in ("forward", "decode", "tiled_decode", "encode_picture"):
+    for phase in ("forward", "decode", "tiled_decode", "encode_picture", "tiled_encode_picture"):
         assert getattr(figures, phase).at(10**6) == MIB + EACH[phase] * 10**6
     assert figures.encode == MIB + EACH["encode"] * profile.engine.max_prompt_tokens
     assert not family.components.modules["vae"].use_tiling

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.events import Event, Preview, Progress
+from deployments.diffusion.measure import computed, demand_of
+from deployments.diffusion.memory import MIB, plan
 from deployments.diffusion.params import Terms
 from deployments.diffusion.passes import enlarge
+from deployments.diffusion.recovery import TOLD
 from deployments.errors import InvalidValue, Overloaded
 from deployments.handover import Fitted
 from serve.settings import load_profile
@@ -50,6 +53,28 @@ def test_a_large_picture_equals_two_requests(engine: Engine) -> None:
     assert drawn.pictures.shape == (3, 192, 128, 3)
     stages = ("queue", "encode", "start", "steps", "enlarge", "hires_steps", "decode")
     assert tuple(drawn.timings_ms) == stages
+
+
+def test_the_second_pass_is_planned_and_goes_through_the_vae_in_tiles_where_it_must(
+    make_engine: MakeEngine,
+) -> None:
+    profile = load_profile("embedded")
+    figures, demand = computed(profile), demand_of(profile)
+    plans = (plan(figures, demand, mib * MIB) for mib in range(600, 1000, 5))
+    squeezed = next(made for made in plans if not made.reliefs)
+    assert squeezed.complete
+    assert squeezed.max_pixels <= squeezed.whole_pixels < squeezed.hires_pixels
+    model = profile.model.model_copy(update={"memory_budget": squeezed.budget})
+    engine = make_engine(profile.model_copy(update={"model": model}))
+    small, _ = text_to_image(width=128, height=128, num_inference_steps=4)
+    large = replace(small, width=512, height=512, hires=True)
+
+    drawn = engine.submit("large", large).result(DEADLINE_S)
+
+    in_tiles = {TOLD["tiled_encode"], TOLD["tiled_decode"]}
+    assert in_tiles <= set(drawn.warnings)
+    assert drawn.recovery == ()  # nothing ran out: it was planned so
+    assert not in_tiles & set(engine.submit("small", small).result(DEADLINE_S).warnings)
 
 
 def test_progress_and_previews_run_over_both_passes(engine: Engine) -> None:

@@ -68,3 +68,25 @@ def test_paint_is_cut_at_the_canvas() -> None:
     assert pixels[:7].max() == 0
     paint(pixels, Paint(Tile(np.full((6, 6), 255, np.uint8), 40, 40), (255, 255, 255)))
     assert pixels[:7].max() == 0
+
+
+def test_an_extension_of_ones_own_choice() -> None:
+    photo = disc(200, 200, radius=0.2)
+    photo[:, :100] = noise(100, 200)
+    blurred = extend(photo, 0, 0, 100, 100, "blur")
+    coloured = extend(photo, 0, 0, 100, 100, "colour")
+
+    assert len(np.unique(coloured[:, :90].reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(blurred[:, :90].reshape(-1, 3), axis=0)) > 100
+    for made in (blurred, coloured):
+        assert np.array_equal(made[:, 120:280], photo[:, 20:180])  # beyond the seam
+    plainly = extend(disc(200, 200, radius=0.2), 0, 0, 100, 100, "colour")
+    assert np.abs(plainly[:, :100].astype(int) - (235, 240, 236)).max() == 0
+
+
+def test_a_stray_pixel_at_a_plain_edge_is_not_drawn_out_into_a_patch() -> None:
+    picture = plain(160, 160, (50, 160, 80))
+    picture[:8, -8:] = (70, 175, 100)  # a corner that a model drew a little off
+    wider = extend(picture, 200, 0, 0, 200)
+    beyond = wider[:150, -150:].astype(int)
+    assert np.abs(beyond - (50, 160, 80)).max() <= 5

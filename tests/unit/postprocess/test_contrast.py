@@ -69,6 +69,6 @@ def test_the_accent_is_the_subjects_colour_and_carries_words() -> None:
 def test_a_button_stands_out_or_takes_the_words_ink() -> None:
     picture = disc(colour=(250, 200, 60), ground=(250, 250, 250))
     ground = plain(8, 8, (250, 250, 250)).reshape(-1, 3)
-    pill, ink = accent.pill_colours(picture, ground, 4.5, contrast.BLACK)
+    pill, ink = accent.pill_colours(accent.accent_colour(picture), ground, 4.5, contrast.BLACK)
     assert contrast.p10(ground, pill) >= 3.0
     assert contrast.between(pill, ink) >= 4.5

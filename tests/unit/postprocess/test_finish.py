@@ -22,7 +22,7 @@ def test_no_words_and_no_placement_leave_the_pixels_alone() -> None:
     done = finish(picture, None, None, Output("png"), {"prompt": "a disc"})
     assert (done.width, done.height, done.media_type) == (96, 64, "image/png")
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
-    assert metadata.read(done.data) == {"prompt": "a disc"}
+    assert metadata.read(done.data).facts == {"prompt": "a disc"}
     assert done.report is None
     assert set(done.timings_ms) == {"place", "file"}
 

@@ -243,3 +243,39 @@ def test_refusals_name_a_stable_code_and_travel_between_processes() -> None:
         take(io.BytesIO(b"nothing").getvalue())
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.code, again.param) == ("unsupported_file", "image")
+
+
+def test_the_subject_is_kept_and_all_around_it_repainted() -> None:
+    picture = disc(64, 64, radius=0.3)
+    fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
+    assert fitted.mask is not None
+    subject = picture[..., 1] < 100
+    assert (fitted.mask != subject).mean() > 0.97
+    assert np.array_equal(fitted.picture, picture)
+    assert fitted.warnings == ()
+
+
+def test_a_cut_out_keeps_what_is_opaque() -> None:
+    picture = np.dstack([noise(64, 64), np.zeros((64, 64), np.uint8)])
+    picture[20:40, 10:50, 3] = 255
+    fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
+    assert fitted.mask is not None
+    assert np.array_equal(~fitted.mask, picture[..., 3] == 255)
+
+
+def test_a_subject_that_cannot_be_told_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="send a mask") as caught:
+        fit_upload(as_file(plain(64, 64)), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
+    assert (caught.value.param, caught.value.code) == ("keep", "no_subject")
+    mask = as_file(np.zeros((64, 64), np.uint8))
+    with pytest.raises(InvalidValue, match="mask") as caught:
+        fit_upload(as_file(disc(64, 64)), mask, 64, 64, "crop", SIZES, LIMITS, keep="subject")
+    assert (caught.value.param, caught.value.code) == ("keep", "contradiction")
+
+
+def test_a_rough_subject_is_told() -> None:
+    picture = noise(64, 64)
+    picture[...] = picture // 6 + 20
+    picture[20:44, 20:44] = (250, 240, 30)
+    fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
+    assert "not plain" in fitted.warnings[0]

@@ -18,15 +18,16 @@ from deployments.postprocess.ids import new_id
 from deployments.postprocess.library import Library
 from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
 from deployments.postprocess.store import Store
+from tests.unit.postprocess.jobs import deliver, done, recall
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
 SPEC = FinishSpec(
     ids=("", ""),
     overlay=WORDS,
-    placement=None,
+    placements=(None,),
     output=Output("png"),
-    metadata={"model": "tiny", "prompt": "a disc"},
+    metadata={"model": "tiny"},
     asked={"prompt": "a disc", "seed": 3},
     key=digest(b"a request"),
 )
@@ -55,9 +56,9 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
 
 def test_the_same_request_again_comes_from_the_library(library: Library) -> None:
     first, second = spec(), spec()
-    assert keeping.recall(first, library) is None
-    drawn = keeping.deliver(DRAWN, first, None, library)
-    again = keeping.recall(second, library)
+    assert recall(first, library) is None
+    drawn = deliver(DRAWN, first, None, library)
+    again = recall(second, library)
 
     assert again is not None
     assert [one.data for one in again.pictures] != [one.data for one in drawn.pictures]  # ids
@@ -76,9 +77,9 @@ def test_the_same_request_again_comes_from_the_library(library: Library) -> None
 
 
 def test_other_words_find_the_same_pictures(library: Library) -> None:
-    keeping.deliver(DRAWN, spec(), None, library)
+    deliver(DRAWN, spec(), None, library)
 
-    bare = keeping.recall(spec(overlay=None), library)
+    bare = recall(spec(overlay=None), library)
 
     assert bare is not None
     assert np.array_equal(pixels(bare.pictures[1].data), DRAWN.pictures[1])
@@ -86,32 +87,32 @@ def test_other_words_find_the_same_pictures(library: Library) -> None:
 
 def test_without_a_key_it_is_kept_but_not_found(library: Library) -> None:
     one = spec(key=None)
-    keeping.deliver(DRAWN, one, None, library)
+    deliver(DRAWN, one, None, library)
 
     assert library.record(one.ids[0]) is not None
-    assert keeping.recall(spec(), library) is None
-    assert keeping.recall(spec(key=None), library) is None
+    assert recall(spec(), library) is None
+    assert recall(spec(key=None), library) is None
 
 
 def test_the_files_of_a_kept_picture(library: Library) -> None:
     one = spec()
-    drawn = keeping.deliver(DRAWN, one, None, library)
+    drawn = deliver(DRAWN, one, None, library)
 
     for index, picture_id in enumerate(one.ids):
         clean = kept.clean_file(picture_id, library)
         assert np.array_equal(pixels(clean.data), DRAWN.pictures[index])
         assert clean.media_type == "image/png"
-        assert metadata.read(clean.data)["id"] == picture_id
+        assert metadata.read(clean.data).facts["id"] == picture_id
         assert kept.final_file(picture_id, library).data == drawn.pictures[index].data
 
 
 def test_the_record_tells_how_it_was_made(library: Library) -> None:
     one = spec()
-    drawn = keeping.deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+    drawn = deliver(DRAWN, one, Fitted(plain(96, 64)), library)
 
     record = kept.find(one.ids[1], library)
     again = spec()
-    keeping.recall(again, library)
+    recall(again, library)
 
     assert kept.find(again.ids[1], library).report == record.report
     assert record.seed == 4
@@ -127,22 +128,22 @@ def test_the_record_tells_how_it_was_made(library: Library) -> None:
 def test_words_that_are_refused_do_not_lose_the_picture(library: Library) -> None:
     never = WORDS.model_copy(update={"min_contrast": 21.0, "on_problem": "fail"})
     with pytest.raises(InvalidValue, match="contrast"):
-        keeping.deliver(DRAWN, spec(overlay=never), None, library)
+        deliver(DRAWN, spec(overlay=never), None, library)
 
     before = library.counters().pictures
     with pytest.raises(InvalidValue, match="contrast"):
-        keeping.recall(spec(overlay=never), library)
+        recall(spec(overlay=never), library)
 
     assert library.counters().pictures == before  # nothing was at stake
-    assert keeping.recall(spec(), library) is not None
+    assert recall(spec(), library) is not None
 
 
 def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library) -> None:
     one, other = spec(), new_id()
-    drawn = keeping.deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+    drawn = deliver(DRAWN, one, Fitted(plain(96, 64)), library)
     bare = replace(SPEC, ids=(other,), overlay=None, metadata={}, key=None)
 
-    again = kept.finish_kept(one.ids[0], bare, library)
+    again = done(kept.take_up(one.ids[0], bare, library))
 
     assert again.cached
     assert again.ids == (other,)
@@ -153,7 +154,7 @@ def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library)
     assert record.drawing.asked == SPEC.asked
     assert record.drawing.source is not None
     assert library.file(record.drawing.source) is not None
-    assert metadata.read(kept.final_file(other, library).data)["prompt"] == "a disc"
+    assert metadata.read(kept.final_file(other, library).data).facts["prompt"] == "a disc"
     assert drawn.pictures[0].report is not None
 
 
@@ -165,13 +166,13 @@ def test_a_picture_that_is_not_there(library: Library, read: object) -> None:
 
 
 def test_a_library_that_fails_costs_a_warning(library: Library, tmp_path: Path) -> None:
-    keeping.deliver(DRAWN, spec(), None, library)
+    deliver(DRAWN, spec(), None, library)
     for folder in ("objects", "holds", "pictures", "half"):
         (tmp_path / folder).rename(tmp_path / f"{folder} is lost")
         (tmp_path / folder).write_text("a file where a folder is wanted")
 
-    assert keeping.recall(spec(), library) is None
-    drawn = keeping.deliver(DRAWN, spec(), None, library)
+    assert recall(spec(), library) is None
+    drawn = deliver(DRAWN, spec(), None, library)
 
     assert Image.open(io.BytesIO(drawn.pictures[0].data)).size == (96, 64)
     assert not drawn.kept
@@ -179,7 +180,7 @@ def test_a_library_that_fails_costs_a_warning(library: Library, tmp_path: Path) 
 
 
 def test_no_library_keeps_nothing() -> None:
-    drawn = keeping.deliver(DRAWN, spec(), None, None)
+    drawn = deliver(DRAWN, spec(), None, None)
 
     assert not drawn.kept
     assert keeping.NOT_KEPT not in drawn.warnings

@@ -34,7 +34,7 @@ def open_library(folder: object, max_bytes: int = 64 * MIB) -> Library:
 
 def drawing(source: bytes | None = None) -> Drawing:
     return Drawing(
-        facts={"model": "tiny", "prompt": "a disc"},
+        facts={"model": "tiny"},
         asked={"prompt": "a disc", "seed": 3},
         steps_executed=8,
         source=None if source is None else digest(source),

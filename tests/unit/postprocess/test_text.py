@@ -1,13 +1,15 @@
 """Words before they are set: cleaning, language, direction, breaks, faces."""
 
+import unicodedata
+from typing import Any
+
 import pytest
 
-from deployments.postprocess import fonts
 from deployments.postprocess.lines import break_lines
 from deployments.postprocess.text import ZERO_WIDTH_SPACE, prepare, sanitise
 
 
-def advance(text: str) -> float:
+def advance(text: str, at: int = 0) -> float:
     return sum(0.25 if char == " " else 1.0 if ord(char) > 0x1100 else 0.5 for char in text)
 
 
@@ -108,17 +110,35 @@ def test_newlines_are_kept() -> None:
     assert [line.text for line in lines] == ["하나", "둘"]
 
 
-def test_han_forms_follow_the_language() -> None:
-    assert fonts.families_for("ko")[0] == "Noto Sans KR"
-    assert fonts.families_for("ja-JP")[0] == "Noto Sans JP"
-    assert fonts.families_for("zh-TW")[0] == "Noto Sans TC"
-    assert fonts.families_for("zh")[0] == "Noto Sans SC"
-    assert fonts.families_for("ko", "Noto Sans JP")[:2] == ("Noto Sans JP", "Noto Sans KR")
-    assert sorted(fonts.families_for("ja")) == sorted(fonts.FAMILIES)
+def test_lines_break_as_asked() -> None:
+    def pieces(text: str, **asked: Any) -> list[str]:
+        return prepare(text, **asked).paragraphs[0].text.split(ZERO_WIDTH_SPACE)
+
+    assert pieces("여름한정 3월", line_break="anywhere") == ["여", "름", "한", "정 3월"]
+    assert pieces("新品。「上市」", line_break="anywhere") == ["新", "品。", "「上", "市」"]
+    assert len(pieces("今すぐご予約ください", line_break="keep_all")) == 1
+    assert len(pieces("今すぐご予約ください", line_break="phrase")) > 1
+    assert pieces("여름 Sale", line_break="auto") == ["여름 Sale"]
 
 
-def test_missing_glyphs_are_named_and_taken_out() -> None:
-    families = fonts.families_for("ko")
-    assert fonts.missing("한글 ABC ₩8,900 → ★\u200b", families) == ""
-    assert fonts.missing("빵 🍞 خ", families) == "خ🍞"
-    assert fonts.without("빵 🍞\ufe0f굽는 집", "🍞") == "빵 굽는 집"
+def test_a_direction_that_is_given_wins_and_the_language_decides_for_bare_digits() -> None:
+    assert prepare("Sale", direction="rtl").paragraphs[0].rtl
+    assert not prepare("خصم", direction="ltr").paragraphs[0].rtl
+    assert prepare("50%", "ar").paragraphs[0].rtl
+    assert not prepare("50%").paragraphs[0].rtl
+
+
+def test_clusters_and_cursive_words_are_never_cut() -> None:
+    marks = prepare("น้ำผึ้งที่นี่", "th", line_break="keep_all")
+    lines = break_lines(marks, advance, 2, split_words=True)
+    assert lines is not None
+    assert len(lines) > 1
+    assert not any(unicodedata.category(line.text[0]) == "Mn" for line in lines)
+    assert break_lines(prepare("مستشفياتنا"), advance, 2, split_words=True) is None
+
+
+def test_a_space_between_phrases_is_kept() -> None:
+    copy = prepare("หอศิลป์ 10.00 ถึง 18.00 น.", "th")
+    lines = break_lines(copy, lambda text, at: len(text) / 2, 40)
+    assert lines is not None
+    assert lines[0].text == copy.plain

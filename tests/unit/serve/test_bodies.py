@@ -12,6 +12,7 @@ from serve.http.images import finish_spec
 from serve.settings import load_profile
 
 PROFILE = load_profile("embedded")
+WORDS = {"layers": [{"role": "headline", "text": "x"}]}
 
 
 def body(**fields: Any) -> GenerationBody:
@@ -115,6 +116,49 @@ def test_the_nearest_size(aspect: float, size: tuple[int, int]) -> None:
     ],
 )
 def test_the_format_of_the_file(accept: str | None, output_format: str | None, chosen: str) -> None:
-    spec = finish_spec(body(output_format=output_format), accept, PROFILE)
+    spec = finish_spec(body(output_format=output_format), accept)
 
     assert spec.output.format == chosen
+
+
+def test_one_placement_or_several() -> None:
+    assert body().formats == (None,)
+    assert body(placement="story").formats == ("story",)
+    assert body(placements=["story", "a4"]).formats == ("story", "a4")
+    assert form_values({"placements": '["story"]'}) == {"placements": ["story"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "says"),
+    [
+        ({"placement": "story", "placements": ["a4"]}, "placement", "give one of them"),
+        ({"placements": ["a4", "a4"]}, "placements", "once"),
+        ({"placements": ["a4", "wall"]}, "placements", "feed_square"),
+        ({"placement": "wall"}, "placement", "feed_square"),
+    ],
+)
+def test_placements_that_are_none(fields: dict[str, Any], param: str, says: str) -> None:
+    with pytest.raises(InvalidValue, match=says) as refused:
+        finish_spec(body(**fields), None)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("placements", [[], ["story"] * 8, "story"])
+def test_placements_are_a_list_of_one_to_all(placements: Any) -> None:
+    with pytest.raises(ValidationError, match="placements"):
+        body(placements=placements)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"placements": ["story", "a4"]}, "placements"),
+        ({"overlay": {**WORDS, "layouts": 2}}, "overlay.layouts"),
+    ],
+)
+def test_raw_bytes_hold_one_file(fields: dict[str, Any], param: str) -> None:
+    assert finish_spec(body(placements=["story"]), "image/png").placements == ("story",)
+    with pytest.raises(InvalidValue, match="one file") as refused:
+        finish_spec(body(**fields), "image/png")
+    assert (refused.value.param, refused.value.code) == (param, "raw_needs_one")

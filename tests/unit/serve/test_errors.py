@@ -51,6 +51,15 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
         ({"prompt": "a", "xyz": 1}, "xyz", "unknown fields are refused"),
         ({"prompt": "a", "moderation": "low"}, "moderation", "no moderation policy"),
         ({"prompt": "a", "overlay": {"layers": 1}}, "overlay.layers", "list"),
+        (
+            {
+                "prompt": "a",
+                "overlay": {"layers": [{"type": "image", "kind": "logo", "image": "x"}]},
+            },
+            "overlay.layers.0.image",
+            "data URL",
+        ),
+        ({"prompt": "a", "overlay": {"layers": [{"type": "clip"}]}}, "overlay.layers.0", "image"),
     ],
 )
 def test_pydantics_errors_name_the_field_and_the_fix(

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from configs import profile_path
-from serve.settings import AppArgs, load_profile
+from serve.settings import AppArgs, find_brands, load_profile
 
 
 @pytest.fixture
@@ -103,3 +103,15 @@ def test_an_unsound_profile_is_refused(
 
     with pytest.raises(ValidationError):
         load_profile(write(tmp_path, data))
+
+
+def test_brand_kits_are_the_packaged_ones_and_those_of_a_folder(tmp_path: Path) -> None:
+    assert set(find_brands(AppArgs())) == {"harbor", "volt"}
+    kit = "colours: {ink: '#000000', ground: '#ffffff', accent: '#00ff00'}"
+    (tmp_path / "harbor.yaml").write_text(kit, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(kit, encoding="utf-8")
+    found = find_brands(AppArgs(brands=tmp_path))
+    assert set(found) == {"harbor", "mine", "volt"}
+    assert found["harbor"].colours.accent == "#00ff00"
+    with pytest.raises(ValidationError, match="brands: there is no folder"):
+        AppArgs(brands=tmp_path / "none")
