@@ -76,7 +76,7 @@ def break_lines(
     at = 0
     for paragraph in copy.paragraphs:
         row = _row(paragraph, advance, at)
-        at = row.words[-1].end
+        at = row.end
         if max(row.widths) > width:
             if not split_words:
                 return None
@@ -96,7 +96,8 @@ class _Row:
     """Words on one endless line, and what holds of them at every width.
 
     gaps: the space after each word. ends: characters before each word, and in all. breaks: what a
-    new line before each costs, or less than nothing where it reads well.
+    new line before each costs, or less than nothing where it reads well. end: where in the copy
+    the last word ends.
     """
 
     words: tuple[_Word, ...]
@@ -104,6 +105,7 @@ class _Row:
     gaps: tuple[float, ...]
     ends: tuple[int, ...]
     breaks: tuple[float, ...]
+    end: int
 
 
 @lru_cache(maxsize=1024)
@@ -118,6 +120,7 @@ def _measured(words: Sequence[_Word], advance: Advance) -> _Row:
         tuple(advance(" ", word.end) if word.spaced else 0.0 for word in words),
         tuple(accumulate((len(word.text) + word.spaced for word in words), initial=0)),
         tuple(_break_before(words, index) for index in range(len(words) + 1)),
+        words[-1].end,
     )
 
 

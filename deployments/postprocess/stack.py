@@ -217,8 +217,12 @@ def _side(item: Item, column: str) -> float:
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     size = _font_size(item, scale, short)
+    if not item.layer.rotate:
+        room = width - 2 * _padding(item, 0.0, 0.0, size)[0]
+        text = _set_within(item, room, size, scale, bend)
+        return text if text is None or text.box.width <= width + 1e-6 else None
     height = item.leading * size
-    for _ in range(_TURNED_TRIES if item.layer.rotate else 1):
+    for _ in range(_TURNED_TRIES):
         text = _set_within(item, _room(item, size, width, height), size, scale, bend)
         if text is None or text.box.width <= width + 1e-6:
             return text
@@ -261,8 +265,11 @@ def _set_within(item: Item, room: float, size: float, scale: float, bend: bool) 
     lines = item.lay_out(lines)
     setting = Setting(item.face, lines, size, item.leading, "start", item.layer.rotate)
     across, down = _padding(item, setting.width, setting.height, size)
-    text = SetText(item, setting, Rect(0, 0, 0, 0), across, down, cut)
-    box = text.frame.turned(item.layer.rotate)
+    frame = Rect(0.0, 0.0, setting.width + 2 * across, setting.height + 2 * down)
+    text = SetText(item, setting, frame, across, down, cut)
+    if not item.layer.rotate:
+        return text
+    box = frame.turned(item.layer.rotate)
     return replace(text, box=box).move(-box.x, -box.y)
 
 
