@@ -144,22 +144,27 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])
+    medians = np.concatenate([_medians(strip) for strip in strips])
     # The blur leaves nothing that a quarter of the pixels would not show.
     size = (-(-columns // 2), -(-rows // 2))
     half = cv2.resize(cv2.GaussianBlur(lab, (0, 0), 1.3), size, interpolation=cv2.INTER_AREA)
-    planes = half.astype(np.float32).transpose(2, 0, 1).copy()
-    nearest = np.full(planes.shape[1:], np.inf, np.float32)
-    for strip in strips:
-        for piece in np.array_split(strip, 4, axis=1):
-            colours = piece.reshape(-1, 3)
-            median = np.partition(colours, len(colours) // 2, axis=0)[len(colours) // 2]
-            away = planes - median.astype(np.float32)[:, None, None]
-            away *= away
-            np.minimum(nearest, away[0] + away[1] + away[2], out=nearest)
+    planes = np.ascontiguousarray(half.transpose(2, 0, 1), np.float32)
+    away = planes - medians[:, :, None, None]
+    away *= away
+    nearest = (away[:, 0] + away[:, 1] + away[:, 2]).min(axis=0)
     distance = np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
     return np.asarray(
         cv2.resize(distance, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
     )
+
+
+def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
+    depth, length = strip.shape[0], strip.shape[1] // 4
+    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).swapaxes(0, 1)
+    colours = pieces.reshape(4, depth * length, 3)
+    middle = colours.shape[1] // 2
+    return np.partition(colours, middle, axis=1)[:, middle].astype(np.float32)
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pytakumi import NodeTree, Renderer, container, text_node
 
 from deployments.postprocess import fonts
-from deployments.postprocess.contrast import grow, halve
+from deployments.postprocess.contrast import grow, halve, padded
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.lines import Line, Run
 
@@ -117,8 +117,7 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
     """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
     reach = int(min(max(radius, 1.0), _MAX_BLUR))
     pad = 3 * reach
-    mask = cv2.copyMakeBorder(glyph_tile.mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
-    mask = np.asarray(mask, np.uint8)
+    mask = padded(glyph_tile.mask, pad)
     if reach < _WIDE:
         soft = cv2.GaussianBlur(grow(mask, reach), (0, 0), 0.6 * reach)
     else:  # nothing fine is in it: half its pixels a side are drawn, then stretched
