@@ -32,12 +32,14 @@ def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Relative luminance 0 to 1 of sRGB pixels, uint8 (..., 3)."""
     # Three calls in all: where threads take turns, many short ones cost more than their work.
     parts = cv2.LUT(pixels.reshape(1, -1, 3), _TABLE)
-    return np.asarray(cv2.transform(parts, _ADDED), np.float32).reshape(pixels.shape[:-1])
+    light = np.asarray(cv2.transform(parts, _ADDED), np.float32)
+    return light.reshape(pixels.shape[:-1])
 
 
 def ratio(one: NDArray[np.float32], other: NDArray[np.float32] | float) -> NDArray[np.float32]:
     """WCAG contrast ratio, 1 to 21, of two luminances."""
-    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
+    lighter, darker = np.maximum(one, other), np.minimum(one, other)
+    return np.asarray((lighter + 0.05) / (darker + 0.05), np.float32)
 
 
 def p10(ground: NDArray[np.uint8], ink: Colours) -> float:
@@ -180,7 +182,7 @@ def _share(under: float, over: float, target: float) -> float:
 
     A ratio's inverse is the ground's luminance, whose root goes nearly as the ground's levels.
     """
-    first, last, goal = (ratio**-0.5 for ratio in (under, over, target))
+    first, last, goal = (1 / math.sqrt(one) for one in (under, over, target))
     return (first - goal) / max(first - last, 1e-9)
 
 

@@ -77,21 +77,18 @@ def break_lines(
     for paragraph in copy.paragraphs:
         row = _row(paragraph, advance, at)
         at = row.end
-        if max(row.widths) > width:
+        if row.widest > width:
             if not split_words:
                 return None
             pieces = [piece for word in row.words for piece in _fitting(word, advance, width)]
-            row = _measured(pieces, advance)
-            if max(row.widths) > width:
+            row = _measured(pieces, advance, paragraph.rtl)
+            if row.widest > width:
                 return None
-        for first, last in _best_breaks(row, width, balance):
-            # No face kerns across a space or between phrases: a line is as wide as its parts.
-            length = sum(row.widths[first:last]) + sum(row.gaps[first : last - 1])
-            lines.append(Line(_join(row.words[first:last]), length, paragraph.rtl))
+        lines += [_line(row, first, last) for first, last in _best_breaks(row, width, balance)]
     return tuple(lines)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Row:
     """Words on one endless line, and what holds of them at every width.
 
@@ -105,23 +102,35 @@ class _Row:
     gaps: tuple[float, ...]
     ends: tuple[int, ...]
     breaks: tuple[float, ...]
+    widest: float
     end: int
+    rtl: bool
 
 
 @lru_cache(maxsize=1024)
 def _row(paragraph: Paragraph, advance: Advance, at: int) -> _Row:
-    return _measured(_words(paragraph, at), advance)
+    return _measured(_words(paragraph, at), advance, paragraph.rtl)
 
 
-def _measured(words: Sequence[_Word], advance: Advance) -> _Row:
+def _measured(words: Sequence[_Word], advance: Advance, rtl: bool) -> _Row:
+    widths = tuple(advance(word.text, word.at) for word in words)
     return _Row(
         tuple(words),
-        tuple(advance(word.text, word.at) for word in words),
+        widths,
         tuple(advance(" ", word.end) if word.spaced else 0.0 for word in words),
         tuple(accumulate((len(word.text) + word.spaced for word in words), initial=0)),
         tuple(_break_before(words, index) for index in range(len(words) + 1)),
+        max(widths),
         words[-1].end,
+        rtl,
     )
+
+
+@lru_cache(maxsize=4096)
+def _line(row: _Row, first: int, last: int) -> Line:
+    """No face kerns across a space or between phrases: a line is as wide as its parts."""
+    width = sum(row.widths[first:last]) + sum(row.gaps[first : last - 1])
+    return Line(_join(row.words[first:last]), width, row.rtl)
 
 
 def _break_before(words: Sequence[_Word], index: int) -> float:

@@ -140,7 +140,7 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     all of them is not background. 60 units of 8-bit Lab count as wholly different.
     """
     rows, columns = small.shape[:2]
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
     depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])

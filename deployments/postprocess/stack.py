@@ -62,7 +62,8 @@ class SetText:
         return Rect(self.x - across, self.y - down, width + 2 * across, height + 2 * down)
 
     def move(self, dx: float, dy: float) -> "SetText":
-        return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
+        box = self.box.move(dx, dy)
+        return SetText(self.item, self.setting, box, self.x + dx, self.y + dy, self.cut)
 
 
 @dataclass(frozen=True, slots=True)

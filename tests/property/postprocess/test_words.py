@@ -148,13 +148,36 @@ large_pictures = st.one_of(
         disc, st.just(400), st.just(480), st.tuples(st.floats(0.2, 0.8), st.floats(0.2, 0.8))
     ),
 )
+simple_layers = st.builds(
+    lambda role, text, rest: {"role": role, **text, **rest},
+    st.sampled_from(["headline", "sub", "price", "cta", "legal", "badge", "custom"]),
+    words.map(lambda text: {"text": text}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "align": st.sampled_from(["start", "center", "end"]),
+            "backing": st.sampled_from(
+                ["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
+            ),
+            "fill": st.sampled_from(["#ffffff", "#000000"]),
+            "box": boxes(),
+        },
+    ),
+)
+simple_specs = st.fixed_dictionaries(
+    {"layers": st.lists(simple_layers, min_size=1, max_size=5)},
+    optional={
+        "position": st.sampled_from(["top", "left", "bottom_right", "center"]),
+        "min_contrast": st.sampled_from([3.0, 4.5, 7.0]),
+    },
+).map(OverlaySpec.model_validate)
 PLAIN_INKS = 235, 40  # every channel above, or below: what a backing takes the ground away from
 SEEN = 20  # pixels of font size, below which few pixels show a letter or its ground alone
-ALLOWED = 0.88  # the stage samples and the proof looks beside the letters, not under them
+ALLOWED = 0.85  # the stage samples and the proof looks beside the letters, not under them
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(picture=large_pictures, spec=specs)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(picture=large_pictures, spec=simple_specs)
 def test_the_contrast_told_is_seen_in_the_pixels(picture: np.ndarray, spec: OverlaySpec) -> None:
     height, width = picture.shape[:2]
     canvas = Canvas(picture, Rect(0, 0, width, height))
