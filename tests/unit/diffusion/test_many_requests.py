@@ -58,4 +58,5 @@ def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -
         assert_same_picture(ours, twin)
     assert engine.state().shared_forwards > 50
     assert median(resident[150:]) <= 1.05 * median(resident[50:100])
-    wait_until(lambda: live_storage_bytes() == before, 10)
+    # The whole process is counted: what earlier tests left to an ending thread may go meanwhile.
+    wait_until(lambda: live_storage_bytes() <= before, 10)
