@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks import adverts, clock, pillow_drawing
 from benchmarks.machine import machine
+from deployments.postprocess import backings, layers, legible, overlay, render, shapes
 from deployments.postprocess import finish as stage
-from deployments.postprocess import layers, layout, legible, overlay, render
 from deployments.postprocess.finish import Finished
 from deployments.postprocess.spec import Output
 
@@ -36,10 +36,10 @@ GOALS = {"drawing": 0.8, "stage": 2.5, "two_threads": 0.6}
 PARTS: clock.Places = {
     "prepare": [(layers, "prepare")],
     "map": [(overlay, "cost_map")],
-    "set": [(layout, "arrange")],
+    "set": [(overlay, "hang")],
     "draw": [
-        *((render, name) for name in ("glyphs", "outline", "shadow", "rounded")),
-        *((module, "paint") for module in (legible, overlay)),
+        *((render, name) for name in ("glyphs", "outline", "shadow", "turned", "rounded")),
+        *((module, "paint") for module in (backings, legible, overlay, shapes)),
     ],
     "jpeg": [(stage, "encode")],
 }

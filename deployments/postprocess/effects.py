@@ -46,7 +46,7 @@ def warnings(text: SetText) -> Iterator[str]:
 def _drop(shape: Tile, shadow: Shadow, size: float) -> Paint:
     sigma = min(shadow.blur * size, MAX_BLUR) / 2  # as CSS defines a blur radius
     pad = math.ceil(3 * sigma)
-    mask = np.pad(shape.mask, pad)
+    mask = contrast.padded(shape.mask, pad)
     if sigma > 0.1:
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
     x = shape.x - pad + round(shadow.x * size)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from deployments.postprocess import jpeg_segments, metadata
+from deployments.postprocess import jpeg, jpeg_segments, metadata
 from deployments.postprocess.metadata import Packet
 from deployments.postprocess.spec import Output
 
@@ -32,6 +32,10 @@ def encode(
     """
     limit = jpeg_segments.PACKET_LIMIT if output.format == "jpeg" else None
     xmp = metadata.packet(facts, description, limit)
+    if output.format == "jpeg":
+        quality = _JPEG_QUALITY if output.compression is None else max(1, output.compression)
+        parted = jpeg_segments.segments(xmp.standard, xmp.extension)
+        return jpeg.encode(pixels, quality, parted, srgb_profile(), dpi)
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
     options = {**_options(output, xmp), **(_resolution(output, dpi) if dpi else {})}
@@ -45,10 +49,6 @@ def _options(output: Output, xmp: Packet) -> dict[str, Any]:
         info = PngImagePlugin.PngInfo()
         info.add_itxt(metadata.PNG_KEY, xmp.standard.decode("utf-8"))
         return {"pnginfo": info, "compress_level": _PNG_LEVEL}
-    if output.format == "jpeg":
-        chosen = _JPEG_QUALITY if quality is None else max(1, quality)
-        parted = jpeg_segments.segments(xmp.standard, xmp.extension)
-        return {"quality": chosen, "subsampling": "4:4:4", "extra": parted}
     if output.format == "webp":
         # Method 0 is lossless at a tenth of the default's time.
         if quality is None:
@@ -60,8 +60,8 @@ def _options(output: Output, xmp: Packet) -> dict[str, Any]:
 
 
 def _resolution(output: Output, dpi: int) -> dict[str, Any]:
-    """PNG and JPEG have a field of their own for it; WebP and AVIF have EXIF's."""
-    if output.format in ("png", "jpeg"):
+    """PNG has a field of its own for it; WebP and AVIF have EXIF's."""
+    if output.format == "png":
         return {"dpi": (dpi, dpi)}
     exif = Image.Exif()
     exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -87,8 +88,7 @@ class Item:
     @property
     def leading(self) -> float:
         """Line height in ems; more where marks stand above or below the usual line."""
-        leading = optics.leading(self.face, self.copy.plain, self.style.leading)
-        return leading * (self.spans.tallest if self.spans else 1.0)
+        return _leading(self)
 
     @property
     def fills(self) -> tuple[Fill, ...]:
@@ -134,6 +134,12 @@ class Item:
     def lay_out(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
         """The lines of the whole copy, cut into runs where its spans differ."""
         return self.spans.lay_out(lines) if self.spans else lines
+
+
+@lru_cache(maxsize=256)
+def _leading(item: Item) -> float:
+    leading = optics.leading(item.face, item.copy.plain, item.style.leading)
+    return leading * (item.spans.tallest if item.spans else 1.0)
 
 
 def prepare(

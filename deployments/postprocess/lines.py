@@ -75,28 +75,71 @@ def break_lines(
     lines: list[Line] = []
     at = 0
     for paragraph in copy.paragraphs:
-        words, widths = _measured(paragraph, advance, at)
-        at = words[-1].end
-        if max(widths) > width:
+        row = _row(paragraph, advance, at)
+        at = row.end
+        if row.widest > width:
             if not split_words:
                 return None
-            words = tuple(piece for word in words for piece in _fitting(word, advance, width))
-            widths = tuple(advance(word.text, word.at) for word in words)
-            if max(widths) > width:
+            pieces = [piece for word in row.words for piece in _fitting(word, advance, width)]
+            row = _measured(pieces, advance, paragraph.rtl)
+            if row.widest > width:
                 return None
-        gaps = [advance(" ", word.end) if word.spaced else 0.0 for word in words]
-        for first, last in _best_breaks(words, widths, gaps, width, balance):
-            text = _join(words[first:last])
-            lines.append(Line(text, advance(text, words[first].at), paragraph.rtl))
+        lines += [_line(row, first, last) for first, last in _best_breaks(row, width, balance)]
     return tuple(lines)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """Words on one endless line, and what holds of them at every width.
+
+    gaps: the space after each word. ends: characters before each word, and in all. breaks: what a
+    new line before each costs, or less than nothing where it reads well. end: where in the copy
+    the last word ends.
+    """
+
+    words: tuple[_Word, ...]
+    widths: tuple[float, ...]
+    gaps: tuple[float, ...]
+    ends: tuple[int, ...]
+    breaks: tuple[float, ...]
+    widest: float
+    end: int
+    rtl: bool
+
+
 @lru_cache(maxsize=1024)
-def _measured(
-    paragraph: Paragraph, advance: Advance, at: int
-) -> tuple[tuple[_Word, ...], tuple[float, ...]]:
-    words = _words(paragraph, at)
-    return words, tuple(advance(word.text, word.at) for word in words)
+def _row(paragraph: Paragraph, advance: Advance, at: int) -> _Row:
+    return _measured(_words(paragraph, at), advance, paragraph.rtl)
+
+
+def _measured(words: Sequence[_Word], advance: Advance, rtl: bool) -> _Row:
+    widths = tuple(advance(word.text, word.at) for word in words)
+    return _Row(
+        tuple(words),
+        widths,
+        tuple(advance(" ", word.end) if word.spaced else 0.0 for word in words),
+        tuple(accumulate((len(word.text) + word.spaced for word in words), initial=0)),
+        tuple(_break_before(words, index) for index in range(len(words) + 1)),
+        max(widths),
+        words[-1].end,
+        rtl,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _line(row: _Row, first: int, last: int) -> Line:
+    """No face kerns across a space or between phrases: a line is as wide as its parts."""
+    width = sum(row.widths[first:last]) + sum(row.gaps[first : last - 1])
+    return Line(_join(row.words[first:last]), width, row.rtl)
+
+
+def _break_before(words: Sequence[_Word], index: int) -> float:
+    if not 0 < index < len(words):
+        return 0.0
+    before, after = words[index - 1].text, words[index].text
+    cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
+    cost += _AT_A_SPACE if words[index - 1].spaced else 0.0
+    return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 
 def _words(paragraph: Paragraph, at: int) -> tuple[_Word, ...]:
@@ -139,19 +182,12 @@ def _join(words: Sequence[_Word]) -> str:
     return "".join(word.text + (" " if word.spaced else "") for word in words).rstrip(" ")
 
 
-def _best_breaks(
-    words: Sequence[_Word],
-    widths: Sequence[float],
-    gaps: Sequence[float],
-    limit: float,
-    balance: bool,
-) -> list[tuple[int, int]]:
+def _best_breaks(row: _Row, limit: float, balance: bool) -> list[tuple[int, int]]:
     """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
+    words, widths, gaps, ends = row.words, row.widths, row.gaps, row.ends
     count = len(words)
     if sum(widths) + sum(gaps[:-1]) <= limit:
         return [(0, count)]  # nothing costs as much as another line
-    styles = [_style_after(words, last) for last in range(count + 1)]
-    ends = list(accumulate((len(word.text) + word.spaced for word in words), initial=0))
     cost = [0.0] * (count + 1)
     following = [count] * (count + 1)
     for first in range(count - 1, -1, -1):
@@ -161,7 +197,7 @@ def _best_breaks(
             if filled > limit and last > first + 1:
                 break
             share, is_last = filled / limit, last == count
-            here = _ANOTHER_LINE + cost[last] + styles[last]
+            here = _ANOTHER_LINE + cost[last] + row.breaks[last]
             if balance or not is_last:
                 here += (1.0 - share) ** 2
             characters = ends[last] - ends[first] - words[last - 1].spaced
@@ -177,16 +213,6 @@ def _best_breaks(
         spans.append((first, following[first]))
         first = following[first]
     return spans
-
-
-def _style_after(words: Sequence[_Word], last: int) -> float:
-    """What a break before word `last` costs, or less than nothing where it reads well."""
-    if not 0 < last < len(words):
-        return 0.0
-    before, after = words[last - 1].text, words[last].text
-    cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
-    cost += _AT_A_SPACE if words[last - 1].spaced else 0.0
-    return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 
 def _is_latin(char: str) -> bool:

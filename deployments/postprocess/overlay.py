@@ -84,7 +84,6 @@ def set_words(
     """
     template = find_template(spec.template) if spec.template is not None else None
     fallback = contrast.parse(template.accent) if template else None
-    palette = Palette(canvas.pixels, brand, fallback)
     styles = template.styles if template else layers.ROLES
     items, problems, warnings = layers.prepare(spec, styles, brand)
     pixels = canvas.pixels.copy()
@@ -96,6 +95,7 @@ def set_words(
         warnings.append("copy_space: the placement cuts it away, so it was not kept to")
     avoid = [*protect, *_boxes(canvas, spec.avoid), *copy_space.around(space, canvas)]
     cost = cost_map(canvas.pixels, avoid=avoid)
+    palette = Palette(cost.small, brand, fallback)
 
     def arrange(area: Rect, taken: Sequence[Rect], index: int) -> Filled:
         if template is None:

@@ -34,12 +34,15 @@ class CostMap:
     """What covering each part of a canvas costs.
 
     values: float32 (rows, columns), about 0 (plain) to 1.2 (the subject). All rectangles are in
-    pixels of the canvas.
+    pixels of the canvas. small: the picture that it was made of, uint8 (rows, columns, 3).
     """
 
-    def __init__(self, values: NDArray[np.float32], width: int, height: int) -> None:
+    def __init__(
+        self, values: NDArray[np.float32], small: NDArray[np.uint8], width: int, height: int
+    ) -> None:
         self.rows, self.columns = values.shape
         self.width, self.height = width, height
+        self.small = small
         self._cost = cv2.integral(values, sdepth=cv2.CV_64F).ravel()
 
     def mean(self, rect: Rect) -> float:
@@ -105,23 +108,26 @@ class CostMap:
 
 def cost_map(picture: NDArray[np.uint8], avoid: Sequence[Rect] = ()) -> CostMap:
     """The cost map of `picture`, uint8 (H, W, 3), dearer in the boxes of `avoid`."""
-    values = saliency(picture)
     height, width = picture.shape[:2]
+    small = shrink(picture, *_map_size(width, height))
+    values = _saliency(small)
     rows, columns = values.shape
     values += _CENTRE * _centre_bias(rows, columns)
     for rect in avoid:
         left, right = _cells(np.array([rect.x]), rect.width, columns / width, columns)
         top, bottom = _cells(np.array([rect.y]), rect.height, rows / height, rows)
         values[top[0] : bottom[0], left[0] : right[0]] += _AVOID
-    return CostMap(values, width, height)
+    return CostMap(values, small, width, height)
 
 
-def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How much each cell draws the eye: float32 (rows, columns), at most `_LONG_SIDE` a side."""
-    height, width = picture.shape[:2]
+def _map_size(width: int, height: int) -> tuple[int, int]:
+    """(columns, rows) of the map of a canvas."""
     scale = _LONG_SIDE / max(height, width)
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = shrink(picture, *size)
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def _saliency(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How much each pixel of a small picture, uint8 (rows, columns, 3), draws the eye: float32."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     values = _EDGES * _edges(grey) + _SPECTRAL * _spectral_residual(grey) + _COLOUR * subject(small)
     return np.asarray(cv2.GaussianBlur(values, (0, 0), 1.0), dtype=np.float32)
@@ -134,26 +140,31 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     all of them is not background. 60 units of 8-bit Lab count as wholly different.
     """
     rows, columns = small.shape[:2]
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
     depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])
+    medians = np.concatenate([_medians(strip) for strip in strips])
     # The blur leaves nothing that a quarter of the pixels would not show.
     size = (-(-columns // 2), -(-rows // 2))
     half = cv2.resize(cv2.GaussianBlur(lab, (0, 0), 1.3), size, interpolation=cv2.INTER_AREA)
-    planes = half.astype(np.float32).transpose(2, 0, 1).copy()
-    nearest = np.full(planes.shape[1:], np.inf, np.float32)
-    for strip in strips:
-        for piece in np.array_split(strip, 4, axis=1):
-            colours = piece.reshape(-1, 3)
-            median = np.partition(colours, len(colours) // 2, axis=0)[len(colours) // 2]
-            away = planes - median.astype(np.float32)[:, None, None]
-            away *= away
-            np.minimum(nearest, away[0] + away[1] + away[2], out=nearest)
+    planes = np.ascontiguousarray(half.transpose(2, 0, 1), np.float32)
+    away = planes - medians[:, :, None, None]
+    away *= away
+    nearest = (away[:, 0] + away[:, 1] + away[:, 2]).min(axis=0)
     distance = np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
     return np.asarray(
         cv2.resize(distance, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
     )
+
+
+def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
+    depth, length = strip.shape[0], strip.shape[1] // 4
+    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).swapaxes(0, 1)
+    colours = pieces.reshape(4, depth * length, 3)
+    middle = colours.shape[1] // 2
+    return np.partition(colours, middle, axis=1)[:, middle].astype(np.float32)
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -163,7 +174,7 @@ def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
         half = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(
-        cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
     )
 
 
@@ -176,9 +187,12 @@ def _centre_bias(rows: int, columns: int) -> NDArray[np.float32]:
 def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Gradient magnitude over its 99th percentile, but at least over a faint edge's (16 levels)."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 0.8)
-    magnitude = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    strong = max(float(np.percentile(magnitude, 99)), 64.0)
-    return np.asarray(np.minimum(magnitude / strong, 1.0), dtype=np.float32)
+    magnitude = cv2.magnitude(
+        cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    )
+    place = round(0.99 * (magnitude.size - 1))
+    strong = max(float(np.partition(magnitude, place, axis=None)[place]), 64.0)
+    return np.asarray(np.minimum(magnitude * np.float32(1 / strong), 1.0), dtype=np.float32)
 
 
 def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -188,9 +202,10 @@ def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     if float(square.std()) < 1.0:
         return np.zeros_like(grey)
     spectrum = np.fft.fft2(square)
-    log_amplitude = np.log(np.abs(spectrum) + 1e-9)
+    amplitude = np.abs(spectrum) + 1e-9
+    log_amplitude = np.log(amplitude)
     residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
-    back = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
+    back = np.abs(np.fft.ifft2(spectrum * (np.exp(residual) / amplitude))) ** 2
     smooth = cv2.GaussianBlur(back.astype(np.float32), (0, 0), 2.5)
     scaled = (smooth / max(float(smooth.max()), 1e-9)).astype(np.float32)
     return np.asarray(
@@ -216,8 +231,8 @@ def subject_box(picture: NDArray[np.uint8]) -> Rect | None:
     It holds 98 % of the saliency above a threshold between background and subject along each
     axis, so that specks at the border do not count.
     """
-    values = saliency(picture)
     height, width = picture.shape[:2]
+    values = _saliency(shrink(picture, *_map_size(width, height)))
     rows, columns = values.shape
     strong = np.where(values > 0.15, values, 0.0)
     if float(strong.mean()) <= 1e-3:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pytakumi import NodeTree, Renderer, container, text_node
 
 from deployments.postprocess import fonts
-from deployments.postprocess.contrast import distance
+from deployments.postprocess.contrast import grow, halve, padded
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.lines import Line, Run
 
@@ -26,7 +26,7 @@ _learning = Lock()
 _CAPITALS_EM = 0.73
 _STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
-_COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
+_WIDE = 6  # pixels of a shadow's reach
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
 
@@ -117,18 +117,12 @@ def shadow(glyph_tile: Tile, radius: float) -> Tile:
     """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
     reach = int(min(max(radius, 1.0), _MAX_BLUR))
     pad = 3 * reach
-    mask = cv2.copyMakeBorder(glyph_tile.mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
-    height, width = mask.shape
-    # A wide shadow has nothing fine in it: half its pixels a side are drawn, then stretched.
-    scale = 2 if reach >= _COARSE else 1
-    if scale > 1:
-        size = (-(-width // scale), -(-height // scale))
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    away = scale * distance(np.asarray(mask, np.uint8))
-    grown = cv2.convertScaleAbs(np.clip(reach + 0.5 - away, 0.0, 1.0), alpha=255)
-    soft = cv2.GaussianBlur(grown, (0, 0), 0.6 * reach / scale)
-    if scale > 1:
-        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    mask = padded(glyph_tile.mask, pad)
+    if reach < _WIDE:
+        soft = cv2.GaussianBlur(grow(mask, reach), (0, 0), 0.6 * reach)
+    else:  # nothing fine is in it: half its pixels a side are drawn, then stretched
+        small = cv2.GaussianBlur(grow(halve(mask), reach / 2), (0, 0), 0.3 * reach)
+        soft = cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     return Tile(np.asarray(soft, np.uint8), glyph_tile.x - pad, glyph_tile.y - pad)
 
 
@@ -186,7 +180,16 @@ def _draw(setting: Setting, x: float, y: float, stroke: float, part: int | None 
     nodes = _turn(nodes, words.move(-left, -top), setting.rotate)
     face = setting.face
     size = (right - left, bottom - top)
-    return Tile(_mask(nodes, size, face.families, face.lang), left, top)
+    return _trimmed(Tile(_mask(nodes, size, face.families, face.lang), left, top))
+
+
+def _trimmed(tile: Tile) -> Tile:
+    """The tile without the empty rows and columns around its shape, if it has any shape."""
+    left, top, width, height = cv2.boundingRect(tile.mask)
+    if width == 0:
+        return tile
+    mask = np.ascontiguousarray(tile.mask[top : top + height, left : left + width])
+    return Tile(mask, tile.x + left, tile.y + top)
 
 
 def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, float]]:
@@ -272,7 +275,8 @@ def _mask(
     raw = _engine(families).render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
-    return np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., 3].copy()
+    drawn = np.frombuffer(raw, np.uint8).reshape(height, width, 4)
+    return np.asarray(cv2.extractChannel(drawn, 3), np.uint8)
 
 
 @lru_cache(maxsize=16_384)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deployments.postprocess import plaques
 from deployments.postprocess.breaks import clusters
@@ -61,7 +62,8 @@ class SetText:
         return Rect(self.x - across, self.y - down, width + 2 * across, height + 2 * down)
 
     def move(self, dx: float, dy: float) -> "SetText":
-        return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
+        box = self.box.move(dx, dy)
+        return SetText(self.item, self.setting, box, self.x + dx, self.y + dy, self.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Pla
     ]
     if not settings:
         return None
-    stacks = np.array([_boxes(texts, column) for _, texts in settings for column in site.columns])
+    stacks = _boxes([texts for _, texts in settings], site.columns)
     columns = site.columns * len(settings)
     spots = iter(cost.best(stacks, columns, site.area, site.forbidden, site.rows))
     best: tuple[float, Sequence[SetText], Spot] | None = None
@@ -151,13 +153,16 @@ def _single_lines(texts: Sequence[SetText], width: float) -> bool:
     return all(len(text.setting.lines) == 1 and text.box.width <= width for text in texts)
 
 
-def _boxes(texts: Sequence[SetText], column: str) -> list[tuple[float, float, float, float]]:
-    """(x, y, width, height) of each text's box in its stack, as CostMap.best takes them."""
-    boxes = [text.box for text in texts]
-    return [
-        (box.x + slack, box.y, box.width, box.height)
-        for box, slack in zip(boxes, _slacks(texts, column), strict=True)
-    ]
+def _boxes(settings: Sequence[Sequence[SetText]], columns: Sequence[str]) -> NDArray[np.float64]:
+    """The boxes of each setting in each column, as CostMap.best takes them."""
+    boxes = [[text.box for text in texts] for texts in settings]
+    sides = np.array([[_side(text.item, column) for text in settings[0]] for column in columns])
+    size = (len(settings), len(columns), len(settings[0]), 4)
+    placed = np.empty(size)
+    placed[...] = np.array([[(b.x, b.y, b.width, b.height) for b in row] for row in boxes])[:, None]
+    widths = placed[..., 2]
+    placed[..., 0] += (widths.max(axis=2, keepdims=True) - widths) * sides
+    return placed.reshape(-1, *size[2:])
 
 
 def _height(texts: Sequence[SetText]) -> float:
@@ -184,7 +189,7 @@ def _set_all(
         if text is None:
             return None
         y += item.style.gap * text.setting.size if texts else 0.0
-        texts.append(text.move(0.0, y))
+        texts.append(text.move(0.0, y) if y else text)
         y = texts[-1].box.bottom
         if y > site.area.height:
             return None
@@ -217,13 +222,28 @@ def _side(item: Item, column: str) -> float:
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
     """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     size = _font_size(item, scale, short)
+    if not item.layer.rotate:
+        whole = _in_one_line(item, size, scale)
+        if whole is not None and whole.box.width <= width:
+            return whole
+        room = width - 2 * _padding(item, 0.0, 0.0, size)[0]
+        text = _set_within(item, room, size, scale, bend)
+        return text if text is None or text.box.width <= width + 1e-6 else None
     height = item.leading * size
-    for _ in range(_TURNED_TRIES if item.layer.rotate else 1):
+    for _ in range(_TURNED_TRIES):
         text = _set_within(item, _room(item, size, width, height), size, scale, bend)
         if text is None or text.box.width <= width + 1e-6:
             return text
         height = text.setting.height
     return None
+
+
+@lru_cache(maxsize=256)
+def _in_one_line(item: Item, size: float, scale: float) -> SetText | None:
+    """What every width gives that is wide enough; None for words of several paragraphs."""
+    if len(item.copy.paragraphs) > 1:
+        return None
+    return _set_within(item, math.inf, size, scale, bend=False)
 
 
 def _room(item: Item, size: float, width: float, height: float) -> float:
@@ -261,8 +281,11 @@ def _set_within(item: Item, room: float, size: float, scale: float, bend: bool) 
     lines = item.lay_out(lines)
     setting = Setting(item.face, lines, size, item.leading, "start", item.layer.rotate)
     across, down = _padding(item, setting.width, setting.height, size)
-    text = SetText(item, setting, Rect(0, 0, 0, 0), across, down, cut)
-    box = text.frame.turned(item.layer.rotate)
+    frame = Rect(0.0, 0.0, setting.width + 2 * across, setting.height + 2 * down)
+    text = SetText(item, setting, frame, across, down, cut)
+    if not item.layer.rotate:
+        return text
+    box = frame.turned(item.layer.rotate)
     return replace(text, box=box).move(-box.x, -box.y)
 
 

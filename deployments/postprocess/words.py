@@ -95,7 +95,7 @@ def read(text: SetText, height: int, width: int) -> list[Words]:
 def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, width: int) -> Words:
     radius = max(2, round(0.06 * text.setting.size))
     pad = radius + 1
-    near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
+    near = contrast.neighbourhood(contrast.padded(tile.mask, pad), radius)
     if tile.mask.max() < 128:  # strokes thinner than half a pixel: judge all around them
         near = np.ones_like(near)
     # Cut to the canvas before the pixels are counted out.

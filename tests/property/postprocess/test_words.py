@@ -6,9 +6,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployments.postprocess.compose import Canvas
 from deployments.postprocess.finish import finish
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.overlay import set_words
 from deployments.postprocess.spec import Output, OverlaySpec
+from tests.legibility import measured_p10
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 fractions = st.floats(0, 1, allow_nan=False).map(lambda value: round(value, 3))
@@ -136,3 +139,56 @@ def test_the_same_input_gives_the_same_bytes(picture: np.ndarray, spec: OverlayS
     again = finish(picture.copy(), spec, None, Output("jpeg"), {"seed": "1"})
     assert first.data == again.data
     assert first.report == again.report
+
+
+large_pictures = st.one_of(
+    st.builds(plain, st.integers(360, 512), st.integers(360, 512)),
+    st.builds(noise, st.integers(360, 512), st.integers(360, 512), st.integers(0, 99)),
+    st.builds(
+        disc, st.just(400), st.just(480), st.tuples(st.floats(0.2, 0.8), st.floats(0.2, 0.8))
+    ),
+)
+simple_layers = st.builds(
+    lambda role, text, rest: {"role": role, **text, **rest},
+    st.sampled_from(["headline", "sub", "price", "cta", "legal", "badge", "custom"]),
+    words.map(lambda text: {"text": text}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "align": st.sampled_from(["start", "center", "end"]),
+            "backing": st.sampled_from(
+                ["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
+            ),
+            "fill": st.sampled_from(["#ffffff", "#000000"]),
+            "box": boxes(),
+        },
+    ),
+)
+simple_specs = st.fixed_dictionaries(
+    {"layers": st.lists(simple_layers, min_size=1, max_size=5)},
+    optional={
+        "position": st.sampled_from(["top", "left", "bottom_right", "center"]),
+        "min_contrast": st.sampled_from([3.0, 4.5, 7.0]),
+    },
+).map(OverlaySpec.model_validate)
+PLAIN_INKS = 235, 40  # every channel above, or below: what a backing takes the ground away from
+SEEN = 20  # pixels of font size, below which few pixels show a letter or its ground alone
+ALLOWED = 0.85  # the stage samples and the proof looks beside the letters, not under them
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(picture=large_pictures, spec=simple_specs)
+def test_the_contrast_told_is_seen_in_the_pixels(picture: np.ndarray, spec: OverlaySpec) -> None:
+    height, width = picture.shape[:2]
+    canvas = Canvas(picture, Rect(0, 0, width, height))
+    pixels, report, _ = set_words(canvas, spec)
+    for layer in report.layers:
+        channels = [int(layer.fill[i : i + 2], 16) for i in (1, 3, 5)]
+        plain_ink = min(channels) >= PLAIN_INKS[0] or max(channels) <= PLAIN_INKS[1]
+        if layer.font_size_px < SEEN or not plain_ink:
+            continue
+        seen = measured_p10(
+            pixels, picture, layer.box, layer.fill, layer.font_size_px, layer.backing != "none"
+        )
+        least = min(spec.min_contrast, layer.contrast_p10)
+        assert seen is None or seen >= ALLOWED * least, (layer, seen)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from deployments.postprocess import jpeg_segments, metadata
 from deployments.postprocess.encode import MEDIA_TYPES, encode
@@ -175,3 +175,10 @@ def test_a_print_carries_its_resolution(kind: str) -> None:
     }
     if own is None:
         assert exif[ExifTags.Base.ResolutionUnit] == 2  # inches
+
+
+def test_a_jpeg_keeps_its_colours_at_full_resolution() -> None:
+    pixels = noise(64, 48)
+    image = opened(encode(pixels, Output("jpeg"), FACTS))
+    assert JpegImagePlugin.get_sampling(image) == 0  # 4:4:4
+    assert np.abs(np.asarray(image).astype(int) - pixels).mean() < 4

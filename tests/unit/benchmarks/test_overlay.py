@@ -1,0 +1,70 @@
+"""The overlay benchmark's code at a small size: what it tells, not how long anything takes."""
+
+import json
+import time
+import types
+
+import numpy as np
+import pytest
+
+from benchmarks import adverts, clock, overlay, pillow_drawing
+
+
+@pytest.fixture(scope="module")
+def small() -> list[np.ndarray]:
+    return [adverts.picture(number, 256) for number in range(adverts.COUNT)]
+
+
+def test_what_a_run_tells() -> None:
+    result = json.loads(json.dumps(overlay.measure(side=192, rounds=1)))
+
+    assert result["holds"].keys() == result["goals"].keys() == result["ratios"].keys()
+    assert len(result["one_core"]["adverts"]) == adverts.COUNT
+    for told in (*result["one_core"]["adverts"], result["one_core"]["all"]):
+        assert {f"{part}_ms" for part in ("pillow", "stage", "judge", *overlay.PARTS)} <= set(told)
+        assert all(value > 0 for name, value in told.items() if name.endswith("_ms"))
+    assert result["threads"]["ratio_of_medians"] > 0
+
+
+def test_every_turn_has_copy_of_its_own() -> None:
+    texts = [
+        tuple(layer.text for layer in adverts.spec(number, turn).layers)
+        for number in range(adverts.COUNT)
+        for turn in range(20)
+    ]
+
+    assert len(set(texts)) == len(texts)
+    assert {len(one) for one in texts} == {4}
+
+
+def test_pillow_draws_the_same_layers(small: list[np.ndarray]) -> None:
+    """Where words changed the picture, Pillow changed it too, and nowhere else."""
+    for number, picture in enumerate(small):
+        done = overlay.make(picture, number, 3)
+        assert done.report is not None
+        drawn = np.asarray(pillow_drawing.draw(picture, done.report))
+        assert (drawn != picture).any()
+        for layer in done.report.layers:
+            left, top, width, height = layer.box
+            inside = np.s_[top : top + height, left : left + width]
+            assert (drawn[inside] != picture[inside]).any()
+
+
+def test_a_clock_counts_each_second_once() -> None:
+    def busy(seconds: float) -> None:
+        until = time.process_time() + seconds
+        while time.process_time() < until:
+            pass
+
+    module = types.ModuleType("work")
+    module.inner = lambda: busy(0.02)
+    module.outer = lambda: (busy(0.01), module.inner())
+    kept = module.inner, module.outer
+    began = time.process_time()
+    with clock.watch({"in": [(module, "inner")], "out": [(module, "outer")]}) as parts:
+        module.outer()
+    whole = time.process_time() - began
+
+    assert (module.inner, module.outer) == kept
+    assert 0.02 <= parts.spent["in"] <= whole
+    assert 0.01 <= parts.spent["out"] <= whole - 0.02
