@@ -129,7 +129,7 @@ def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, A
         return {**case, "skipped": f"{made.residency}: only resident models are drawn with here"}
     engine = Engine(_under(profile, made), lambda _: family, reliefs=())
     try:
-        _wait_until_ready(engine)
+        engine.wait_until_ready(TIMEOUT_S)
         draw = _Draws(engine, family.components.device)
         case["requests"] = _requests(draw)
         case["batches"] = _batches(draw)
@@ -214,14 +214,6 @@ def _batches(draw: _Draws) -> list[dict[str, Any]]:
             first = draw(size, n)["total_ms"]
             batches.append({"size": size, "n": n, "first_ms": first, **draw(size, n)})
     return batches
-
-
-def _wait_until_ready(engine: Engine) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while (state := engine.state()).phase != "ready":
-        if state.phase == "failed" or time.monotonic() > deadline:
-            raise RuntimeError(f"the engine is {state.phase}: {state.reason}")
-        time.sleep(0.02)
 
 
 def _plain(made: MemoryPlan) -> dict[str, Any]:

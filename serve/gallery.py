@@ -4,7 +4,6 @@ The engine runs in this process, as for `signboard strength`; nothing here needs
 """
 
 import io
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import parse_size
-from deployments.errors import RequestError
+from deployments.errors import NotReady, RequestError
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.finish import finish
 from deployments.postprocess.spec import Box, Output, OverlaySpec, TextLayer
@@ -49,8 +48,7 @@ PROTECT = {
 """Faces, which only a client can name."""
 LONG_SIDE = 480
 QUALITY = 78
-WARM_UP_TIMEOUT_S = 600.0
-POLL_S = 0.05
+TIMEOUT_S = 600.0
 
 
 class GalleryFailed(RuntimeError):
@@ -142,23 +140,17 @@ def _draw() -> dict[str, NDArray[np.uint8]]:
     family = load_family(profile)
     engine = Engine(profile, lambda _: family, reliefs=())
     try:
-        _wait_until_ready(engine)
+        engine.wait_until_ready(TIMEOUT_S)
         futures = {}
         for name, (prompt, size) in DRAWN.items():
             width, height = parse_size(size)
             params = GenerationParams(prompt, width, height, profile.steps.default, SEED)
             futures[name] = engine.submit(name, params)
-        return {name: future.result().pictures[0] for name, future in futures.items()}
+        return {name: future.result(TIMEOUT_S).pictures[0] for name, future in futures.items()}
+    except NotReady as error:
+        raise GalleryFailed(error.message) from error
     finally:
         engine.close()
-
-
-def _wait_until_ready(engine: Engine) -> None:
-    deadline = time.monotonic() + WARM_UP_TIMEOUT_S
-    while (state := engine.state()).phase != "ready":
-        if state.phase == "failed" or time.monotonic() > deadline:
-            raise GalleryFailed(state.reason or "the model did not get ready")
-        time.sleep(POLL_S)
 
 
 def show(

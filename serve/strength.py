@@ -3,7 +3,6 @@
 The engine runs in this process; nothing here needs Ray.
 """
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Start
-from deployments.errors import RequestError
+from deployments.errors import NotReady, RequestError
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from serve.settings import AppArgs
@@ -30,8 +29,7 @@ TABLE_STEPS = (4, 8, 20)
 PROMPT = "a strawberry on a cyan background"
 SEED = 7
 COLUMNS = 6
-WARM_UP_TIMEOUT_S = 600.0
-POLL_S = 0.05
+TIMEOUT_S = 600.0
 
 
 class StrengthFailed(RuntimeError):
@@ -119,23 +117,17 @@ def _redraw(
     steps = profile.steps.default
     engine = Engine(profile, lambda _: family, reliefs=())
     try:
-        _wait_until_ready(engine)
+        engine.wait_until_ready(TIMEOUT_S)
         futures: dict[float, Future[Drawn]] = {}
         for strength in STRENGTHS:
             if family.steps_executed(steps, strength):
                 params = GenerationParams(prompt, width, height, steps, SEED, strength=strength)
                 futures[strength] = engine.submit(f"{strength}", params, given)
-        return {strength: future.result().pictures[0] for strength, future in futures.items()}
+        return {s: future.result(TIMEOUT_S).pictures[0] for s, future in futures.items()}
+    except NotReady as error:
+        raise StrengthFailed(error.message) from error
     finally:
         engine.close()
-
-
-def _wait_until_ready(engine: Engine) -> None:
-    deadline = time.monotonic() + WARM_UP_TIMEOUT_S
-    while (state := engine.state()).phase != "ready":
-        if state.phase == "failed" or time.monotonic() > deadline:
-            raise StrengthFailed(state.reason or "the model did not get ready")
-        time.sleep(POLL_S)
 
 
 def _sheet(cells: Sequence[tuple[NDArray[np.uint8], str]]) -> Image.Image:

@@ -45,6 +45,7 @@ from deployments.handover import Drawn, Fitted
 log = logging.getLogger(__name__)
 
 NO_HURRY = Terms()
+READY_POLL_S = 0.02
 STALL_FACTOR = 10  # a piece of work that takes so many times what was predicted is stuck
 
 
@@ -114,6 +115,18 @@ class Engine:
             encode_hits=self._encodings.hits,
             **self._gauges.read(),
         )
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return once requests are taken.
+
+        Raises NotReady, saying why, where the model cannot be loaded or that takes longer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (state := self.state()).phase != "ready":
+            if state.phase == "failed" or time.monotonic() > deadline:
+                reason = state.reason or f"the model was not ready within {timeout_s:g} s"
+                raise NotReady(reason, None, "not_ready")
+            time.sleep(READY_POLL_S)
 
     def fault(self) -> str | None:
         """Why only a new engine can help: the device thread has failed, ended, or is stuck.

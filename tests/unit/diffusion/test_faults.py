@@ -11,6 +11,7 @@ import torch
 
 from deployments.diffusion.components import ModelUnavailable, SharedComponents, live_storage_bytes
 from deployments.diffusion.engine import Engine
+from deployments.diffusion.families import Family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request import Generation
 from deployments.errors import NotReady
@@ -143,3 +144,17 @@ def test_closing_ends_the_wait_for_the_next_load(tmp_path: Path) -> None:
     wait_until(lambda: engine.state().phase == "failed", DEADLINE_S)
     engine.close(DEADLINE_S)
     assert not engine._thread.is_alive()
+
+
+def test_waiting_for_a_model_that_cannot_be_loaded_ends_with_its_reason(checkpoint: Path) -> None:
+    def load(reliefs: object) -> Family:
+        raise ModelUnavailable("model.source: there is no such folder")
+
+    engine = Engine(tiny_profile(checkpoint), load)
+    try:
+        with pytest.raises(NotReady, match="no such folder"):
+            engine.wait_until_ready(60)
+        with pytest.raises(NotReady):
+            engine.wait_until_ready(0)
+    finally:
+        engine.close()
