@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.report import Plot, Series
 
@@ -37,10 +38,12 @@ def draw(plot: Plot, path: Path) -> None:
         axes.grid(axis="y" if plot.kind in ("bars", "stacked") else "both", color="#e9ecef")
         if plot.log_x:
             axes.set_xscale("log")
+            _plain_numbers(axes.xaxis)
         if plot.log_y:
             axes.set_yscale("log")
+            _plain_numbers(axes.yaxis)
         if len(plot.series) > 1:
-            axes.legend(frameon=False)
+            canvas.legend(loc="outside lower center", ncols=len(plot.series), frameon=False)
         canvas.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -97,6 +100,12 @@ KINDS: Mapping[str, Callable[[Any, Plot], None]] = {
     "lines": _lines,
     "points": _points,
 }
+
+
+def _plain_numbers(axis: Any) -> None:
+    """100 and not a power of ten; between them only where there is room."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
 
 
 def _errors(series: Series) -> Any:
