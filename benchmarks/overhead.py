@@ -1,0 +1,168 @@
+"""What serving adds to the bare diffusers loop, one request at a time and nothing remembered.
+
+The same jobs by diffusers' pipelines, by the engine in this process, and by a server over HTTP, in
+turn: same weights, dtype, threads, sizes, steps and seeds. The engine keeps no embeddings; every
+round has a new prompt and seed, so that the library answers nothing. The server's own timings name
+the parts of its answer.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+import httpx
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks import engines, serving, turns
+from benchmarks.baselines import pipelines
+from benchmarks.jobs import KINDS, Job, Kind
+from benchmarks.overhead_report import (
+    BARE,
+    EMPTY,
+    ENGINE,
+    SERVED,
+    WORDS,
+    Measured,
+    report,
+)
+from benchmarks.report import Report
+from deployments.diffusion.engine import Engine
+from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
+
+THREADS = 2
+WARM_UP = 2
+SAME_PROMPT = 512  # seeds so far apart ask for the same words
+ALONE_ROUNDS = 5  # of the bare loop before there is a server
+ANSWER_WITHIN_S = 120.0
+WORDS_SET = {
+    "layers": [{"role": "headline", "text": "Fresh today"}, {"role": "price", "text": "$4.90"}]
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Pictures of one kind and size; `words`: served once more, with words set on them."""
+
+    name: str
+    kind: Kind
+    side: int
+    steps: int
+    rounds: int
+    words: bool = False
+
+    def jobs(self) -> list[Job]:
+        """One a round, warm-up included, their files made."""
+        seeds = range(self.rounds + WARM_UP)
+        made = [Job(self.kind, 101 + seed, self.side, self.side, self.steps) for seed in seeds]
+        for job in made:
+            _ = job.given, job.files
+        return made
+
+
+def cases(quick: bool) -> list[Case]:
+    """Work of a second or more, and the embedded model's native size."""
+    if quick:
+        return [Case(f"{kind} 128x128, 2 steps", kind, 128, 2, 2, kind == "t2i") for kind in KINDS]
+    sizes = ((384, 50, 12, 6), (256, 8, 24, 12))
+    return [
+        Case(
+            f"{kind} {side}x{side}, {steps} steps",
+            kind,
+            side,
+            steps,
+            rounds if kind == "t2i" else fewer,
+            kind == "t2i",
+        )
+        for side, steps, rounds, fewer in sizes
+        for kind in KINDS
+    ]
+
+
+def measure(quick: bool, say: Say) -> Report:
+    """The report; `quick` still starts a server, and ends within half a minute."""
+    torch.set_num_threads(THREADS)
+    profile = engines.embedded(embedding_cache_bytes=0, threads=THREADS)
+    bare = pipelines.handed_over(EMBEDDED_MODEL, torch.float32)
+    asked = cases(quick)
+    first = cycle(asked[0].jobs())
+    alone = turns.in_turn({BARE: lambda: pipelines.draw(bare, next(first))}, ALONE_ROUNDS)[BARE]
+    say("starting the engine and a server")
+    with _running(profile) as (engine, client):
+        difference = _largest_difference(bare, engine, client, asked[0].jobs()[0])
+        measured = [_measure(case, bare, engine, client, say) for case in asked]
+    return report(measured, alone, difference, THREADS)
+
+
+def _measure(
+    case: Case, bare: pipelines.Pipelines, engine: Engine, client: httpx.Client, say: Say
+) -> Measured:
+    parts: dict[str, list[dict[str, float]]] = {SERVED: []}
+
+    def served(way: str, **more: Any) -> Callable[[Job], object]:
+        return lambda job: parts[way].append(ask(client, job, **more)["timings_ms"])
+
+    ways: dict[str, Callable[[Job], object]] = {
+        BARE: lambda job: pipelines.draw(bare, job),
+        ENGINE: lambda job: engines.draw(engine, job),
+        SERVED: served(SERVED),
+        EMPTY: lambda _: client.get("/health/live").raise_for_status(),
+    }
+    if case.words:
+        parts[WORDS] = []
+        with_words = served(WORDS, overlay=WORDS_SET)
+        ways[WORDS] = lambda job: with_words(replace(job, seed=job.seed + SAME_PROMPT))
+    times = turns.in_turn(
+        {name: _next_of(way, case.jobs()) for name, way in ways.items()},
+        case.rounds,
+        WARM_UP,
+        told=lambda done, of: say(f"{case.name}: round {done} of {of}"),
+    )
+    return Measured(
+        case.name, case.kind, times, {way: told[WARM_UP:] for way, told in parts.items()}
+    )
+
+
+def _next_of(way: Callable[[Job], object], jobs: list[Job]) -> Callable[[], object]:
+    """The way, with the next job at each call."""
+    coming = iter(jobs)
+    return lambda: way(next(coming))
+
+
+@contextmanager
+def _running(profile: DiffusionProfile) -> Iterator[tuple[Engine, httpx.Client]]:
+    """The engine in this process, and a client of a server on the same profile."""
+    with (
+        serving.signboard(profile) as url,
+        httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
+        engines.running(profile) as engine,
+    ):
+        yield engine, client
+
+
+def ask(client: httpx.Client, job: Job, **more: Any) -> dict[str, Any]:
+    """A server's answer, drawn for this request. Raises ValueError for a remembered one."""
+    answer: dict[str, Any]
+    answer = client.post(job.path, **job.request(**more)).raise_for_status().json()
+    if answer["cached"]:
+        raise ValueError(f"seed {job.seed} was answered from the library")
+    return answer
+
+
+def _largest_difference(
+    bare: pipelines.Pipelines, engine: Engine, client: httpx.Client, job: Job
+) -> int:
+    """Of the pictures that engine and server make of a job from the bare loop's, in grey levels."""
+    job = replace(job, seed=job.seed + 2 * SAME_PROMPT)
+    file = base64.b64decode(ask(client, job)["data"][0]["b64_json"])
+    served: NDArray[np.uint8] = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+    expected = pipelines.draw(bare, job).astype(int)
+    return max(int(np.abs(one - expected).max()) for one in (engines.draw(engine, job), served))
