@@ -95,6 +95,7 @@ BENCHMARKS = {
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("overhead", "What serving adds to the bare loop"),
+        Benchmark("steps", "A step against its arithmetic"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }
