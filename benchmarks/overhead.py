@@ -1,16 +1,17 @@
 """What serving adds to the bare diffusers loop, one request at a time and nothing remembered.
 
-The same jobs by diffusers' pipelines, by the engine in this process, and by a server over HTTP, in
-turn: same weights, dtype, threads, sizes, steps and seeds. The engine keeps no embeddings; every
-round has a new prompt and seed, so that the library answers nothing. The server's own timings name
-the parts of its answer.
+The same jobs by diffusers' pipelines, by the engine, and by a server over HTTP, in turn, each in
+processes of its own: same weights, dtype, threads, sizes, steps and seeds. The engine keeps no
+embeddings; every round has a new prompt and seed, so that the library answers nothing. The server's
+own timings name the parts of its answer.
 """
 
 import base64
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -20,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import engines, serving, turns
-from benchmarks.baselines import pipelines
+from benchmarks import drawers, engines, serving, turns
+from benchmarks.drawers import Drawer
 from benchmarks.jobs import KINDS, Job, Kind
 from benchmarks.overhead_report import (
     BARE,
@@ -33,13 +34,12 @@ from benchmarks.overhead_report import (
     report,
 )
 from benchmarks.report import Report
-from deployments.diffusion.engine import Engine
-from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
+from deployments.diffusion.profile import EMBEDDED_MODEL
 
 THREADS = 2
 WARM_UP = 2
 SAME_PROMPT = 512  # seeds so far apart ask for the same words
-ALONE_ROUNDS = 5  # of the bare loop before there is a server
+ALONE_ROUNDS = 6  # of the bare loop before there is a server
 ANSWER_WITHIN_S = 120.0
 WORDS_SET = {
     "layers": [{"role": "headline", "text": "Fresh today"}, {"role": "price", "text": "$4.90"}]
@@ -88,42 +88,51 @@ def cases(quick: bool) -> list[Case]:
 
 
 def measure(quick: bool, say: Say) -> Report:
-    """The report; `quick` still starts a server, and ends within half a minute."""
-    torch.set_num_threads(THREADS)
+    """The report; `quick` still starts a server, and ends within a minute."""
     profile = engines.embedded(embedding_cache_bytes=0, threads=THREADS)
-    bare = pipelines.handed_over(EMBEDDED_MODEL, torch.float32)
     asked = cases(quick)
-    first = cycle(asked[0].jobs())
-    alone = turns.in_turn({BARE: lambda: pipelines.draw(bare, next(first))}, ALONE_ROUNDS)[BARE]
-    say("starting the engine and a server")
-    with _running(profile) as (engine, client):
-        difference = _largest_difference(bare, engine, client, asked[0].jobs()[0])
-        measured = [_measure(case, bare, engine, client, say) for case in asked]
-    return report(measured, alone, difference, THREADS)
+    with drawers.bare_loop(EMBEDDED_MODEL, torch.float32, THREADS) as bare:
+        first = cycle(asked[0].jobs())
+        alone = turns.in_turn(
+            {BARE: lambda: bare.seconds(next(first))}, ALONE_ROUNDS, clock=told_seconds
+        )
+        say("starting the engine and a server")
+        with (
+            serving.signboard(profile) as url,
+            httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
+            drawers.engine(profile) as engine,
+        ):
+            difference = _largest_difference(bare, engine, client, asked[0].jobs()[0])
+            measured = [_measure(case, bare, engine, client, say) for case in asked]
+    return report(measured, alone[BARE], difference, THREADS)
 
 
-def _measure(
-    case: Case, bare: pipelines.Pipelines, engine: Engine, client: httpx.Client, say: Say
-) -> Measured:
+def _measure(case: Case, bare: Drawer, engine: Drawer, client: httpx.Client, say: Say) -> Measured:
     parts: dict[str, list[dict[str, float]]] = {SERVED: []}
 
-    def served(way: str, **more: Any) -> Callable[[Job], object]:
-        return lambda job: parts[way].append(ask(client, job, **more)["timings_ms"])
+    def served(way: str, job: Job, **more: Any) -> float:
+        began = time.perf_counter()
+        answer = ask(client, job, **more)
+        seconds = time.perf_counter() - began
+        parts[way].append(answer["timings_ms"])
+        return seconds
 
-    ways: dict[str, Callable[[Job], object]] = {
-        BARE: lambda job: pipelines.draw(bare, job),
-        ENGINE: lambda job: engines.draw(engine, job),
-        SERVED: served(SERVED),
-        EMPTY: lambda _: client.get("/health/live").raise_for_status(),
+    ways: dict[str, Callable[[Job], float]] = {
+        BARE: bare.seconds,
+        ENGINE: engine.seconds,
+        SERVED: partial(served, SERVED),
+        EMPTY: lambda _: turns.timed(lambda: client.get("/health/live").raise_for_status()),
     }
     if case.words:
         parts[WORDS] = []
-        with_words = served(WORDS, overlay=WORDS_SET)
-        ways[WORDS] = lambda job: with_words(replace(job, seed=job.seed + SAME_PROMPT))
+        ways[WORDS] = lambda job: served(
+            WORDS, replace(job, seed=job.seed + SAME_PROMPT), overlay=WORDS_SET
+        )
     times = turns.in_turn(
         {name: _next_of(way, case.jobs()) for name, way in ways.items()},
         case.rounds,
         WARM_UP,
+        told_seconds,
         told=lambda done, of: say(f"{case.name}: round {done} of {of}"),
     )
     return Measured(
@@ -131,21 +140,17 @@ def _measure(
     )
 
 
-def _next_of(way: Callable[[Job], object], jobs: list[Job]) -> Callable[[], object]:
+def _next_of(way: Callable[[Job], float], jobs: list[Job]) -> Callable[[], float]:
     """The way, with the next job at each call."""
     coming = iter(jobs)
     return lambda: way(next(coming))
 
 
-@contextmanager
-def _running(profile: DiffusionProfile) -> Iterator[tuple[Engine, httpx.Client]]:
-    """The engine in this process, and a client of a server on the same profile."""
-    with (
-        serving.signboard(profile) as url,
-        httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
-        engines.running(profile) as engine,
-    ):
-        yield engine, client
+def told_seconds(way: Callable[[], object]) -> float:
+    """The clock of ways that time themselves."""
+    seconds = way()
+    assert isinstance(seconds, float)
+    return seconds
 
 
 def ask(client: httpx.Client, job: Job, **more: Any) -> dict[str, Any]:
@@ -157,12 +162,10 @@ def ask(client: httpx.Client, job: Job, **more: Any) -> dict[str, Any]:
     return answer
 
 
-def _largest_difference(
-    bare: pipelines.Pipelines, engine: Engine, client: httpx.Client, job: Job
-) -> int:
+def _largest_difference(bare: Drawer, engine: Drawer, client: httpx.Client, job: Job) -> int:
     """Of the pictures that engine and server make of a job from the bare loop's, in grey levels."""
     job = replace(job, seed=job.seed + 2 * SAME_PROMPT)
     file = base64.b64decode(ask(client, job)["data"][0]["b64_json"])
     served: NDArray[np.uint8] = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-    expected = pipelines.draw(bare, job).astype(int)
-    return max(int(np.abs(one - expected).max()) for one in (engines.draw(engine, job), served))
+    expected = bare.draw(job).astype(int)
+    return max(int(np.abs(one - expected).max()) for one in (engine.draw(job), served))

@@ -98,7 +98,7 @@ class Point:
 def measure(quick: bool, say: Callable[[str], None]) -> Report:
     """The report; `quick` takes one round of small steps."""
     torch.set_num_threads(THREADS)
-    profile = _profile()
+    profile = random_profile()
     components = Architecture(ARCHITECTURE, torch.float32).build(torch.device("cpu"))
     family = family_of(profile, components)
     sides, rounds = (SIDES[:2], 1) if quick else (SIDES, ROUNDS)
@@ -148,7 +148,7 @@ def _step(family: Family, batch: list[Generation]) -> Callable[[], object]:
     return lambda: family.velocity(batch)
 
 
-def _profile() -> DiffusionProfile:
+def random_profile() -> DiffusionProfile:
     """Of the random model: any size up to 1024 pixels a side."""
     told = engines.embedded().model_dump(mode="json", exclude={"hires", "styles"})
     sizes = {

@@ -96,6 +96,7 @@ BENCHMARKS = {
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("overhead", "What serving adds to the bare loop"),
         Benchmark("steps", "A step against its arithmetic"),
+        Benchmark("levers", "Where the time goes, and what saves it"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

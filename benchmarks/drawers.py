@@ -1,0 +1,85 @@
+"""Ways of drawing, each in a process of its own, timed there.
+
+Two threads of one process that both run torch keep a pool of OpenMP threads each. As soon as the
+pools have more threads than there are cores, libgomp puts waiting threads to sleep at once, and
+every step of either takes twice as long: so what is compared never shares a process.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import engines, turns
+from benchmarks.baselines import pipelines
+from benchmarks.jobs import Job
+from deployments.diffusion.profile import DiffusionProfile
+
+Draw = Callable[[Job], NDArray[np.uint8]]
+
+
+class Drawer:
+    """A process that draws one job after the other."""
+
+    def __init__(self, process: ProcessPoolExecutor) -> None:
+        self._process = process
+
+    def draw(self, job: Job) -> NDArray[np.uint8]:
+        """The picture of a job: uint8 (H, W, 3)."""
+        return self._process.submit(_draw, job).result()
+
+    def seconds(self, job: Job) -> float:
+        """How long drawing takes, in its process."""
+        return self._process.submit(_seconds, job).result()
+
+
+@contextmanager
+def bare_loop(folder: Path, dtype: torch.dtype, threads: int) -> Iterator[Drawer]:
+    """diffusers' pipelines with the components of one handed to the others."""
+    with _process(_load_pipelines, folder, dtype, threads) as drawer:
+        yield drawer
+
+
+@contextmanager
+def engine(profile: DiffusionProfile) -> Iterator[Drawer]:
+    """The profile's engine."""
+    with _process(_load_engine, profile) as drawer:
+        yield drawer
+
+
+@contextmanager
+def _process(load: Callable[..., None], *arguments: Any) -> Iterator[Drawer]:
+    with ProcessPoolExecutor(1, get_context("spawn"), load, arguments) as process:
+        yield Drawer(process)
+
+
+# In that process ---------------------------------------------------------------------------------
+
+held = ExitStack()
+ways: list[Draw] = []  # the one that its process draws by
+
+
+def _load_pipelines(folder: Path, dtype: torch.dtype, threads: int) -> None:
+    torch.set_num_threads(threads)
+    ways.append(partial(pipelines.draw, pipelines.handed_over(folder, dtype)))
+
+
+def _load_engine(profile: DiffusionProfile) -> None:
+    ways.append(partial(engines.draw, held.enter_context(engines.running(profile))))
+
+
+def _draw(job: Job) -> NDArray[np.uint8]:
+    (way,) = ways
+    return way(job)
+
+
+def _seconds(job: Job) -> float:
+    (way,) = ways
+    return turns.timed(lambda: way(job))
