@@ -22,7 +22,7 @@ _NOT_LAST = frozenset("$([{£¥‘“〈《「『【〔〖〘〝＄（［｛｢�
 
 def clusters(text: str) -> list[str]:
     """What a reader takes for characters: letters with their marks, conjuncts, whole emoji."""
-    return _CLUSTER.findall(text)
+    return [str(cluster) for cluster in _CLUSTER.findall(text)]
 
 
 def has_phrases(lang: str) -> bool:

@@ -20,10 +20,11 @@ from deployments.postprocess import (
     layout,
     legible,
     plaques,
+    render,
     shapes,
 )
 from deployments.postprocess.brand import Brand
-from deployments.postprocess.compose import Canvas, Paint, paint
+from deployments.postprocess.compose import Canvas, Paint, lay, paint
 from deployments.postprocess.contrast import Colour
 from deployments.postprocess.fill import Filled, fill
 from deployments.postprocess.geometry import Rect, union
@@ -138,6 +139,10 @@ def set_words(
                 f"{spec.min_contrast:g}; choose another fill or backing"
             )
         paint(pixels, Paint(one.words.glyphs, one.ink))
+        text = one.words.text
+        pictures = render.emoji(text.setting, text.x, text.y)
+        if pictures is not None:
+            lay(pixels, pictures)
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)

@@ -73,6 +73,15 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Sprite:
+    """Pixels with colours of their own, uint8 (h, w, 4), and where their top left one lies."""
+
+    rgba: NDArray[np.uint8]
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A mask and the canvas pixel that its top left pixel lies on."""
 
@@ -82,8 +91,27 @@ class Tile:
 
 
 def glyphs(setting: Setting, x: float, y: float) -> Tile:
-    """The words, their box's top left corner at canvas pixel (x, y)."""
-    return _draw(setting, x, y, stroke=0.0)
+    """The words, their box's top left corner at canvas pixel (x, y); without their emoji."""
+    tile = _draw(setting, x, y, stroke=0.0)
+    pictures = emoji(setting, x, y)
+    if pictures is None:
+        return tile
+    return Tile(tile.mask - pictures.rgba[..., 3], tile.x, tile.y)
+
+
+def emoji(setting: Setting, x: float, y: float) -> Sprite | None:
+    """The words' glyphs that have colours of their own, for the same corner; None without any."""
+    if not fonts.coloured(setting.face.families):
+        return None
+    white, left, top = _rgba(setting, x, y, 0.0, "#ffffff")
+    black, _, _ = _rgba(setting, x, y, 0.0, "#000000")
+    # Ink is white in one and black in the other, what has its own colour is the same in both.
+    drawn = white[..., 3].astype(np.float32)
+    inked = (white[..., 0].astype(np.float32) - black[..., 0]) / 255
+    own = np.rint(drawn * (1 - inked))
+    colours = black[..., :3] * (drawn / np.maximum(own, 1))[..., None]
+    rgba = np.dstack([np.clip(colours, 0, 255), own]).astype(np.uint8)
+    return Sprite(rgba, left, top)
 
 
 def outline(setting: Setting, x: float, y: float, width: float) -> Tile:
@@ -132,7 +160,7 @@ def rounded(x: float, y: float, width: float, height: float, radius: float) -> T
             "backgroundColor": "#ffffff",
         },
     )
-    mask = _mask([shape], tile_width, tile_height, (), "en")
+    mask = _pixels([shape], tile_width, tile_height, (), "en")[..., 3]
     columns, rows = np.ones(tile_width, np.intp), np.ones(tile_height, np.intp)
     columns[end] += spare_x
     rows[end] += spare_y
@@ -150,20 +178,28 @@ def warm() -> None:
 
 
 def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
+    rgba, left, top = _rgba(setting, x, y, stroke, "#ffffff")
+    return Tile(rgba[..., 3].copy(), left, top)
+
+
+def _rgba(
+    setting: Setting, x: float, y: float, stroke: float, ink: str
+) -> tuple[NDArray[np.uint8], int, int]:
+    """Pixels of the words in `ink`, and the canvas pixel of their top left one."""
     margin = int(0.3 * setting.size + stroke) + 2
     left, top = int(x // 1) - margin, int(y // 1) - margin
     width = int(setting.width) + 2 * margin + 2
     height = int(setting.height) + 2 * margin + 2
     nodes = [
-        _line_node(setting, line, index, x - left, y - top, stroke)
+        _line_node(setting, line, index, x - left, y - top, stroke, ink)
         for index, line in enumerate(setting.lines)
     ]
     face = setting.face
-    return Tile(_mask(nodes, width, height, face.families, face.lang), left, top)
+    return _pixels(nodes, width, height, face.families, face.lang), left, top
 
 
 def _line_node(
-    setting: Setting, line: Line, index: int, x: float, y: float, stroke: float
+    setting: Setting, line: Line, index: int, x: float, y: float, stroke: float, ink: str
 ) -> NodeTree:
     leading = setting.leading * setting.size
     style: dict[str, Any] = {
@@ -175,12 +211,12 @@ def _line_node(
         "lineHeight": setting.leading,
         "letterSpacing": setting.face.tracking * setting.size,
         "whiteSpace": "nowrap",
-        "color": "#ffffff",
+        "color": ink,
     }
     if stroke:
         style |= {
             "WebkitTextStrokeWidth": stroke,
-            "WebkitTextStrokeColor": "#ffffff",
+            "WebkitTextStrokeColor": ink,
             "strokeLinejoin": "round",
         }
     return text_node(
@@ -188,7 +224,7 @@ def _line_node(
     )
 
 
-def _mask(
+def _pixels(
     nodes: Sequence[NodeTree], width: int, height: int, families: tuple[str, ...], lang: str
 ) -> NDArray[np.uint8]:
     canvas = container(
@@ -197,7 +233,7 @@ def _mask(
     raw = _engine(families).render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
-    return np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., 3].copy()
+    return np.frombuffer(raw, np.uint8).reshape(height, width, 4)
 
 
 @lru_cache(maxsize=16_384)
@@ -243,9 +279,12 @@ def _learn(renderer: Renderer, family: str) -> None:
     if family in _known:
         return
     for face in fonts.of_family(family):
-        weight = {} if face.weights[0] != face.weights[1] else {"weight": face.weights[0]}
+        least, greatest = face.weights
+        weight = least if least == greatest else None
         try:
-            renderer.register_font(face.path.read_bytes(), name=family, style="normal", **weight)
+            renderer.register_font(
+                face.path.read_bytes(), name=family, style="normal", weight=weight
+            )
         except Exception as error:  # the engine has no type of its own for it
             raise ValueError(f"{face.path}: the font cannot be drawn ({error})") from error
     _known.add(family)

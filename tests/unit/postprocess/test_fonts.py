@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import fonts, optics, render
+from deployments.postprocess.compose import Canvas
 from deployments.postprocess.fontfile import read_face
+from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layers import prepare
+from deployments.postprocess.overlay import set_words
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spec import OverlaySpec
 from tests.unit.postprocess.fontmaker import make_font
+from tests.unit.postprocess.pictures import plain
 
 
 @pytest.fixture
@@ -141,3 +146,22 @@ def test_plain_words_keep_the_leading_of_their_role() -> None:
 def test_the_packages_are_where_they_are_said_to_be() -> None:
     assert (Path(str(files("justmytype_intl_cjk"))) / "fonts").is_dir()
     assert [face.family for face in fonts.faces()] == list(fonts.choices())
+
+
+def test_emoji_of_an_own_face_keep_their_colours(folder: Path) -> None:
+    (folder / "emoji.ttf").write_bytes((Path(__file__).parent / "fonts/emoji.ttf").read_bytes())
+    fonts.use_folder(str(folder))
+    assert "Noto Color Emoji" not in fonts.choices()
+    picture = plain(300, 200, (40, 60, 140))
+    spec = {"layers": [{"role": "headline", "text": "빵 🍞", "fill": "#ffffff"}]}
+    canvas = Canvas(picture, Rect(0, 0, 300, 200))
+    pixels, report, warnings = set_words(canvas, OverlaySpec.model_validate(spec))
+    assert warnings == ()
+    assert report.layers[0].missing_glyphs == ""
+    left, top, width, height = report.layers[0].box
+    words = pixels[top : top + height, left : left + width].astype(int)
+    orange = (words[..., 0] > 180) & (words[..., 2] < 100)
+    white = (words == 255).all(axis=2)
+    assert orange.sum() > 50
+    assert white.sum() > 50
+    assert np.nonzero(white.any(axis=0))[0].min() < np.nonzero(orange.any(axis=0))[0].min()
