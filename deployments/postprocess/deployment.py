@@ -22,6 +22,7 @@ from deployments.postprocess.delivery import Delivery, File, FinishSpec
 from deployments.postprocess.encode import encode
 from deployments.postprocess.finish import NO_BRANDS, Finished
 from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.job import Job
 from deployments.postprocess.library import Library
 from deployments.postprocess.signing import sign_all, sign_one
 from deployments.postprocess.spec import Output
@@ -162,7 +163,7 @@ class PostProcessDeployment:
         """
         return await self._work(lambda: kept.inspect_file(data, self._kept_in))
 
-    async def _conclude(self, job: keeping.Job) -> Delivery:
+    async def _conclude(self, job: Job) -> Delivery:
         """All files of a job, made side by side, but no more at once than there are workers, so
         that a large request leaves room for others. Of several failures the first part's counts.
         """

@@ -24,7 +24,8 @@ from deployments.postprocess.finish import NO_BRANDS, finish
 from deployments.postprocess.ids import is_id
 from deployments.postprocess.inspection import inspect
 from deployments.postprocess.intake import IntakeLimits, fit_upload
-from deployments.postprocess.keeping import Clean, Job, as_pixels, since
+from deployments.postprocess.job import Clean, Job
+from deployments.postprocess.keeping import as_pixels, since
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.spec import Output
 

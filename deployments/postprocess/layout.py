@@ -17,7 +17,7 @@ from deployments.postprocess.stack import Placed, SetText, Site
 
 MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
 GAP = 0.05  # of the short side, between stacks
-_ROWS = tuple(row / 20 for row in range(21))
+_ROWS = tuple(row / 24 for row in range(25))  # the thirds and the middle among them
 ANCHORS = {
     "top_left": ("start", 0.0), "top": ("center", 0.0), "top_right": ("end", 0.0),
     "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),

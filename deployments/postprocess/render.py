@@ -279,12 +279,13 @@ def _learn(renderer: Renderer, family: str) -> None:
     if family in _known:
         return
     for face in fonts.of_family(family):
-        least, greatest = face.weights
-        weight = least if least == greatest else None
+        least, most = face.weights
         try:
-            renderer.register_font(
-                face.path.read_bytes(), name=family, style="normal", weight=weight
-            )
+            data = face.path.read_bytes()
+            if least == most:
+                renderer.register_font(data, name=family, style="normal", weight=least)
+            else:
+                renderer.register_font(data, name=family, style="normal")
         except Exception as error:  # the engine has no type of its own for it
             raise ValueError(f"{face.path}: the font cannot be drawn ({error})") from error
     _known.add(family)

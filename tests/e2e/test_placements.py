@@ -9,6 +9,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from benchmarks import rerender
+from serve.local import Running
 from tests.e2e.test_library import PROMPT, events, generate
 from tests.e2e.watch import Watch
 
@@ -119,3 +121,17 @@ def test_refusals(client: httpx.Client, body: dict[str, Any], accept: str, param
 
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
+
+
+def test_the_benchmark_of_a_new_price(
+    client: httpx.Client, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerender, "ROUNDS", 3)
+    monkeypatch.setattr(rerender, "WARM_UP", 1)
+
+    told = rerender.measure(client, service.library)
+
+    assert told["picture"] == "1024x1024"
+    assert told["forwards"] == 0
+    assert set(told["ratios"]) == {"json", "file"}
+    assert all(len(times) == 3 for times in told["milliseconds"].values())

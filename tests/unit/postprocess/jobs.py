@@ -3,6 +3,7 @@
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keeping, kept
 from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess.job import Job
 from deployments.postprocess.library import Library
 
 
@@ -21,5 +22,5 @@ def finish_kept(picture_id: str, spec: FinishSpec, library: Library) -> Delivery
     return done(kept.take_up(picture_id, spec, library))
 
 
-def done(job: keeping.Job) -> Delivery:
+def done(job: Job) -> Delivery:
     return keeping.conclude(job, [task() for task in job.tasks()])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn
-from deployments.postprocess import keeping, kept
+from deployments.postprocess import job, keeping, kept
 from deployments.postprocess.delivery import Delivery, FinishSpec
 from deployments.postprocess.deployment import PostProcessDeployment
 from deployments.postprocess.finish import Finished
@@ -80,14 +80,14 @@ def test_a_fetched_file_is_the_delivered_one(tmp_path: Path, library: Library) -
 
 def test_files_are_made_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(2, timeout=20)  # passed only by two at once
-    alone = keeping.finish
+    alone = job.finish
 
     def finish(*asked: object, **more: object) -> Finished:
         together.wait()
         make: Callable[..., Finished] = alone
         return make(*asked, **more)
 
-    monkeypatch.setattr(keeping, "finish", finish)
+    monkeypatch.setattr(job, "finish", finish)
 
     done = asyncio.run(room(tmp_path, 2).finish(DRAWN, spec()))
 
@@ -97,9 +97,9 @@ def test_files_are_made_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_fewer_layouts_than_asked_are_told_of(library: Library) -> None:
     fixed = WORDS.model_copy(update={"position": "top", "layouts": 3})
     asked = spec(overlay=fixed, placements=("banner",))
-    job = keeping.begin(DRAWN, asked, None, library)
+    begun = keeping.begin(DRAWN, asked, None, library)
 
-    done = keeping.conclude(job, [task() for task in job.tasks()])
+    done = keeping.conclude(begun, [task() for task in begun.tasks()])
 
     assert [one.layout for one in done.pictures] == [0, 0]
     assert done.ids == (asked.ids[0], asked.ids[3])
