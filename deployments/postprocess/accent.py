@@ -24,12 +24,14 @@ def pill_colours(
     return ink, ink_on(ink)
 
 
-def ink_on(pill: Colour) -> Colour:
-    """White or black, whichever reads better; white up to 4.5:1, since it looks livelier."""
-    if contrast.between(pill, contrast.WHITE) >= 4.5:
-        return contrast.WHITE
-    dark = contrast.between(pill, contrast.BLACK) > contrast.between(pill, contrast.WHITE)
-    return contrast.BLACK if dark else contrast.WHITE
+def ink_on(*pill: Colour) -> Colour:
+    """White or black, whichever reads better on all colours of a pill.
+
+    White from 4.5:1 on, since it looks livelier.
+    """
+    white = min(contrast.between(colour, contrast.WHITE) for colour in pill)
+    black = min(contrast.between(colour, contrast.BLACK) for colour in pill)
+    return contrast.WHITE if white >= 4.5 or white >= black else contrast.BLACK
 
 
 def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:

@@ -11,16 +11,17 @@ from PIL import Image
 from deployments.postprocess import contrast
 from deployments.postprocess.framing import edges, frame, is_plain
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.gradients import Ink, tones
 from deployments.postprocess.render import Sprite, Tile
 from deployments.postprocess.spec import Extension
 
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """A colour laid through a mask with an alpha from 0 to 1."""
+    """An ink laid through a mask with an alpha from 0 to 1."""
 
     tile: Tile
-    colour: contrast.Colour
+    colour: Ink
     alpha: float = 1.0
 
 
@@ -55,7 +56,8 @@ def paint(pixels: NDArray[np.uint8], layer: Paint) -> None:
         top - layer.tile.y : bottom - layer.tile.y, left - layer.tile.x : right - layer.tile.x
     ]
     region = pixels[top:bottom, left:right]
-    pixels[top:bottom, left:right] = contrast.blend(region, mask, layer.colour, layer.alpha)
+    colours = tones(layer.colour, np.arange(top, bottom)[:, None], np.arange(left, right))
+    pixels[top:bottom, left:right] = contrast.blend(region, mask, colours, layer.alpha)
 
 
 def lay(pixels: NDArray[np.uint8], sprite: Sprite) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Number = TypeVar("Number", np.uint8, np.intp)
 Colour = tuple[int, int, int]
+Colours = Colour | NDArray[np.uint8]  # one for all pixels, or one a pixel: uint8 (..., 3)
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (17, 17, 17)
 _PERCENTILE = 10
@@ -38,18 +39,20 @@ def ratio(one: NDArray[np.float64], other: NDArray[np.float64] | float) -> NDArr
     return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
 
 
-def p10(ground: NDArray[np.uint8], ink: Colour) -> float:
+def p10(ground: NDArray[np.uint8], ink: Colours) -> float:
     """10th percentile of the ratio between `ink` and ground pixels, uint8 (n, 3) with n > 0."""
     return _tenth(ratio(luminance(ground), _of(ink)))
 
 
 def between(one: Colour, other: Colour) -> float:
     """The ratio of two plain colours."""
-    lighter, darker = max(_of(one), _of(other)), min(_of(one), _of(other))
+    darker, lighter = sorted((brightness(one), brightness(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _of(colour: Colour) -> float:
+def _of(colour: Colours) -> NDArray[np.float64] | float:
+    if isinstance(colour, np.ndarray):
+        return luminance(colour)
     return float(_RED[colour[0]] + _GREEN[colour[1]] + _BLUE[colour[2]])
 
 
@@ -64,7 +67,7 @@ def _tenth(values: NDArray[np.float64]) -> float:
 
 def brightness(colour: Colour) -> float:
     """The relative luminance of one colour, 0 to 1."""
-    return float(luminance(np.array(colour, np.uint8)))
+    return float(_of(colour))
 
 
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
@@ -100,8 +103,8 @@ def choose_ink(ground: NDArray[np.uint8], light: Colour, dark: Colour, target: f
 def least_alpha(
     ground: NDArray[np.uint8],
     mask: NDArray[np.uint8],
-    colour: Colour,
-    ink: Colour,
+    colour: Colours,
+    ink: Colours,
     target: float,
     limit: float = 1.0,
     already: float = 0.0,
@@ -113,12 +116,14 @@ def least_alpha(
     the answer where it suffices.
     """
     base = np.ascontiguousarray(ground.T, np.float32)
-    shift = (np.array(colour, np.float32)[:, None] - base) * (mask.astype(np.float32) / 255**2)
+    paint = np.asarray(colour, np.float32).reshape(-1, 3).T
+    shift = (paint - base) * (mask.astype(np.float32) / 255**2)
     base += 0.5
+    words = _of(ink)
 
     def suffices(level: int) -> bool:
         painted = (base + shift * np.float32(level)).astype(np.uint8)
-        return _tenth(ratio(_luminance(*painted), _of(ink))) >= target
+        return _tenth(ratio(_luminance(*painted), words)) >= target
 
     low, high = round(255 * already), int(255 * limit)
     if suffices(low):
@@ -135,19 +140,32 @@ def least_alpha(
 
 
 def blend(
-    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colour, alpha: float
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colours, alpha: float
 ) -> NDArray[np.uint8]:
     """`colour` over `ground`, uint8 (h, w, 3), through `mask`, uint8 (h, w), times `alpha`.
 
-    Rounds each part to nearest, so that a value may be one level off; full cover is exact.
+    One colour, or one a pixel: uint8 (h, w, 3). Rounds each part to nearest, so that a value may
+    be one level off; full cover is exact.
     """
     height, width = mask.shape
     cover = cv2.cvtColor(cv2.convertScaleAbs(mask, alpha=alpha), cv2.COLOR_GRAY2RGB)
-    pixel = np.array([[colour]], np.uint8)
-    plain = cv2.copyMakeBorder(pixel, 0, height - 1, 0, width - 1, cv2.BORDER_REPLICATE)
-    laid = cv2.multiply(plain, cover, scale=1 / 255)
+    if isinstance(colour, np.ndarray):
+        paint = colour
+    else:
+        pixel = np.array([[colour]], np.uint8)
+        plain = cv2.copyMakeBorder(pixel, 0, height - 1, 0, width - 1, cv2.BORDER_REPLICATE)
+        paint = np.asarray(plain, np.uint8)
+    laid = cv2.multiply(paint, cover, scale=1 / 255)
     kept = cv2.multiply(ground, cv2.bitwise_not(cover), scale=1 / 255)
     return np.asarray(cv2.add(laid, kept), np.uint8)
+
+
+def blend_row(
+    ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colours, alpha: float
+) -> NDArray[np.uint8]:
+    """As `blend`, over pixels in a row: ground and colours uint8 (n, 3), mask uint8 (n,)."""
+    paint = colour[:, None] if isinstance(colour, np.ndarray) else colour
+    return blend(ground[:, None], mask[:, None], paint, alpha)[:, 0]
 
 
 def parse(colour: str) -> Colour:

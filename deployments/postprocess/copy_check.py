@@ -13,7 +13,7 @@ def check(spec: OverlaySpec) -> None:
         at = f"overlay.layers.{index}"
         fonts.check(layer.font, f"{at}.font")
         if layer.line_break == "phrase":
-            lang = layer.lang or text.language(layer.text)
+            lang = layer.lang or text.language(layer.words)
             if not breaks.has_phrases(lang):
                 raise InvalidValue(
                     f"{at}.line_break: phrases are found in Japanese, Chinese and Thai, "

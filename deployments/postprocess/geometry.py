@@ -1,5 +1,6 @@
 """Rectangles in pixels of one canvas; x to the right, y downwards."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -32,6 +33,16 @@ class Rect:
 
     def move(self, dx: float, dy: float) -> "Rect":
         return Rect(self.x + dx, self.y + dy, self.width, self.height)
+
+    def turned(self, degrees: float) -> "Rect":
+        """The upright rectangle around this one when it is turned about its middle."""
+        if not degrees:
+            return self
+        cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+        width = self.width * cos + self.height * sin
+        height = self.width * sin + self.height * cos
+        x = self.x + (self.width - width) / 2
+        return Rect(x, self.y + (self.height - height) / 2, width, height)
 
     def clip(self, other: "Rect") -> "Rect":
         """What both have in common; of zero width or height where they do not meet."""

@@ -1,16 +1,19 @@
 """From the spec's layers to items ready to be set: role defaults, faces, missing glyphs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from deployments.postprocess import fonts, labels, optics, text
+from deployments.postprocess import fonts, labels, optics, spans, text
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.copy_check import check
+from deployments.postprocess.lines import Advance, Line
 from deployments.postprocess.plaques import Plaque, is_block
 from deployments.postprocess.render import Typeface
+from deployments.postprocess.spans import Spans
 from deployments.postprocess.spec import Backing, OverlaySpec, Size, TextLayer
+from deployments.postprocess.typography import Fill, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
 class Item:
     """One layer ready to be set; `missing` are characters left out because no face has them.
 
-    Compared by identity, which is cheap: the search asks for the same settings again and again.
+    spans: None where all words are set alike. Compared by identity, which is cheap: the search
+    asks for the same settings again and again.
     """
 
     index: int
@@ -66,6 +70,7 @@ class Item:
     copy: text.Copy
     face: Typeface
     missing: str = ""
+    spans: Spans | None = None
 
     @property
     def name(self) -> str:
@@ -82,7 +87,18 @@ class Item:
     @property
     def leading(self) -> float:
         """Line height in ems; more where marks stand above or below the usual line."""
-        return optics.leading(self.face, self.copy.plain, self.style.leading)
+        leading = optics.leading(self.face, self.copy.plain, self.style.leading)
+        return leading * (self.spans.tallest if self.spans else 1.0)
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """The fill of each of the layer's parts (see Run)."""
+        return self.spans.fills if self.spans else (self.layer.fill,)
+
+    @property
+    def stroke(self) -> float:
+        """How far the stroke reaches beyond the letters, in ems."""
+        return self.layer.stroke.width if self.layer.stroke else 0.0
 
     @property
     def plaque(self) -> Plaque:
@@ -109,6 +125,15 @@ class Item:
     @property
     def rtl(self) -> bool:
         return self.copy.paragraphs[0].rtl
+
+    @property
+    def advance(self) -> Advance:
+        """The width in ems of parts of the copy."""
+        return self.spans.advance if self.spans else self.face.advance
+
+    def lay_out(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        """The lines of the whole copy, cut into runs where its spans differ."""
+        return self.spans.lay_out(lines) if self.spans else lines
 
 
 def prepare(
@@ -143,8 +168,8 @@ def prepare(
 def _language(spec: OverlaySpec) -> str:
     """The language of the first words that tell it."""
     for layer in spec.layers:
-        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.text)):
-            return layer.lang or text.language(layer.text)
+        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.words)):
+            return layer.lang or text.language(layer.words)
     return "en"
 
 
@@ -152,14 +177,18 @@ def _item(
     index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
 ) -> Item:
     """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
-    words = text.capitals(layer.text, layer.lang) if style.upper else layer.text
+    said = layer.spans or [Span(text=layer.words)]
+    if style.upper:
+        said = [_reworded(span, text.capitals(span.text, layer.lang)) for span in said]
+    words = _joined(said)
     lang = layer.lang or (text.language(words) if text.scripts(words) else around)
     copy = _copy(words, layer, lang)
     font = brand.font(role) if brand and layer.font == "auto" else layer.font
     families = fonts.order(copy.plain, copy.lang, font)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        kept = _copy(fonts.without(words, gone), layer, copy.lang)
+        said = [_reworded(span, fonts.without(span.text, gone)) for span in said]
+        kept = _copy(_joined(said), layer, copy.lang)
         copy = replace(kept, warnings=copy.warnings)
     tracking = style.tracking if copy.tracked else 0.0
     weight = brand.weight(role, style.weight) if brand else style.weight
@@ -167,7 +196,10 @@ def _item(
     sink = optics.sink(families[0], copy.plain)
     face = Typeface(families, weight, tracking, copy.lang, sink)
     item = Item(index, role, layer, style, copy, face, gone)
-    return item if item.pill else replace(item, face=optics.centred(face, copy.plain))
+    if not item.pill:
+        face = optics.centred(face, copy.plain)
+    own = spans.find(said, face, layer.fill) if layer.spans else None
+    return replace(item, face=face, spans=own)
 
 
 def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
@@ -186,6 +218,14 @@ def _font_problems(item: Item) -> list[str]:
             f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is"
         )
     return problems
+
+
+def _reworded(span: Span, words: str) -> Span:
+    return span.model_copy(update={"text": words})
+
+
+def _joined(said: Sequence[Span]) -> str:
+    return "".join(span.text for span in said)
 
 
 def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:

@@ -1,77 +1,39 @@
 """Making words legible: which ink, and the least backing that reaches the contrast asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess import contrast, render
+from deployments.postprocess import contrast, gradients, render
 from deployments.postprocess.compose import Paint, paint
-from deployments.postprocess.contrast import Colour
+from deployments.postprocess.contrast import Colour, Colours
+from deployments.postprocess.extent import Extent
 from deployments.postprocess.geometry import Rect
+from deployments.postprocess.glass import frost
+from deployments.postprocess.gradients import Ink
 from deployments.postprocess.palette import Palette
 from deployments.postprocess.render import Tile
-from deployments.postprocess.stack import SetText
+from deployments.postprocess.words import Words, begins_layer, dress
 
-PLATE_PADDING = 0.024  # of the canvas's short side
-_RADIUS = 0.022
 _RESERVE = 1.02  # over the target, for samples and rounding
 _SHADOW_LIMIT, _SCRIM_LIMIT = 0.75, 0.72  # alphas above which the next backing looks better
 _SCRIM_COVER = 0.66  # a scrim over more of the canvas than this is a veil: take a plate
 _LARGE = 0.06  # of the short side: words that read well over a shadow alone
 _CALM = 0.08  # deviation of luminance below which any words do
 _OUTLINE_EM, _SHADOW_EM = 0.05, 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One layer's words with what is needed to judge them.
-
-    rows, columns: the canvas pixels under and around the glyphs (an even sample of them).
-    """
-
-    text: SetText
-    glyphs: Tile
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-
-    def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        where = self.rows * pixels.shape[1] + self.columns
-        return np.asarray(pixels.reshape(-1, 3).take(where, axis=0), np.uint8)
-
-    def seen_through(self, tile: Tile) -> NDArray[np.uint8]:
-        """The values of a mask at this layer's pixels; 0 beyond its borders."""
-        rows, columns = self.rows - tile.y, self.columns - tile.x
-        height, width = tile.mask.shape
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        values = np.zeros(len(rows), np.uint8)
-        values[inside] = tile.mask[rows[inside], columns[inside]]
-        return values
+_GLASS_TINT = 0.14  # alpha below which frosted glass does not look like a pane
 
 
 @dataclass(frozen=True, slots=True)
 class Backed:
-    """What was laid under words: the kind, its alpha (0 to 1) and the ink of each layer."""
+    """What was laid under words: the kind, its alpha (0 to 1), and the words with their inks."""
 
     kind: str
     alpha: float
-    inks: tuple[Colour, ...]
-
-
-def read(text: SetText, height: int, width: int) -> Words:
-    """Draw the words' mask and find the pixels that a reader's eye needs."""
-    tile = render.glyphs(text.setting, text.x, text.y)
-    radius = max(2, round(0.06 * text.setting.size))
-    pad = radius + 1
-    near = contrast.neighbourhood(np.pad(tile.mask, pad), radius)
-    if tile.mask.max() < 128:  # strokes thinner than half a pixel: judge all around them
-        near = np.ones_like(near)
-    # Cut to the canvas before the pixels are counted out.
-    left, top = tile.x - pad, tile.y - pad
-    near = near[max(0, -top) : height - top, max(0, -left) : width - left]
-    rows, columns = np.divmod(contrast.sample(np.flatnonzero(near)), near.shape[1])
-    return Words(text, tile, rows + max(0, top), columns + max(0, left))
+    words: tuple[Words, ...]
+    inks: tuple[Ink, ...]
 
 
 def back(
@@ -82,57 +44,65 @@ def back(
     extent: Rect,
     scrim_allowed: bool,
     palette: Palette,
+    rotate: float = 0.0,
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
 
-    extent: the box of the whole stack, which a plate or scrim spans. `auto` takes the first that
-    suffices of none, shadow (light ink only), scrim, plate. Where `kind` cannot reach the target,
-    its strongest form is laid; the caller measures.
+    extent: the box of the whole stack, which a plate or scrim spans; a plate or glass is turned
+    by `rotate` degrees about its middle. `auto` takes the first that suffices of none, shadow
+    (light ink only), scrim, plate. Where `kind` cannot reach the target, its strongest form is
+    laid; the caller measures.
     """
     height, width = pixels.shape[:2]
-    grounds = [word.ground(pixels) for word in words]
-    inks = _inks(words, grounds, target, palette)
-    light = float(np.mean([contrast.luminance(np.array(ink, np.uint8)) for ink in inks])) > 0.4
-    colour = _tint(np.concatenate(grounds), dark=light)
-    case = _Case(words, grounds, inks, colour, target * _RESERVE, height, width)
+    span = Extent(extent, rotate, height, width)
+    if kind == "glass":
+        frost(pixels, span.plate())
+    goal = target * _RESERVE
+    inks = _inks(pixels, words, target, palette)
+    words = dress(words, inks)
+    dark = _wants_dark(inks, goal)
+    colour = _tint(np.concatenate([word.ground(pixels) for word in words]), dark)
+    case = _Case(words, [word.seen(pixels) for word in words], inks, colour, goal, span)
     if kind == "auto":
-        kind, tiles, alpha = _choose(case, extent, light, scrim_allowed)
+        kind, tiles, alpha = _choose(case, dark, scrim_allowed)
     else:
-        tiles, alpha = _strongest(case, kind, extent)
+        tiles, alpha = _strongest(case, kind)
     for tile in tiles:
         paint(pixels, Paint(tile, colour, alpha))
-    return Backed(kind, alpha, inks)
+    return Backed(kind, alpha, tuple(words), inks)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """Words on their grounds (n, 3), before a backing of `colour` brings them to `goal`."""
+    """Words on their grounds (n, 3), shadows and stroke laid over them, before a backing of
+    `colour` brings them to `goal`."""
 
     words: Sequence[Words]
     grounds: Sequence[NDArray[np.uint8]]
-    inks: tuple[Colour, ...]
+    inks: tuple[Ink, ...]
     colour: Colour
     goal: float
-    height: int
-    width: int
+    extent: Extent
+
+    @property
+    def pairs(self) -> Iterator[tuple[Words, NDArray[np.uint8], Colours]]:
+        """The words, their ground and what their ink looks like there."""
+        for word, ground, ink in zip(self.words, self.grounds, self.inks, strict=True):
+            yield word, ground, word.tones(ink)
 
     def legible(self) -> bool:
-        pairs = zip(self.grounds, self.inks, strict=True)
-        return all(contrast.p10(ground, ink) >= self.goal for ground, ink in pairs)
+        return all(contrast.p10(ground, tones) >= self.goal for _, ground, tones in self.pairs)
 
     def alpha(self, tiles: Sequence[Tile], limit: float = 1.0) -> float | None:
-        """The least alpha of `tiles`, one a layer, at which all are legible; None beyond `limit`.
+        """The least alpha of `tiles` at which all are legible; None beyond `limit`.
 
-        One tile alone lies under all layers.
+        One tile for each words; one alone lies under all.
         """
         shared = tiles if len(tiles) == len(self.words) else [tiles[0]] * len(self.words)
         needed = 0.0
-        for word, ground, ink, tile in zip(
-            self.words, self.grounds, self.inks, shared, strict=True
-        ):
-            alpha = contrast.least_alpha(
-                ground, word.seen_through(tile), self.colour, ink, self.goal, limit, needed
-            )
+        for (word, ground, tones), tile in zip(self.pairs, shared, strict=True):
+            mask, tint = word.seen_through(tile), word.tinted(self.colour)
+            alpha = contrast.least_alpha(ground, mask, tint, tones, self.goal, limit, needed)
             if alpha is None:
                 return None
             needed = alpha
@@ -140,75 +110,92 @@ class _Case:
 
     def reachable(self, limit: float) -> bool:
         """Whether the fullest mask would do: a cheap test before masks are drawn."""
-        for ground, ink in zip(self.grounds, self.inks, strict=True):
-            full = np.full((len(ground), 1), 255, np.uint8)
-            painted = contrast.blend(ground[:, None], full, self.colour, limit)
-            if contrast.p10(painted[:, 0], ink) < self.goal:
+        for word, ground, tones in self.pairs:
+            full = np.full(len(ground), 255, np.uint8)
+            painted = contrast.blend_row(ground, full, word.tinted(self.colour), limit)
+            if contrast.p10(painted, tones) < self.goal:
                 return False
         return True
 
 
-def _choose(
-    case: _Case, extent: Rect, light: bool, scrim_allowed: bool
-) -> tuple[str, list[Tile], float]:
+def _choose(case: _Case, light: bool, scrim_allowed: bool) -> tuple[str, list[Tile], float]:
     if case.legible():
         return "none", [], 0.0
     if light and _suit_shadows(case) and case.reachable(_SHADOW_LIMIT):
         shadows = _shadows(case)
         alpha = case.alpha(shadows, _SHADOW_LIMIT)
         if alpha is not None:
-            return "shadow", shadows, alpha
+            return "shadow", _each_once(shadows), alpha
     if scrim_allowed:
-        tile, cover = _scrim(case, extent)
+        tile, cover = case.extent.scrim()
         alpha = case.alpha([tile], _SCRIM_LIMIT) if cover <= _SCRIM_COVER else None
         if alpha is not None:
             return "scrim", [tile], alpha
-    return "plate", *_strongest(case, "plate", extent)
+    return "plate", *_strongest(case, "plate")
 
 
-def _strongest(case: _Case, kind: str, extent: Rect) -> tuple[list[Tile], float]:
+def _strongest(case: _Case, kind: str) -> tuple[list[Tile], float]:
     """The masks of a backing, each to be painted once, and their common alpha, 1 if need be."""
     if kind == "none":
         return [], 0.0
     if kind == "outline":
-        return [_outline(word) for word in case.words], 1.0
+        words = case.words
+        first = [word for number, word in enumerate(words) if begins_layer(words, number)]
+        return [_outline(word) for word in first], 1.0
     if kind == "shadow":
         tiles = _shadows(case)
     elif kind == "scrim":
-        tiles = [_scrim(case, extent)[0]]
+        tiles = [case.extent.scrim()[0]]
     else:
-        tiles = [_plate(case, extent)]
-    return tiles, case.alpha(tiles) or 1.0
+        tiles = [case.extent.plate()]
+    alpha = case.alpha(tiles) or 1.0
+    return _each_once(tiles), max(alpha, _GLASS_TINT) if kind == "glass" else alpha
+
+
+def _each_once(tiles: Sequence[Tile]) -> list[Tile]:
+    """The parts of a layer share their tiles, which are to be painted once."""
+    return list({id(tile): tile for tile in tiles}.values())
 
 
 def _inks(
-    words: Sequence[Words],
-    grounds: Sequence[NDArray[np.uint8]],
-    target: float,
-    palette: Palette,
-) -> tuple[Colour, ...]:
-    """The layers' own fills; one common ink for those that have none, and the accent for those
+    pixels: NDArray[np.uint8], words: Sequence[Words], target: float, palette: Palette
+) -> tuple[Ink, ...]:
+    """The words' own fills; one common ink for those that have none, and the accent for those
     whose role wants it, where it reads well enough.
 
     The common ink is the first of the palette's that reaches `target`, else white or a dark tint.
     """
-    fills = [word.text.item.layer.fill for word in words]
-    free = [ground for ground, fill in zip(grounds, fills, strict=True) if fill == "auto"]
+    goal = target * _RESERVE
+    seen = [word.seen(pixels) for word in dress(words, [None] * len(words))]
+    free = [ground for word, ground in zip(words, seen, strict=True) if word.fill == "auto"]
     shared = contrast.WHITE
     if free:
         ground = np.concatenate(free)
         fallback = contrast.choose_ink(ground, contrast.WHITE, _tint(ground, dark=True), target)
-        reaching = (ink for ink in palette.inks if contrast.p10(ground, ink) >= target * _RESERVE)
+        reaching = (ink for ink in palette.inks if contrast.p10(ground, ink) >= goal)
         shared = next(reaching, fallback)
-    inks: list[Colour] = []
-    for word, ground, fill in zip(words, grounds, fills, strict=True):
-        wants_accent = fill == "auto" and word.text.item.style.ink == "accent"
-        accent = palette.accent if wants_accent else None
-        if accent and contrast.p10(ground, accent) >= target * _RESERVE:
+    inks: list[Ink] = []
+    for word, ground in zip(words, seen, strict=True):
+        accent = palette.accent if word.text.item.style.ink == "accent" else None
+        if word.fill != "auto":
+            inks.append(word.lay(word.fill))
+        elif accent and contrast.p10(ground, accent) >= goal:
             inks.append(accent)
         else:
-            inks.append(shared if fill == "auto" else contrast.parse(fill))
+            inks.append(shared)
     return tuple(inks)
+
+
+def _wants_dark(inks: Sequence[Ink], goal: float) -> bool:
+    """Whether a dark backing suits `inks`: light ones, and those that a light one cannot cure."""
+    colours = [colour for ink in inks for colour in gradients.ends(ink)]
+    if float(np.mean([contrast.brightness(one) for one in colours])) > 0.4:
+        return True
+    on_light, on_dark = (
+        min(contrast.between(colour, ground) for colour in colours)
+        for ground in (contrast.WHITE, contrast.BLACK)
+    )
+    return on_light < goal and on_dark > on_light
 
 
 def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
@@ -221,53 +208,26 @@ def _tint(ground: NDArray[np.uint8], dark: bool) -> Colour:
 
 def _suit_shadows(case: _Case) -> bool:
     """Small words on busy ground stay hard to read over a mere shadow, whatever the ratio."""
-    large = _LARGE * min(case.height, case.width)
+    large = _LARGE * min(case.extent.height, case.extent.width)
     return all(
         word.text.setting.size >= large or float(contrast.luminance(ground).std()) < _CALM
-        for word, ground in zip(case.words, case.grounds, strict=True)
+        for word, ground, _ in case.pairs
     )
 
 
 def _shadows(case: _Case) -> list[Tile]:
-    return [
-        render.shadow(word.glyphs, max(3.0, _SHADOW_EM * word.text.setting.size))
-        for word in case.words
-    ]
+    """One for each words, the parts of a layer sharing theirs."""
+    shadows: list[Tile] = []
+    for number, word in enumerate(case.words):
+        if begins_layer(case.words, number):
+            reach = max(3.0, _SHADOW_EM * word.text.setting.size)
+            shadows.append(render.shadow(word.whole, reach))
+        else:
+            shadows.append(shadows[-1])
+    return shadows
 
 
 def _outline(word: Words) -> Tile:
-    text = word.text
-    return render.outline(text.setting, text.x, text.y, max(2.0, _OUTLINE_EM * text.setting.size))
-
-
-def _plate(case: _Case, extent: Rect) -> Tile:
-    short = min(case.height, case.width)
-    box = extent.grow(PLATE_PADDING * short).clip(Rect(0, 0, case.width, case.height))
-    return render.rounded(box.x, box.y, box.width, box.height, _RADIUS * short)
-
-
-def _scrim(case: _Case, extent: Rect) -> tuple[Tile, float]:
-    """A gradient from the nearest side to beyond the words, and the share of canvas it covers."""
-    height, width = case.height, case.width
-    reaches = {
-        "top": extent.bottom / height,
-        "bottom": 1 - extent.y / height,
-        "left": extent.right / width,
-        "right": 1 - extent.x / width,
-    }
-    side = min(reaches, key=lambda name: reaches[name])
-    length = height if side in ("top", "bottom") else width
-    solid = reaches[side] * length
-    fall = max(0.18 * length, 0.3 * solid)
-    distance = np.arange(length, dtype=np.float32)
-    if side in ("bottom", "right"):
-        distance = distance[::-1]
-    ramp = np.clip((solid + fall - distance) / fall, 0.0, 1.0)
-    profile = (255 * ramp * ramp * (3 - 2 * ramp) + 0.5).astype(np.uint8)
-    first, last = np.flatnonzero(profile)[[0, -1]]
-    profile = profile[first : last + 1]  # beyond it there is nothing to paint
-    if side in ("top", "bottom"):
-        mask = np.broadcast_to(profile[:, None], (len(profile), width))
-        return Tile(np.ascontiguousarray(mask), 0, int(first)), reaches[side]
-    mask = np.broadcast_to(profile[None, :], (height, len(profile)))
-    return Tile(np.ascontiguousarray(mask), int(first), 0), reaches[side]
+    text, size = word.text, word.text.setting.size
+    reach = max(2.0, _OUTLINE_EM * size) + text.item.stroke * size
+    return render.outline(text.setting, text.x, text.y, reach)

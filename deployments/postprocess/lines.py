@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from deployments.postprocess.breaks import ZERO_WIDTH_SPACE, clusters
-from deployments.postprocess.text import Copy, Paragraph, is_cursive
+from deployments.postprocess.text import Copy, Paragraph, ink_length, is_cursive
 
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
 _ANOTHER_LINE = 100.0  # in squared widths: more than any raggedness, so lines are few first
@@ -18,24 +18,49 @@ _AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최
 _AT_A_SPACE = -0.08  # of a language that writes without, where it ends a phrase
 _AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
 
-Advance = Callable[[str], float]
+# The width in ems of words that begin after so many characters of the copy (text.ink_length).
+Advance = Callable[[str, int], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of a line that is set alike; x (from the line's left end) and width in ems.
+
+    scale: of the layer's font size. part: the words of one fill are one part of their layer.
+    """
+
+    text: str
+    x: float
+    width: float
+    rtl: bool
+    scale: float
+    weight: int
+    strike: bool
+    underline: bool
+    part: int
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line to be drawn as it stands; width in ems."""
+    """One line to be drawn as it stands, or run by run where it has any; width in ems."""
 
     text: str
     width: float
     rtl: bool
+    runs: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A piece that is never broken, and whether a space follows it."""
+    """A piece that is never broken, whether a space follows it, and where in the copy it is."""
 
     text: str
     spaced: bool
+    at: int
+
+    @property
+    def end(self) -> int:
+        return self.at + ink_length(self.text)
 
 
 def break_lines(
@@ -43,46 +68,46 @@ def break_lines(
 ) -> tuple[Line, ...] | None:
     """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
 
-    `advance` gives a string's width in ems. `balance` evens all lines out (headlines); otherwise
-    the last line may be short. With `split_words` an over-wide word breaks between characters,
-    unless it is written in one stroke.
+    `advance` gives a string's width. `balance` evens all lines out (headlines); otherwise the last
+    line may be short. With `split_words` an over-wide word breaks between characters, unless it is
+    written in one stroke.
     """
     lines: list[Line] = []
-    space = advance(" ")
+    at = 0
     for paragraph in copy.paragraphs:
-        words, widths = _measured(paragraph, advance)
+        words, widths = _measured(paragraph, advance, at)
+        at = words[-1].end
         if max(widths) > width:
             if not split_words:
                 return None
             words = tuple(piece for word in words for piece in _fitting(word, advance, width))
-            widths = tuple(advance(word.text) for word in words)
+            widths = tuple(advance(word.text, word.at) for word in words)
             if max(widths) > width:
                 return None
-        for first, last in _best_breaks(words, widths, space, width, balance):
+        gaps = [advance(" ", word.end) if word.spaced else 0.0 for word in words]
+        for first, last in _best_breaks(words, widths, gaps, width, balance):
             text = _join(words[first:last])
-            lines.append(Line(text, advance(text), paragraph.rtl))
+            lines.append(Line(text, advance(text, words[first].at), paragraph.rtl))
     return tuple(lines)
 
 
 @lru_cache(maxsize=1024)
 def _measured(
-    paragraph: Paragraph, advance: Advance
+    paragraph: Paragraph, advance: Advance, at: int
 ) -> tuple[tuple[_Word, ...], tuple[float, ...]]:
-    words = _words(paragraph)
-    return words, tuple(advance(word.text) for word in words)
+    words = _words(paragraph, at)
+    return words, tuple(advance(word.text, word.at) for word in words)
 
 
-def _words(paragraph: Paragraph) -> tuple[_Word, ...]:
+def _words(paragraph: Paragraph, at: int) -> tuple[_Word, ...]:
     """Phrase marks may stand right beside a space, which still follows the piece before it."""
-    groups = [
-        [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
-        for spaced in paragraph.text.split(" ")
-    ]
-    return tuple(
-        _Word(piece, spaced=index == len(group) - 1)
-        for group in groups
-        for index, piece in enumerate(group)
-    )
+    words: list[_Word] = []
+    for spaced in paragraph.text.split(" "):
+        group = [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
+        for index, piece in enumerate(group):
+            words.append(_Word(piece, index == len(group) - 1, at))
+            at = words[-1].end
+    return tuple(words)
 
 
 def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
@@ -90,11 +115,12 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
 
     Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
     """
-    if advance(word.text) <= width or is_cursive(word.text):
+    if advance(word.text, word.at) <= width or is_cursive(word.text):
         return [word]
-    pieces, current, filled = [], "", 0.0
+    pieces, current, filled, at = [], "", 0.0, word.at
     for cluster in clusters(word.text):
-        length = advance(cluster)
+        length = advance(cluster, at)
+        at += ink_length(cluster)
         if current and filled + length > 0.97 * width:
             pieces.append(current)
             current, filled = "", 0.0
@@ -102,7 +128,11 @@ def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
         filled += length
     pieces.append(current)
     last = len(pieces) - 1
-    return [_Word(piece, word.spaced and i == last) for i, piece in enumerate(pieces)]
+    starts = accumulate((ink_length(piece) for piece in pieces), initial=word.at)
+    return [
+        _Word(piece, word.spaced and i == last, start)
+        for i, (piece, start) in enumerate(zip(pieces, starts, strict=False))
+    ]
 
 
 def _join(words: Sequence[_Word]) -> str:
@@ -110,11 +140,14 @@ def _join(words: Sequence[_Word]) -> str:
 
 
 def _best_breaks(
-    words: Sequence[_Word], widths: Sequence[float], space: float, limit: float, balance: bool
+    words: Sequence[_Word],
+    widths: Sequence[float],
+    gaps: Sequence[float],
+    limit: float,
+    balance: bool,
 ) -> list[tuple[int, int]]:
     """Spans of words, one a line, of least total cost (dynamic programming from the end)."""
     count = len(words)
-    gaps = [space if word.spaced else 0.0 for word in words]
     if sum(widths) + sum(gaps[:-1]) <= limit:
         return [(0, count)]  # nothing costs as much as another line
     styles = [_style_after(words, last) for last in range(count + 1)]

@@ -10,41 +10,37 @@ from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import (
-    accent,
     alternatives,
     artwork,
+    backings,
     contrast,
     copy_space,
+    effects,
+    gradients,
     inlay,
     layers,
     layout,
-    legible,
-    plaques,
     render,
     shapes,
 )
+from deployments.postprocess.backings import Inked
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import Canvas, Paint, lay, paint
-from deployments.postprocess.contrast import Colour
 from deployments.postprocess.fill import Filled, fill
-from deployments.postprocess.geometry import Rect, union
+from deployments.postprocess.geometry import Rect
 from deployments.postprocess.hanging import Wall, hang
 from deployments.postprocess.inlay import InsetReport
-from deployments.postprocess.layers import Item
-from deployments.postprocess.legible import Backed, Words
 from deployments.postprocess.palette import Palette
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.spec import Box, OverlaySpec
-from deployments.postprocess.stack import Placed
 from deployments.postprocess.template import find_template
-
-_SHOWS = 1.25  # contrast with its ground at which a plaque of a role's own colour is seen as one
 
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
     """What became of one layer. box: (left, top, width, height) in pixels of the canvas, pill
-    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs."""
+    included. contrast_p10: 10th percentile of the WCAG ratio under and around its glyphs, of the
+    worst of its fills. fill: all its fills as CSS writes them."""
 
     index: int
     role: str
@@ -70,14 +66,6 @@ class OverlayReport:
     safe_area: tuple[int, int, int, int]
     layers: tuple[LayerReport, ...]
     insets: tuple[InsetReport, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Inked:
-    words: Words
-    backing: str
-    alpha: float
-    ink: Colour
 
 
 def set_words(
@@ -123,23 +111,31 @@ def set_words(
     for hung in hanging.hung:
         inlay.shade(pixels, hung)
     shapes.paint_all(pixels, hanging.filled.shapes, palette)
-    inked: list[_Inked] = []
+    inked: list[Inked] = []
     for placed in hanging.filled.arrangement.stacks:
-        inked += _back(pixels, placed, spec.min_contrast, palette)
+        inked += backings.lay(pixels, placed, spec.min_contrast, palette)
+    by_layer = [
+        list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
+    ]
+    for parts in by_layer:
+        warnings += effects.warnings(parts[0].words.text)
+        for effect in parts[0].words.under:
+            paint(pixels, effect)
     insets: list[InsetReport] = []
-    for hung in hanging.hung:  # over backings, which would tint them
+    for hung in hanging.hung:  # over backings and shadows, which would tint them
         inset, trouble = inlay.lay(pixels, hung)
         insets.append(inset)
         problems += trouble
-    reports = [_report(pixels, one) for one in inked]
-    for one, report in zip(inked, reports, strict=True):
+    reports = [_report(pixels, parts) for parts in by_layer]
+    for parts, report in zip(by_layer, reports, strict=True):
         if report.contrast_p10 < spec.min_contrast:
             problems.append(
-                f"{one.words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
+                f"{parts[0].words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
                 f"{spec.min_contrast:g}; choose another fill or backing"
             )
-        paint(pixels, Paint(one.words.glyphs, one.ink))
-        text = one.words.text
+        for one in parts:
+            paint(pixels, Paint(one.words.glyphs, one.ink))
+        text = parts[0].words.text
         pictures = render.emoji(text.setting, text.x, text.y)
         if pictures is not None:
             lay(pixels, pictures)
@@ -151,81 +147,11 @@ def set_words(
     return pixels, report_all, (*warnings, *problems)
 
 
-def _back(
-    pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette
-) -> list[_Inked]:
-    """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs."""
-    height, width = pixels.shape[:2]
-    words = [legible.read(text, height, width) for text in placed.texts]
-    plain = [word for word in words if not word.text.item.pill]
-    inked: list[_Inked] = []
-    shared: Colour | None = None
-    in_kind = sorted(plain, key=lambda word: word.text.item.backing)
-    for kind, members in groupby(in_kind, key=lambda word: word.text.item.backing):
-        group = list(members)
-        whole = kind == "auto" or len(group) == len(words)
-        extent = placed.box if whole else union([word.text.box for word in group])
-        backed = legible.back(pixels, group, kind, target, extent, _may_scrim(placed), palette)
-        shared = shared or backed.inks[0]
-        inked += _inked(group, backed)
-    for word in words:
-        if word.text.item.pill:
-            inked.append(_pill(pixels, word, target, palette, shared))
-    return inked
-
-
-def _inked(group: Sequence[Words], backed: Backed) -> list[_Inked]:
-    return [
-        _Inked(word, backed.kind, backed.alpha, ink)
-        for word, ink in zip(group, backed.inks, strict=True)
-    ]
-
-
-def _may_scrim(placed: Placed) -> bool:
-    """Gradients suit the main stack; a foot line or a lone boxed layer gets a small plate."""
-    return any(text.item.role in ("headline", "sub", "price") for text in placed.texts)
-
-
-def _pill(
-    pixels: NDArray[np.uint8],
-    word: Words,
-    target: float,
-    palette: Palette,
-    shared: Colour | None,
-) -> _Inked:
-    text = word.text
+def _report(pixels: NDArray[np.uint8], parts: Sequence[Inked]) -> LayerReport:
+    """Measured on the pixels as they are: all but the words drawn, and no words yet."""
+    text = parts[0].words.text
     left, top, right, bottom = text.box.pixels()
-    ground = contrast.sample(pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3))
-    pill, ink = _pill_colours(text.item, ground, target, palette, shared)
-    mask = plaques.tile(text.item.plaque, text.box, text.setting, text.x, text.y)
-    paint(pixels, Paint(mask, pill))
-    return _Inked(word, "plate", 1.0, ink)
-
-
-def _pill_colours(
-    item: Item,
-    ground: NDArray[np.uint8],
-    target: float,
-    palette: Palette,
-    shared: Colour | None,
-) -> tuple[Colour, Colour]:
-    """The layer's own fill; the role's, where it shows and carries words; else what suits."""
-    if item.layer.fill != "auto":
-        pill = contrast.parse(item.layer.fill)
-        return pill, accent.ink_on(pill)
-    if item.style.fill != "auto":
-        pill = palette.named(item.style.fill, ground)
-        ink = palette.ink_on(pill, target)
-        if contrast.between(pill, ink) >= target and contrast.p10(ground, pill) >= _SHOWS:
-            return pill, ink
-    plain = shared or contrast.choose_ink(ground, contrast.WHITE, contrast.BLACK, target)
-    return accent.pill_colours(palette.accent, ground, target, plain)
-
-
-def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
-    """Measured on the pixels as they are: all backings laid, no words drawn yet."""
-    text = one.words.text
-    left, top, right, bottom = text.box.pixels()
+    measured = [contrast.p10(one.words.ground(pixels), one.words.tones(one.ink)) for one in parts]
     return LayerReport(
         index=text.item.index,
         role=text.item.role,
@@ -234,10 +160,10 @@ def _report(pixels: NDArray[np.uint8], one: _Inked) -> LayerReport:
         font=text.item.face.families[0],
         box=(left, top, right - left, bottom - top),
         font_size_px=round(text.setting.size, 1),
-        fill=contrast.to_hex(one.ink),
-        contrast_p10=round(contrast.p10(one.words.ground(pixels), one.ink), 2),
-        backing=one.backing,
-        backing_alpha=round(one.alpha, 3),
+        fill=", ".join(dict.fromkeys(gradients.name(one.ink) for one in parts)),
+        contrast_p10=round(min(measured), 2),
+        backing=parts[0].backing,
+        backing_alpha=round(parts[0].alpha, 3),
         missing_glyphs=text.item.missing,
     )
 

@@ -1,6 +1,7 @@
 """The shapes that a role's words stand on: how far they reach beyond the words, and their masks."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -36,20 +37,23 @@ def is_block(plaque: Plaque) -> bool:
 
 
 def tile(plaque: Plaque, box: Rect, setting: Setting, x: float, y: float) -> Tile:
-    """The mask of a plaque that covers `box`; words at (x, y). All in pixels of the canvas."""
+    """The mask of a plaque that covers `box` before both are turned as `setting` says.
+
+    Words at (x, y). All in pixels of the canvas.
+    """
     if plaque == "burst":
-        return _burst(box)
+        return _burst(box, setting.rotate)
     if plaque == "lines":
         return _lines(box, setting, x, y)
     radius = _BOX_RADIUS * setting.size if plaque == "box" else box.height
-    return render.rounded(box.x, box.y, box.width, box.height, radius)
+    return render.turned(box, radius, setting.rotate, box)
 
 
-def _burst(box: Rect) -> Tile:
+def _burst(box: Rect, rotate: float) -> Tile:
     left, top, right, bottom = box.pixels()
     reach = min(box.width, box.height) / 2
     middle = (box.x + box.width / 2 - left, box.y + box.height / 2 - top)
-    turns = np.arange(2 * _POINTS) * (math.pi / _POINTS)
+    turns = np.arange(2 * _POINTS) * (math.pi / _POINTS) + math.radians(rotate)
     radii = np.where(np.arange(2 * _POINTS) % 2 == 0, reach, (1 - _DEPTH) * reach)
     points = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii[:, None] + middle
     mask = np.zeros((bottom - top, right - left), np.uint8)
@@ -60,16 +64,25 @@ def _burst(box: Rect) -> Tile:
 
 def _lines(box: Rect, setting: Setting, x: float, y: float) -> Tile:
     """Boxes as wide as each line; neighbours meet, since each is a little higher than a line."""
-    left, top, right, bottom = box.pixels()
-    mask = np.zeros((bottom - top + 2, right - left + 2), np.uint8)
     across, down = x - box.x, y - box.y
     height = setting.leading * setting.size
+    radius = _LINE_RADIUS * setting.size
+    tiles = []
     for index, line in enumerate(setting.lines):
-        start = x + setting.offset(line) - across
+        left, top = x + setting.offset(line) - across, y + index * height - down
         width = line.width * setting.size + 2 * across
-        radius = _LINE_RADIUS * setting.size
-        one = render.rounded(start, y + index * height - down, width, height + 2 * down, radius)
-        rows, columns = one.mask.shape
-        region = mask[one.y - top :, one.x - left :][:rows, :columns]
-        np.maximum(region, one.mask[: region.shape[0], : region.shape[1]], out=region)
+        rect = Rect(left, top, width, height + 2 * down)
+        tiles.append(render.turned(rect, radius, setting.rotate, box))
+    return _together(tiles)
+
+
+def _together(tiles: Sequence[Tile]) -> Tile:
+    left, top = min(tile.x for tile in tiles), min(tile.y for tile in tiles)
+    right = max(tile.x + tile.mask.shape[1] for tile in tiles)
+    bottom = max(tile.y + tile.mask.shape[0] for tile in tiles)
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for tile in tiles:
+        rows, columns = tile.mask.shape
+        region = mask[tile.y - top :, tile.x - left :][:rows, :columns]
+        np.maximum(region, tile.mask, out=region)
     return Tile(mask, left, top)

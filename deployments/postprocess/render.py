@@ -4,7 +4,7 @@ A mask is uint8 (h, w), 255 where the shape covers the pixel wholly; colours and
 on by `compose`. The engine is young: it is pinned exactly and held by golden images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -17,11 +17,16 @@ from pytakumi import NodeTree, Renderer, container, text_node
 
 from deployments.postprocess import fonts
 from deployments.postprocess.contrast import distance
-from deployments.postprocess.lines import Line
+from deployments.postprocess.geometry import Rect, union
+from deployments.postprocess.lines import Line, Run
 
 Align = Literal["start", "center", "end"]
 _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
+_BASELINE_EM = 0.436  # below the middle of the line box, in Noto's faces
+_CAPITALS_EM = 0.73
+_STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
+_WHITE = "#ffffff"  # in which masks are drawn
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _COARSE = 6  # pixels of reach, from which a shadow is drawn at half its size
 _CACHE_BYTES = 32 << 20
@@ -41,20 +46,24 @@ class Typeface:
     lang: str
     sink: float = 0.0
 
-    def advance(self, text: str) -> float:
-        """The width of `text` on one line, in ems."""
+    def advance(self, text: str, at: int = 0) -> float:
+        """The width of `text` on one line, in ems, wherever in its copy (`at`) it begins."""
         return _advance(self, text)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Lines of words to be drawn: font size in pixels, leading (line height) in ems."""
+    """Lines of words to be drawn: font size in pixels, leading (line height) in ems.
+
+    rotate: degrees clockwise about the middle of the words' box.
+    """
 
     face: Typeface
     lines: tuple[Line, ...]
     size: float
     leading: float
     align: Align
+    rotate: float = 0.0
 
     @property
     def width(self) -> float:
@@ -90,21 +99,24 @@ class Tile:
     y: int
 
 
-def glyphs(setting: Setting, x: float, y: float) -> Tile:
-    """The words, their box's top left corner at canvas pixel (x, y); without their emoji."""
-    tile = _draw(setting, x, y, stroke=0.0)
-    pictures = emoji(setting, x, y)
+def glyphs(setting: Setting, x: float, y: float, part: int | None = None) -> Tile:
+    """The words, their box's top left corner (before it is turned) at canvas pixel (x, y).
+
+    part: only the runs of that part; lines without runs are wholly of part 0. Without emoji.
+    """
+    tile = _draw(setting, x, y, stroke=0.0, part=part)
+    pictures = emoji(setting, x, y, part)
     if pictures is None:
         return tile
     return Tile(tile.mask - pictures.rgba[..., 3], tile.x, tile.y)
 
 
-def emoji(setting: Setting, x: float, y: float) -> Sprite | None:
-    """The words' glyphs that have colours of their own, for the same corner; None without any."""
+def emoji(setting: Setting, x: float, y: float, part: int | None = None) -> Sprite | None:
+    """Those of the same glyphs that have colours of their own; None where no face has any."""
     if not fonts.coloured(setting.face.families):
         return None
-    white, left, top = _rgba(setting, x, y, 0.0, "#ffffff")
-    black, _, _ = _rgba(setting, x, y, 0.0, "#000000")
+    white, left, top = _rgba(setting, x, y, 0.0, part, _WHITE)
+    black, _, _ = _rgba(setting, x, y, 0.0, part, "#000000")
     # Ink is white in one and black in the other, what has its own colour is the same in both.
     drawn = white[..., 3].astype(np.float32)
     inked = (white[..., 0].astype(np.float32) - black[..., 0]) / 255
@@ -117,6 +129,18 @@ def emoji(setting: Setting, x: float, y: float) -> Sprite | None:
 def outline(setting: Setting, x: float, y: float, width: float) -> Tile:
     """The words grown by `width` pixels on each side, to be painted under them."""
     return _draw(setting, x, y, stroke=2 * width)
+
+
+def letters(setting: Setting, x: float, y: float, part: int) -> Rect:
+    """The box from the capitals' tops to the baselines of a part's words, before it is turned."""
+    size = setting.size
+    return union(
+        [
+            Rect(left, base - _CAPITALS_EM * run.scale * size, run.width * size, run.scale * size)
+            for run, left, base in _runs(setting, x, y)
+            if run.part == part
+        ]
+    )
 
 
 def shadow(glyph_tile: Tile, radius: float) -> Tile:
@@ -148,23 +172,21 @@ def rounded(x: float, y: float, width: float, height: float, radius: float) -> T
     spare_y = max(0, int(height) - 2 * end)
     tile_width = int(x + width - left) + 2 - spare_x
     tile_height = int(y + height - top) + 2 - spare_y
-    shape = container(
-        [],
-        style={
-            "position": "absolute",
-            "left": x - left,
-            "top": y - top,
-            "width": width - spare_x,
-            "height": height - spare_y,
-            "borderRadius": radius,
-            "backgroundColor": "#ffffff",
-        },
-    )
-    mask = _pixels([shape], tile_width, tile_height, (), "en")[..., 3]
+    ends = Rect(x - left, y - top, width - spare_x, height - spare_y)
+    mask = _mask([_box_node(ends, radius)], (tile_width, tile_height), (), "en")
     columns, rows = np.ones(tile_width, np.intp), np.ones(tile_height, np.intp)
     columns[end] += spare_x
     rows[end] += spare_y
     return Tile(mask.repeat(columns, axis=1).repeat(rows, axis=0), left, top)
+
+
+def turned(rect: Rect, radius: float, degrees: float, about: Rect) -> Tile:
+    """As `rounded`, but turned clockwise about the middle of `about`, within which it lies."""
+    if not degrees:
+        return rounded(rect.x, rect.y, rect.width, rect.height, radius)
+    left, top, right, bottom = about.turned(degrees).pixels()
+    nodes = _turn([_box_node(rect.move(-left, -top), radius)], about.move(-left, -top), degrees)
+    return Tile(_mask(nodes, (right - left + 1, bottom - top + 1), (), "en"), left, top)
 
 
 def warm() -> None:
@@ -177,39 +199,61 @@ def warm() -> None:
         Typeface((face.family,), face.weights[0], 0.0, "en").advance(letter)
 
 
-def _draw(setting: Setting, x: float, y: float, stroke: float) -> Tile:
-    rgba, left, top = _rgba(setting, x, y, stroke, "#ffffff")
+def _draw(setting: Setting, x: float, y: float, stroke: float, part: int | None = None) -> Tile:
+    rgba, left, top = _rgba(setting, x, y, stroke, part, _WHITE)
     return Tile(rgba[..., 3].copy(), left, top)
 
 
 def _rgba(
-    setting: Setting, x: float, y: float, stroke: float, ink: str
+    setting: Setting, x: float, y: float, stroke: float, part: int | None, ink: str
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """Pixels of the words in `ink`, and the canvas pixel of their top left one."""
-    margin = int(0.3 * setting.size + stroke) + 2
+    """The words in `ink`, uint8 (h, w, 4), and the canvas pixel of their top left one."""
+    runs = [one for one in _runs(setting, x, y) if part is None or one[0].part == part]
+    tallest = max([1.0, *(run.scale for run, _, _ in runs)])
+    margin = int(0.3 * tallest * setting.size + stroke) + 2
+    words = Rect(x, y, setting.width, setting.height)
     left, top = int(x // 1) - margin, int(y // 1) - margin
     width = int(setting.width) + 2 * margin + 2
     height = int(setting.height) + 2 * margin + 2
+    left, top, right, bottom = Rect(left, top, width, height).turned(setting.rotate).pixels()
     nodes = [
-        _line_node(setting, line, index, x - left, y - top, stroke, ink)
-        for index, line in enumerate(setting.lines)
+        node
+        for run, run_x, base in runs
+        for node in _run_nodes(setting, run, run_x - left, base - top, stroke, ink)
     ]
+    nodes = _turn(nodes, words.move(-left, -top), setting.rotate)
     face = setting.face
-    return _pixels(nodes, width, height, face.families, face.lang), left, top
+    size = (right - left, bottom - top)
+    return _pixels(nodes, size, face.families, face.lang), left, top
 
 
-def _line_node(
-    setting: Setting, line: Line, index: int, x: float, y: float, stroke: float, ink: str
-) -> NodeTree:
-    leading = setting.leading * setting.size
+def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, float]]:
+    """Every run with the canvas pixels of its left end and its baseline; unturned.
+
+    The runs of a line share the baseline of its largest.
+    """
+    leading, size = setting.leading * setting.size, setting.size
+    for index, line in enumerate(setting.lines):
+        whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, setting.face.weight, False, False, 0)
+        runs = line.runs or (whole,)
+        drop = (_BASELINE_EM - setting.face.sink) * max(run.scale for run in runs)
+        base = y + (index + 0.5) * leading + drop * size
+        for run in runs:
+            yield run, x + setting.offset(line) + run.x * size, base
+
+
+def _run_nodes(
+    setting: Setting, run: Run, x: float, base: float, stroke: float, ink: str
+) -> Iterator[NodeTree]:
+    size = run.scale * setting.size
     style: dict[str, Any] = {
         "position": "absolute",
-        "left": x + setting.offset(line),
-        "top": y + index * leading - setting.face.sink * setting.size,
-        "fontSize": setting.size,
-        "fontWeight": setting.face.weight,
-        "lineHeight": setting.leading,
-        "letterSpacing": setting.face.tracking * setting.size,
+        "left": x,
+        "top": base - (setting.leading * setting.size / 2 + _BASELINE_EM * size),
+        "fontSize": size,
+        "fontWeight": run.weight,
+        "lineHeight": setting.leading / run.scale,
+        "letterSpacing": setting.face.tracking * size,
         "whiteSpace": "nowrap",
         "color": ink,
     }
@@ -219,14 +263,52 @@ def _line_node(
             "WebkitTextStrokeColor": ink,
             "strokeLinejoin": "round",
         }
-    return text_node(
-        line.text, style=style, dir="rtl" if line.rtl else "ltr", lang=setting.face.lang
+    yield text_node(run.text, style=style, dir="rtl" if run.rtl else "ltr", lang=setting.face.lang)
+    rules = [_STRIKE_EM] * run.strike + [_UNDERLINE_EM] * run.underline
+    for above in rules:
+        thick = max(1.5, (0.045 + 0.05 * run.weight / 900) * size)
+        middle = base - above * size
+        rule = Rect(x, middle - thick / 2, run.width * setting.size, thick)
+        yield _box_node(rule.grow(stroke / 2), thick / 6 + stroke / 2, ink)
+
+
+def _box_node(rect: Rect, radius: float, colour: str = _WHITE) -> NodeTree:
+    return container(
+        [],
+        style={
+            "position": "absolute",
+            "left": rect.x,
+            "top": rect.y,
+            "width": rect.width,
+            "height": rect.height,
+            "borderRadius": min(radius, rect.width / 2, rect.height / 2),
+            "backgroundColor": colour,
+        },
     )
 
 
-def _pixels(
-    nodes: Sequence[NodeTree], width: int, height: int, families: tuple[str, ...], lang: str
+def _turn(nodes: list[NodeTree], about: Rect, degrees: float) -> list[NodeTree]:
+    """`nodes` turned clockwise about the middle of a rectangle."""
+    if not degrees:
+        return nodes
+    x, y = about.x + about.width / 2, about.y + about.height / 2
+    style = {
+        "position": "absolute", "left": 0, "top": 0, "width": 2 * x, "height": 2 * y,
+        "transformOrigin": f"{x}px {y}px", "transform": f"rotate({degrees}deg)",
+    }  # fmt: skip
+    return [container(nodes, style=style)]
+
+
+def _mask(
+    nodes: Sequence[NodeTree], size: tuple[int, int], families: tuple[str, ...], lang: str
 ) -> NDArray[np.uint8]:
+    return _pixels(nodes, size, families, lang)[..., 3].copy()
+
+
+def _pixels(
+    nodes: Sequence[NodeTree], size: tuple[int, int], families: tuple[str, ...], lang: str
+) -> NDArray[np.uint8]:
+    width, height = size
     canvas = container(
         nodes, style={"position": "relative", "display": "flex", "width": width, "height": height}
     )

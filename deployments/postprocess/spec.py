@@ -12,22 +12,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import contrast, ids
+from deployments.postprocess.strict import Strict as Strict
+from deployments.postprocess.typography import Fill, Shadow, Span, Stroke, Weight
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Role = Literal["headline", "sub", "price", "cta", "legal", "badge", "custom"]
-Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate"]
+Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
 Align = Literal["auto", "start", "center", "end"]
 Side = Literal["left", "right", "top", "bottom"]
 Extension = Literal["auto", "blur", "colour"]
@@ -36,10 +30,6 @@ Anchor = Literal[
     "top_left", "top", "top_right", "left", "center", "right",
     "bottom_left", "bottom", "bottom_right",
 ]  # fmt: skip
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Box(Strict):
@@ -80,7 +70,9 @@ class Size(Strict):
 
 
 class TextLayer(Strict):
-    """Words of one role. Without `box` the layer joins the stack that `position` places.
+    """Words of one role, as `text` or as `spans`, which are read as one string.
+
+    Without `box` the layer joins the stack that `position` places.
 
     `fit`: shrink (from size.max towards size.min), clamp (as shrink, then end with an ellipsis),
     strict (size.max or a problem). `font` is auto or a family of those that there are. `dir`: auto
@@ -88,24 +80,41 @@ class TextLayer(Strict):
     anywhere also between characters of Hangul, Han and kana, phrase between the phrases of
     Japanese, Chinese and Thai; auto does what suits the language. `fill` is the colour of the
     words; of a cta or badge it is the colour of the pill, whose words are black or white,
-    whichever reads better.
+    whichever reads better. `rotate`: degrees clockwise about the layer's centre.
     """
 
     type: Literal["text"] = "text"
     role: Role
-    text: Annotated[str, Field(min_length=1, max_length=300)]
+    text: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+    spans: Annotated[list[Span], Field(min_length=1, max_length=8)] | None = None
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     dir: Literal["auto", "ltr", "rtl"] = "auto"
     line_break: Literal["auto", "keep_all", "anywhere", "phrase"] = "auto"
     font: Annotated[str, Field(min_length=1, max_length=100)] = "auto"
-    weight: Annotated[int, Field(ge=100, le=900)] | None = None
+    weight: Weight | None = None
     size: Size | None = None
     fit: Literal["shrink", "clamp", "strict"] = "shrink"
     max_lines: Annotated[int, Field(ge=1, le=20)] | None = None
     align: Align = "auto"
-    fill: Annotated[str, Field(pattern=r"^(auto|#[0-9a-fA-F]{6})$")] = "auto"
+    fill: Fill = "auto"
+    stroke: Stroke | None = None
+    shadows: Annotated[list[Shadow], Field(max_length=3)] = Field(default_factory=list)
     backing: Backing = "auto"
+    rotate: Annotated[float, Field(ge=-30, le=30)] = 0.0
     box: Box | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TextLayer":
+        if (self.text is None) == (self.spans is None):
+            raise ValueError("a text layer takes either `text` or `spans`, exactly one of them")
+        if len(self.words) > 300:
+            raise ValueError("the texts of all spans together must not exceed 300 characters")
+        return self
+
+    @property
+    def words(self) -> str:
+        """All that is to be read, whether it came as text or as spans."""
+        return self.text or "".join(span.text for span in self.spans or ())
 
 
 MAX_LAYERS = 12

@@ -1,5 +1,6 @@
 """Setting and placing one stack of items: the search over width, size and place."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +23,7 @@ _SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of
 _BIGGER_IS_BETTER = 0.16  # what the step from size.min to size.max is worth, in cost
 _FLOOR, _FLOOR_PX = 0.012, 7.0  # of the short side, and pixels: nothing is drawn smaller
 _MANY_LINES = {"headline": (2, 0.04), "sub": (3, 0.02), "legal": (2, 0.03)}  # beyond, each costs
+_TURNED_TRIES = 4
 _TALL = 0.3  # a stack that fills more than two thirds of its area's height
 
 
@@ -50,6 +52,13 @@ class SetText:
     x: float
     y: float
     cut: bool = False
+
+    @property
+    def frame(self) -> Rect:
+        """The box before it is turned about its middle."""
+        width, height = self.setting.width, self.setting.height
+        across, down = _padding(self.item, width, height, self.setting.size)
+        return Rect(self.x - across, self.y - down, width + 2 * across, height + 2 * down)
 
     def move(self, dx: float, dy: float) -> "SetText":
         return replace(self, box=self.box.move(dx, dy), x=self.x + dx, y=self.y + dy)
@@ -206,13 +215,39 @@ def _side(item: Item, column: str) -> float:
 
 @lru_cache(maxsize=1024)
 def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> SetText | None:
+    """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     size = _font_size(item, scale, short)
-    padding_x, _ = plaques.padding(item.plaque, 0.0, 0.0, size)
-    ems = (width - 2 * padding_x) / size
+    height = item.leading * size
+    for _ in range(_TURNED_TRIES if item.layer.rotate else 1):
+        text = _set_within(item, _room(item, size, width, height), size, scale, bend)
+        if text is None or text.box.width <= width + 1e-6:
+            return text
+        height = text.setting.height
+    return None
+
+
+def _room(item: Item, size: float, width: float, height: float) -> float:
+    """Pixels that a line may take so that `height` of them, padded and turned, fit `width`."""
+    pad_x, pad_y = _padding(item, 0.0, 0.0, size)
+    turn = math.radians(item.layer.rotate)
+    across = (height + 2 * pad_y) * abs(math.sin(turn))
+    return (width - across) / math.cos(turn) - 2 * pad_x
+
+
+def _padding(item: Item, width: float, height: float, size: float) -> tuple[float, float]:
+    """Pixels between words of width x height and the border of their box, across and down."""
+    if item.pill:
+        return plaques.padding(item.plaque, width, height, size)
+    return item.stroke * size, item.stroke * size
+
+
+def _set_within(item: Item, room: float, size: float, scale: float, bend: bool) -> SetText | None:
+    """`item` in lines of at most `room` pixels, before it is turned."""
+    ems = room / size
     if ems <= 0:
         return None
     balance = item.style.balance
-    lines = break_lines(item.copy, item.face.advance, ems, balance, split_words=bend)
+    lines = break_lines(item.copy, item.advance, ems, balance, split_words=bend)
     if lines is None or max(line.width for line in lines) > ems:
         return None
     cut = False
@@ -223,12 +258,12 @@ def _set(item: Item, width: float, scale: float, short: float, bend: bool) -> Se
                 return None
         elif not bend:
             return None
-    setting = Setting(item.face, lines, size, item.leading, "start")
-    across, down = plaques.padding(item.plaque, setting.width, setting.height, size)
-    box = Rect(0, 0, setting.width + 2 * across, setting.height + 2 * down)
-    if item.pill and box.width > width + 1e-6:  # a round one reaches far beyond several lines
-        return None
-    return SetText(item, setting, box, across, down, cut)
+    lines = item.lay_out(lines)
+    setting = Setting(item.face, lines, size, item.leading, "start", item.layer.rotate)
+    across, down = _padding(item, setting.width, setting.height, size)
+    text = SetText(item, setting, Rect(0, 0, 0, 0), across, down, cut)
+    box = text.frame.turned(item.layer.rotate)
+    return replace(text, box=box).move(-box.x, -box.y)
 
 
 def _align(item: Item, column: str) -> Align:
@@ -259,7 +294,7 @@ def _cut(item: Item, ems: float) -> tuple[Line, ...]:
         middle = (low + high) // 2
         shorter = Paragraph("".join(words[:middle]).rstrip() + "…", paragraph.rtl)
         copy = Copy((shorter,), item.copy.lang, item.copy.tracked)
-        lines = break_lines(copy, item.face.advance, ems, item.style.balance, split_words=True)
+        lines = break_lines(copy, item.advance, ems, item.style.balance, split_words=True)
         if lines is not None and len(lines) <= item.max_lines:
             kept, low = lines, middle + 1
         else:

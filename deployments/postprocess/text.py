@@ -96,6 +96,14 @@ def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
     return clean, tuple(warnings)
 
 
+def ink_length(text: str) -> int:
+    """How many characters of `text` are neither spaces nor U+200B.
+
+    Cleaning and breaking move only those two, so this counts a place alike before and after.
+    """
+    return sum(not char.isspace() and char != ZERO_WIDTH_SPACE for char in text)
+
+
 def language(text: str) -> str:
     """A BCP 47 tag guessed from the script; English where there is none.
 

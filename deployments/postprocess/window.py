@@ -51,5 +51,5 @@ def _is_rtl(spec: OverlaySpec) -> bool:
     if not words:
         return False
     first = next((layer for layer in words if layer.role == "headline"), words[0])
-    paragraphs = text.prepare(first.text, first.lang).paragraphs
+    paragraphs = text.prepare(first.words, first.lang).paragraphs
     return bool(paragraphs) and paragraphs[0].rtl

@@ -59,6 +59,29 @@ _EUROPEAN = [
     {"role": "custom", "text": "Свіжий хліб щоранку, Ґудзик і її кава"},
     {"role": "legal", "text": "Bánh mì Ắ Ộ tươi mỗi sáng"},
 ]
+_TYPE = [
+    {
+        "role": "badge", "text": "단 3일", "rotate": -10.0,
+        "fill": {"from": "#e0342f", "to": "#a0104f"},
+    },
+    {
+        "role": "headline", "text": "겨울 세일 OPEN", "backing": "none",
+        "fill": {"from": "#fff2c4", "to": "#ffb347", "angle": 180.0},
+        "stroke": {"colour": "#3a1408", "width": 0.08},
+        "shadows": [{"x": 0.04, "y": 0.06, "blur": 0.1, "alpha": 0.7}],
+    },
+    {
+        "role": "price", "backing": "glass",
+        "spans": [
+            {"text": "₩68,000", "scale": 0.55, "weight": 500, "strike": True},
+            {"text": " ₩49,000", "fill": "#ffd84d"},
+        ],
+    },
+    {
+        "role": "sub", "backing": "glass",
+        "spans": [{"text": "Members save "}, {"text": "twice", "weight": 800, "underline": True}],
+    },
+]  # fmt: skip
 ADVERTS: Mapping[str, tuple[NDArray[np.uint8], dict[str, object]]] = {
     "korean_on_plain": (disc(320, 400, (0.68, 0.72), 0.24), {"layers": _KOREAN}),
     "english_on_busy": (noise(400, 240, 3), {"layers": _ENGLISH, "position": "bottom_left"}),
@@ -71,6 +94,7 @@ ADVERTS: Mapping[str, tuple[NDArray[np.uint8], dict[str, object]]] = {
     "thai": (noise(400, 400, 11), {"layers": _THAI}),
     "hindi": (plain(400, 400, (250, 240, 225)), {"layers": _HINDI, "position": "top"}),
     "european": (plain(400, 320, (60, 30, 40)), {"layers": _EUROPEAN}),
+    "type_at_its_fullest": (noise(480, 480, 11), {"layers": _TYPE, "position": "left"}),
 }
 
 

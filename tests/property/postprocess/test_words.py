@@ -34,20 +34,56 @@ words = st.one_of(
     st.text("가나다라 마바사 ABC xyz 012 ,.!%", min_size=1, max_size=120),
     st.text(min_size=1, max_size=30),
 )
-layers = st.fixed_dictionaries(
-    {
-        "role": st.sampled_from(["headline", "sub", "price", "cta", "legal", "badge", "custom"]),
-        "text": words,
+colours = st.sampled_from(["#ffffff", "#000000", "#e03030", "#808080"])
+gradients = st.fixed_dictionaries(
+    {"from": colours, "to": colours}, optional={"angle": st.sampled_from([0.0, 45.0, 180.0])}
+)
+fills = st.one_of(st.just("auto"), colours, gradients)
+spans = st.fixed_dictionaries(
+    {"text": st.one_of(words, st.sampled_from([" ", "한", " \u0301", "خصم "]))},
+    optional={
+        "scale": st.floats(0.3, 2),
+        "weight": st.integers(100, 900),
+        "fill": fills,
+        "strike": st.booleans(),
+        "underline": st.booleans(),
     },
+)
+copy = st.one_of(
+    words.map(lambda text: {"text": text}),
+    st.lists(spans, min_size=1, max_size=4)
+    .filter(lambda parts: sum(len(part["text"]) for part in parts) <= 300)
+    .map(lambda parts: {"spans": parts}),
+)
+shadows = st.fixed_dictionaries(
+    {},
+    optional={
+        "x": st.floats(-0.5, 0.5),
+        "y": st.floats(-0.5, 0.5),
+        "blur": st.floats(0, 1),
+        "colour": colours,
+        "alpha": st.floats(0.1, 1),
+    },
+)
+layout = st.fixed_dictionaries(
+    {"role": st.sampled_from(["headline", "sub", "price", "cta", "legal", "badge", "custom"])},
     optional={
         "fit": st.sampled_from(["shrink", "clamp", "strict"]),
         "align": st.sampled_from(["start", "center", "end"]),
-        "backing": st.sampled_from(["auto", "none", "shadow", "outline", "scrim", "plate"]),
-        "fill": st.sampled_from(["#ffffff", "#000000", "#e03030", "#808080"]),
+        "backing": st.sampled_from(
+            ["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
+        ),
+        "fill": fills,
+        "stroke": st.fixed_dictionaries(
+            {}, optional={"colour": colours, "width": st.floats(0.01, 0.2)}
+        ),
+        "shadows": st.lists(shadows, max_size=2),
+        "rotate": st.floats(-30, 30),
         "max_lines": st.integers(1, 4),
         "box": boxes(),
     },
 )
+layers = st.builds(lambda text, rest: text | rest, copy, layout)
 specs = st.fixed_dictionaries(
     {"layers": st.lists(layers, min_size=1, max_size=6)},
     optional={

@@ -23,7 +23,7 @@ def draw(picture: np.ndarray, **spec: object) -> tuple[np.ndarray, OverlayReport
     height, width = picture.shape[:2]
     canvas = Canvas(picture, Rect(0, 0, width, height))
     spec.setdefault("layers", COPY)
-    return set_words(canvas, OverlaySpec(**spec))
+    return set_words(canvas, OverlaySpec.model_validate(spec))
 
 
 def covers(box: tuple[int, int, int, int], pixels: np.ndarray) -> float:

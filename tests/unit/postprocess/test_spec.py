@@ -40,8 +40,18 @@ def test_the_least_spec_has_the_documented_defaults() -> None:
         {"layers": [{**LAYER, "weight": "bold"}]},
         {"layers": [{**LAYER, "size": {"min": 0.2, "max": 0.1}}]},
         {"layers": [{**LAYER, "lang": "한국어"}]},
-        {"layers": [{**LAYER, "backing": "glass"}]},
-        {"layers": [{**LAYER, "rotate": 10}]},
+        {"layers": [{**LAYER, "backing": "frost"}]},
+        {"layers": [{**LAYER, "rotate": 31}]},
+        {"layers": [{**LAYER, "spans": [{"text": "x"}]}]},
+        {"layers": [{"role": "headline"}]},
+        {"layers": [{"role": "headline", "spans": []}]},
+        {"layers": [{"role": "headline", "spans": [{"text": "x" * 151}] * 2}]},
+        {"layers": [{"role": "headline", "spans": [{"text": "x", "scale": 2.1}]}]},
+        {"layers": [{**LAYER, "fill": {"from": "#000000"}}]},
+        {"layers": [{**LAYER, "fill": {"type": "radial", "from": "#000000", "to": "#ffffff"}}]},
+        {"layers": [{**LAYER, "stroke": {"width": 0.3}}]},
+        {"layers": [{**LAYER, "shadows": [{}] * 4}]},
+        {"layers": [{**LAYER, "shadows": [{"blur": 1.5}]}]},
         {"layers": [{"type": "qr", "text": "x"}]},
     ],
 )
@@ -52,8 +62,16 @@ def test_what_is_not_understood_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_spec_survives_json() -> None:
     box = {"x": 0.1, "y": 0.1, "width": 0.5, "height": 0.2}
+    gradient = {"from": "#000000", "to": "#ffffff"}
+    rich = {
+        "role": "price",
+        "spans": [{"text": "₩1", "strike": True}, {"text": "₩2", "fill": gradient}],
+        "fill": gradient,
+        "stroke": {"width": 0.1},
+        "shadows": [{"blur": 0.2}],
+    }
     spec = OverlaySpec.model_validate(
-        {"layers": [{**LAYER, "box": box}], "position": box, "avoid": [box], "protect": [box]}
+        {"layers": [{**LAYER, "box": box}, rich], "position": box, "avoid": [box], "protect": [box]}
     )
     assert OverlaySpec.model_validate_json(spec.model_dump_json()) == spec
 

@@ -9,7 +9,7 @@ from deployments.postprocess.lines import break_lines
 from deployments.postprocess.text import ZERO_WIDTH_SPACE, prepare, sanitise
 
 
-def advance(text: str) -> float:
+def advance(text: str, at: int = 0) -> float:
     return sum(0.25 if char == " " else 1.0 if ord(char) > 0x1100 else 0.5 for char in text)
 
 
@@ -139,6 +139,6 @@ def test_clusters_and_cursive_words_are_never_cut() -> None:
 
 def test_a_space_between_phrases_is_kept() -> None:
     copy = prepare("หอศิลป์ 10.00 ถึง 18.00 น.", "th")
-    lines = break_lines(copy, lambda text: len(text) / 2, 40)
+    lines = break_lines(copy, lambda text, at: len(text) / 2, 40)
     assert lines is not None
     assert lines[0].text == copy.plain
