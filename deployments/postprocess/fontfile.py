@@ -62,6 +62,13 @@ def characters(path: Path) -> frozenset[int]:
         return frozenset(font.getBestCmap() or ())
 
 
+def baseline(path: Path) -> float:
+    """How far, in ems, the baseline lies below the middle of the line box."""
+    with _opened(path) as font:
+        line = font["hhea"]
+        return float((line.ascent + line.descent) / 2 / font["head"].unitsPerEm)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[TTFont]:
     try:

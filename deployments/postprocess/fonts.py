@@ -71,6 +71,7 @@ def use_folder(folder: str | None) -> None:
     global _own
     _own = read_own(folder) if folder is not None else ()
     coverage.cache_clear()
+    baseline.cache_clear()
 
 
 def read_own(folder: str) -> tuple[Face, ...]:
@@ -175,6 +176,12 @@ def without(text: str, characters: str) -> str:
         return text
     gone = set(characters) | {"\u200d", "\ufe0e", "\ufe0f"}
     return "".join(char for char in text if char not in gone)
+
+
+@lru_cache
+def baseline(family: str) -> float:
+    """How far, in ems, the baseline of `family` lies below the middle of its line box."""
+    return fontfile.baseline(of_family(family)[0].path)
 
 
 @lru_cache

@@ -207,16 +207,16 @@ def _copy(words: str, layer: TextLayer, lang: str) -> text.Copy:
 
 
 def _font_problems(item: Item) -> list[str]:
-    """Why the face or the weight that the layer asks for is not what it is set in."""
+    """Why the face or the weights that the layer asks for are not what it is set in."""
     layer, used = item.layer, item.face.families[0]
     problems = []
     if layer.font not in ("auto", used):
         lacks = fonts.torn(item.copy.plain, layer.font) or "these letters"
         problems.append(f"{item.name}: {layer.font} lacks {lacks}; it is set in {used}")
-    if layer.weight is not None and layer.weight != item.face.weight:
-        problems.append(
-            f"{item.name}: {used} has no weight {layer.weight}; {item.face.weight} it is"
-        )
+    for weight in dict.fromkeys([layer.weight, *(span.weight for span in layer.spans or ())]):
+        nearest = weight and fonts.nearest_weight(used, weight)
+        if weight != nearest:
+            problems.append(f"{item.name}: {used} has no weight {weight}; {nearest} it is")
     return problems
 
 

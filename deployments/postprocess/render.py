@@ -23,7 +23,6 @@ from deployments.postprocess.lines import Line, Run
 Align = Literal["start", "center", "end"]
 _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
-_BASELINE_EM = 0.436  # below the middle of the line box, in Noto's faces
 _CAPITALS_EM = 0.73
 _STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
 _WHITE = "#ffffff"  # in which masks are drawn
@@ -233,11 +232,11 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
     The runs of a line share the baseline of its largest.
     """
     leading, size = setting.leading * setting.size, setting.size
+    drop = fonts.baseline(setting.face.families[0]) - setting.face.sink
     for index, line in enumerate(setting.lines):
         whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, setting.face.weight, False, False, 0)
         runs = line.runs or (whole,)
-        drop = (_BASELINE_EM - setting.face.sink) * max(run.scale for run in runs)
-        base = y + (index + 0.5) * leading + drop * size
+        base = y + (index + 0.5) * leading + drop * size * max(run.scale for run in runs)
         for run in runs:
             yield run, x + setting.offset(line) + run.x * size, base
 
@@ -246,10 +245,11 @@ def _run_nodes(
     setting: Setting, run: Run, x: float, base: float, stroke: float, ink: str
 ) -> Iterator[NodeTree]:
     size = run.scale * setting.size
+    middle = base - fonts.baseline(setting.face.families[0]) * size
     style: dict[str, Any] = {
         "position": "absolute",
         "left": x,
-        "top": base - (setting.leading * setting.size / 2 + _BASELINE_EM * size),
+        "top": middle - setting.leading * setting.size / 2,
         "fontSize": size,
         "fontWeight": run.weight,
         "lineHeight": setting.leading / run.scale,
@@ -267,8 +267,8 @@ def _run_nodes(
     rules = [_STRIKE_EM] * run.strike + [_UNDERLINE_EM] * run.underline
     for above in rules:
         thick = max(1.5, (0.045 + 0.05 * run.weight / 900) * size)
-        middle = base - above * size
-        rule = Rect(x, middle - thick / 2, run.width * setting.size, thick)
+        top = base - above * size - thick / 2
+        rule = Rect(x, top, run.width * setting.size, thick)
         yield _box_node(rule.grow(stroke / 2), thick / 6 + stroke / 2, ink)
 
 

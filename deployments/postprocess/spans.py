@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from deployments.postprocess import fonts
 from deployments.postprocess.lines import Line, Run
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.text import ink_length, prepare
@@ -102,7 +103,10 @@ def find(spans: Sequence[Span], face: Typeface, own_fill: Fill) -> Spans:
 
 
 def _face(face: Typeface, span: Span) -> Typeface:
-    return replace(face, weight=span.weight) if span.weight else face
+    """`face` in the span's weight, or the nearest that there is."""
+    if span.weight is None:
+        return face
+    return replace(face, weight=fonts.nearest_weight(face.families[0], span.weight))
 
 
 def _advance(face: Typeface, piece: str) -> float:

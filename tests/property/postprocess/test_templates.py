@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.postprocess import legible, overlay
+from deployments.postprocess import backings, overlay
 from deployments.postprocess.compose import Paint
 from deployments.postprocess.finish import finish
 from deployments.postprocess.geometry import Rect
@@ -17,6 +17,7 @@ from deployments.postprocess.render import Tile
 from deployments.postprocess.spec import Output, OverlaySpec
 from deployments.postprocess.stack import SetText
 from deployments.postprocess.template import template_names
+from deployments.postprocess.words import Words
 from serve import gallery
 from tests.unit.postprocess.pictures import disc, noise, plain
 
@@ -123,19 +124,19 @@ def advert(picture: np.ndarray, entry: gallery.Entry) -> tuple[np.ndarray, Overl
 
 def paint_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the last paint, the letters', and nothing else: panels, plaques, backings stay."""
-    read, paint = legible.read, overlay.paint
+    read, paint = backings.read, overlay.paint
     letters: list[Tile] = []
 
-    def noting(text: SetText, height: int, width: int) -> legible.Words:
-        words = read(text, height, width)
-        letters.append(words.glyphs)
-        return words
+    def noting(text: SetText, height: int, width: int) -> list[Words]:
+        parts = read(text, height, width)
+        letters.extend(part.glyphs for part in parts)
+        return parts
 
     def painting(pixels: np.ndarray, layer: Paint) -> None:
         if not any(layer.tile is tile for tile in letters):
             paint(pixels, layer)
 
-    monkeypatch.setattr(legible, "read", noting)
+    monkeypatch.setattr(backings, "read", noting)
     monkeypatch.setattr(overlay, "paint", painting)
 
 

@@ -8,7 +8,7 @@ import pytest
 from deployments.errors import InvalidValue
 from deployments.postprocess import contrast, fonts, gradients, layers, spans, stack, words
 from deployments.postprocess.geometry import Rect
-from deployments.postprocess.lines import break_lines
+from deployments.postprocess.lines import Line, break_lines
 from deployments.postprocess.position import cost_map
 from deployments.postprocess.render import Setting, Typeface, glyphs
 from deployments.postprocess.spec import OverlaySpec
@@ -74,6 +74,17 @@ def test_runs_share_a_baseline() -> None:
     ]
     tiles = [glyphs(setting, 0, 0, part).y for part in (0, 1)]
     assert abs((feet[0] + tiles[0]) - (feet[1] + tiles[1])) <= 1
+
+
+@pytest.mark.parametrize(
+    "family", ["Noto Sans KR", "Noto Sans Arabic", "Noto Sans Telugu", "Inter"]
+)
+def test_every_face_stands_on_its_own_baseline(family: str) -> None:
+    face = Typeface((family,), 700, 0.0, "en")
+    line = Line("H", face.advance("H"), rtl=False)
+    tile = glyphs(Setting(face, (line,), 200, 3.0, "start"), 0, 0)
+    foot = np.flatnonzero(tile.mask.max(axis=1) > 128)[-1] + 1 + tile.y
+    assert (foot - 300) / 200 == pytest.approx(fonts.baseline(family), abs=0.01)
 
 
 def test_the_strike_line_is_there_in_the_spans_ink() -> None:
