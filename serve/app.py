@@ -37,6 +37,7 @@ def bind(args: AppArgs, load: LoadFamily) -> Application:
         args.credentials,
         brands,
         args.fonts,
+        args.segmentation_model,
     )
     return deployment(Ingress).bind(
         args, profile, identity(profile), diffusion, postprocess, brands

@@ -11,6 +11,7 @@ from deployments.diffusion.profile import DiffusionProfile, Source
 from deployments.postprocess.brand import Brand, load_brands
 from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.fonts import choices, read_own
+from deployments.postprocess.segmentation import SegmentationModel, Segmenter
 from deployments.postprocess.store import open_address
 
 MIB = 2**20
@@ -32,6 +33,7 @@ class AppArgs(BaseModel):
     credentials: what files are signed with (C2PA); by paths that every machine has.
     brands: a folder of brand kits, beside the packaged ones.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
+    segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +48,7 @@ class AppArgs(BaseModel):
     credentials: CredentialFiles | None = None
     brands: Path | None = None
     fonts: str | None = None
+    segmentation_model: SegmentationModel | None = None
 
     @field_validator("brands")
     @classmethod
@@ -75,6 +78,13 @@ class AppArgs(BaseModel):
         if credentials is not None:
             Signatory(credentials)
         return credentials
+
+    @field_validator("segmentation_model")
+    @classmethod
+    def _can_segment(cls, model: SegmentationModel | None) -> SegmentationModel | None:
+        if model is not None:
+            Segmenter(model)
+        return model
 
 
 def find_brands(args: AppArgs) -> dict[str, Brand]:

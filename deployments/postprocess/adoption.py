@@ -25,6 +25,7 @@ from deployments.postprocess.finish import NO_BRANDS
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.intake import IntakeLimits, Picture, decode
 from deployments.postprocess.library import Library
+from deployments.postprocess.segmentation import Segmenter
 from deployments.postprocess.spec import KEPT, MAX_LAYERS, ImageLayer, Output, OverlaySpec
 
 _FILE = Output("webp")
@@ -36,6 +37,7 @@ def adopt(
     library: Library | None,
     limits: IntakeLimits,
     brands: Mapping[str, Brand] = NO_BRANDS,
+    segmenter: Segmenter | None = None,
 ) -> FinishSpec:
     """`spec` with its overlay's images as `images`, and named for them in its layers.
 
@@ -50,7 +52,7 @@ def adopt(
     images: dict[str, bytes] = {}
     for index, layer in overlay.image_layers.items():
         field = f"overlay.layers.{index}"
-        pixels, doubts = _pixels(layer, field, library, limits)
+        pixels, doubts = _pixels(layer, field, library, limits, segmenter)
         file = encode(pixels, _FILE, {})
         images[digest(file)] = file
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
@@ -80,7 +82,11 @@ def kept_files(overlay: OverlaySpec | None, library: Library) -> Mapping[str, by
 
 
 def _pixels(
-    layer: ImageLayer, field: str, library: Library | None, limits: IntakeLimits
+    layer: ImageLayer,
+    field: str,
+    library: Library | None,
+    limits: IntakeLimits,
+    segmenter: Segmenter | None,
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """uint8 (h, w, 3), or (h, w, 4) where it is not wholly opaque, trimmed; and warnings."""
     picture = _read(layer.image, f"{field}.image", library, limits)
@@ -89,7 +95,7 @@ def _pixels(
     if layer.mask is not None:
         alpha = _cover(_read(layer.mask, f"{field}.mask", library, limits), rgb, f"{field}.mask")
     elif layer.kind == "product" and alpha is None:
-        found = cutout.cut_out(rgb)
+        found = cutout.cut_out(rgb, segmenter)
         if found is None:
             raise InvalidValue(
                 f"{field}.image: no product can be told from its ground; send one with a "
@@ -97,8 +103,8 @@ def _pixels(
                 f"{field}.image",
                 "no_subject",
             )
-        if not found.sure:
-            doubts = ["its ground is not plain, so it may be cut out badly; send a mask"]
+        if found.doubt is not None:
+            doubts = [f"{found.doubt}: it may be cut out badly; send a mask"]
         alpha = found.alpha
         rgb = cutout.without_ground(rgb, alpha)[..., :3]
     if alpha is None:
