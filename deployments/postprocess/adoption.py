@@ -6,7 +6,6 @@ image sent again, or a kept picture used as one, is kept once.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.errors import InvalidValue, TooLarge
-from deployments.postprocess import cutout, ids
+from deployments.errors import InvalidValue
+from deployments.postprocess import cutout, data_url, ids
 from deployments.postprocess.artwork import reduced
 from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.delivery import FinishSpec
@@ -114,16 +113,8 @@ def _pixels(
 
 def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> Picture:
     """What a reference names, decoded."""
-    if image.startswith("data:"):
-        encoded = image.partition(",")[2]
-        if len(encoded) // 4 * 3 > limits.max_bytes + 2:
-            message = f"{field}: more than the {limits.max_bytes} bytes that are taken"
-            raise TooLarge(message, field, "too_many_bytes")
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            message = f"{field}: what follows the comma is not base64"
-            raise InvalidValue(message, field, "invalid_base64") from None
+    if data_url.is_data_url(image):
+        data = data_url.read(image, field, limits.max_bytes)
         return decode(data, field, limits, over_white=False)
     if library is None:
         message = f"{field}: nothing is kept here; send a data URL"

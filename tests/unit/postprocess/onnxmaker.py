@@ -23,20 +23,23 @@ def blue_model(side: int | str, second_output: bool = False) -> bytes:
     return _model(nodes, tensors, (1, 3, side, side), outputs)
 
 
-def constant_model(shape: Sequence[int], value: float, channels: int = 3) -> bytes:
-    """A model whose output is `value` in `shape`, whatever square of `channels` comes in."""
+def constant_model(shape: Sequence[int], value: float, side: int | None = None) -> bytes:
+    """A model whose output is `value` in `shape`, whatever square comes in, or only for one of
+    `side`."""
     size = int(np.prod(shape))
     tensors = {
-        "weights": np.zeros((size, channels, 1, 1), np.float32),
+        "weights": np.zeros((size, 3, 1, 1), np.float32),
         "bias": np.full(size, value, np.float32),
         "shape": np.array(shape, np.int64),
+        "square": np.array([1, 3, side or -1, side or 1], np.int64),
     }
     nodes = [
-        _node("GlobalAveragePool", (_PICTURE,), "mean"),
+        _node("Reshape", (_PICTURE, "square"), "squared"),
+        _node("GlobalAveragePool", ("squared",), "mean"),
         _node("Conv", ("mean", "weights", "bias"), "flat"),
         _node("Reshape", ("flat", "shape"), "out"),
     ]
-    return _model(nodes, tensors, (1, channels, "side", "side"), {"out": shape})
+    return _model(nodes, tensors, (1, 3, "side", "side"), {"out": shape})
 
 
 def _model(

@@ -101,9 +101,9 @@ def test_products_and_kept_subjects_are_cut_out_by_it(tmp_path: Path) -> None:
         (constant_model((1, 1, SIDE, SIDE), 7.0), SIDE, "from 7.00 to 7.00, not from 0 to 1"),
         (constant_model((1, 1000), 0.5), SIDE, "its first output is 1x1000, not 1x1x64x64"),
         (constant_model((1, 1, SIDE, SIDE), 0.5), 96, "not 1x1x96x96; set side"),
-        (constant_model((1, 1, SIDE, SIDE), 0.5, channels=1), SIDE, "does not take 1x3x64x64"),
+        (constant_model((1, 1, SIDE, SIDE), 0.5, side=SIDE), 96, "does not take 1x3x96x96"),
     ],
-    ids=["garbage", "logits", "classifier", "side", "grey"],
+    ids=["garbage", "logits", "classifier", "output", "input"],
 )
 def test_what_is_no_such_model_is_refused_at_the_start(
     tmp_path: Path, data: bytes, side: int, said: str
