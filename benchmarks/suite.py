@@ -94,6 +94,7 @@ BENCHMARKS = {
     for one in (
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),
+        Benchmark("cold_start", "From the start of a process to ready"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }
