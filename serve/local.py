@@ -1,6 +1,7 @@
 """Ray and the application on this machine alone: started, waited for, stopped again."""
 
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -162,6 +163,7 @@ def deploy(config: dict[str, Any], folder: Path) -> None:
     """Deploy the config as `serve run` does, and by it, in this process. Raises StartFailed."""
     from ray.serve.scripts import run
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # of this process alone
     path = folder / SERVE_CONFIG.name
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     said = io.StringIO()
