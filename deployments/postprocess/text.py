@@ -101,7 +101,7 @@ def ink_length(text: str) -> int:
 
     Cleaning and breaking move only those two, so this counts a place alike before and after.
     """
-    return sum(not char.isspace() and char != ZERO_WIDTH_SPACE for char in text)
+    return len("".join(text.replace(ZERO_WIDTH_SPACE, "").split()))
 
 
 def language(text: str) -> str:

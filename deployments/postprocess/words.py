@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from deployments.postprocess import contrast, effects, gradients, render
 from deployments.postprocess.compose import Paint
 from deployments.postprocess.contrast import Colour, Colours
+from deployments.postprocess.fitting import SetText
 from deployments.postprocess.gradients import Ink
 from deployments.postprocess.render import Tile
-from deployments.postprocess.stack import SetText
 from deployments.postprocess.typography import Fill
 
 
