@@ -73,6 +73,10 @@ class Fit:
     height: float
     cut: bool = False
 
+    def suits(self, item: Item, width: float) -> bool:
+        """Whether `item` may stay as it is in `width` pixels."""
+        return self.width <= width and len(self.lines) <= item.max_lines
+
     def set(self, item: Item, align: Align) -> SetText:
         """The item set so, its box at (0, 0)."""
         lines = item.lay_out(self.lines)
@@ -123,27 +127,39 @@ def _narrowing(
 ) -> Iterator[Fit | None]:
     """`item` at one scale within ever less of `width`.
 
-    What one width suits in a single line, or does not suit at all, needs no second look.
+    Lines that fit the next width too stay as they are, and what fits no line of one width fits
+    none of a lesser.
     """
-    first, *narrower = level.widths
-    one = fit(item, first * width, scale, short, level.bend)
-    yield one
-    for share in narrower:
-        if one is not None and (len(one.lines) > 1 or one.width > share * width):
-            one = fit(item, share * width, scale, short, level.bend)
+    size = _font_size(item, scale, short)
+    one = _in_one_line(item, size)
+    for share in level.widths:
+        if one is not None and not one.suits(item, share * width):
+            one = _within(item, share * width, size, scale, level.bend)
         yield one
 
 
 def fit(item: Item, width: float, scale: float, short: float, bend: bool) -> Fit | None:
-    """`item` no wider than `width`; None where it does not fit.
-
-    Turned words take more of the width the more lines they have.
-    """
+    """`item` no wider than `width`; None where it does not fit."""
     size = _font_size(item, scale, short)
+    one = _in_one_line(item, size)
+    return one if one.suits(item, width) else _within(item, width, size, scale, bend)
+
+
+def _in_one_line(item: Item, size: float) -> Fit:
+    """What every wide enough width gives: a line for each paragraph."""
+    return _fitted(item, _whole_lines(item), size)
+
+
+@lru_cache(maxsize=256)
+def _whole_lines(item: Item) -> tuple[Line, ...]:
+    lines = break_lines(item.copy, item.advance, math.inf)
+    assert lines is not None, "no word is wider than all there is"
+    return lines
+
+
+def _within(item: Item, width: float, size: float, scale: float, bend: bool) -> Fit | None:
+    """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     if not item.layer.rotate:
-        whole = _in_one_line(item, size)
-        if whole is not None and whole.width <= width:
-            return whole
         room = width - 2 * _padding(item, 0.0, 0.0, size)[0]
         one = _fit_within(item, room, size, scale, bend)
         return one if one is None or one.width <= width + 1e-6 else None
@@ -154,20 +170,6 @@ def fit(item: Item, width: float, scale: float, short: float, bend: bool) -> Fit
             return one
         height = size * item.leading * len(one.lines)
     return None
-
-
-@lru_cache(maxsize=512)
-def _in_one_line(item: Item, size: float) -> Fit | None:
-    """What every width gives that is wide enough; None for words of several paragraphs."""
-    lines = _one_line(item)
-    return None if lines is None else _fitted(item, lines, size)
-
-
-@lru_cache(maxsize=256)
-def _one_line(item: Item) -> tuple[Line, ...] | None:
-    if len(item.copy.paragraphs) > 1:
-        return None
-    return break_lines(item.copy, item.advance, math.inf)
 
 
 def _room(item: Item, size: float, width: float, height: float) -> float:

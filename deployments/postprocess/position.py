@@ -175,15 +175,16 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])
-    medians = np.concatenate([_medians(strip) for strip in strips])
+    colours = np.concatenate([_medians(strip) for strip in strips])
     # The blur leaves nothing that a quarter of the pixels would not show.
     size = (-(-columns // 2), -(-rows // 2))
     half = cv2.resize(cv2.GaussianBlur(lab, (0, 0), 1.3), size, interpolation=cv2.INTER_AREA)
-    planes = np.ascontiguousarray(half.transpose(2, 0, 1), np.float32)
-    away = planes - medians[:, :, None, None]
-    away *= away
-    nearest = (away[:, 0] + away[:, 1] + away[:, 2]).min(axis=0)
+    planes = np.ascontiguousarray(half.reshape(-1, 3).T, np.float32)
+    # |p - c|² = |p|² - 2 p·c + |c|², of whole numbers that float32 holds exactly.
+    away = (-2 * colours) @ planes + (colours * colours).sum(axis=1, keepdims=True)
+    nearest = away.min(axis=0) + (planes * planes).sum(axis=0)
     distance = np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
+    distance = distance.reshape(half.shape[:2])
     return np.asarray(
         cv2.resize(distance, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
     )
@@ -192,10 +193,10 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
     depth, length = strip.shape[0], strip.shape[1] // 4
-    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).swapaxes(0, 1)
-    colours = pieces.reshape(4, depth * length, 3)
-    middle = colours.shape[1] // 2
-    return np.partition(colours, middle, axis=1)[:, middle].astype(np.float32)
+    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).transpose(1, 3, 0, 2)
+    levels = pieces.reshape(4, 3, depth * length)
+    middle = levels.shape[2] // 2
+    return np.partition(levels, middle, axis=2)[..., middle].astype(np.float32)
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -232,12 +233,12 @@ def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     square = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     if float(square.std()) < 1.0:
         return np.zeros_like(grey)
-    spectrum = np.fft.fft2(square)
-    amplitude = np.abs(spectrum) + 1e-9
-    log_amplitude = np.log(amplitude)
-    residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
-    back = np.abs(np.fft.ifft2(spectrum * (np.exp(residual) / amplitude))) ** 2
-    smooth = cv2.GaussianBlur(back.astype(np.float32), (0, 0), 2.5)
+    spectrum = cv2.dft(square, flags=cv2.DFT_COMPLEX_OUTPUT)
+    amplitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1]) + np.float32(1e-6)
+    log_amplitude = cv2.log(amplitude)
+    residual = cv2.exp(log_amplitude - cv2.blur(log_amplitude, (3, 3)))
+    back = cv2.dft(spectrum * (residual / amplitude)[..., None], flags=cv2.DFT_INVERSE)
+    smooth = cv2.GaussianBlur(cv2.magnitude(back[..., 0], back[..., 1]) ** 2, (0, 0), 2.5)
     scaled = (smooth / max(float(smooth.max()), 1e-9)).astype(np.float32)
     return np.asarray(
         cv2.resize(scaled, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32

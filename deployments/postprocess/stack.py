@@ -69,7 +69,7 @@ def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Pla
     ys = tops[:, spot.stack].tolist()
     chosen = [one.fits[kept[spot.stack]] for one in tried]
     placed = [
-        how.set(item, _alignment(item, spot.column)).move(x, y).move(spot.x, spot.y)
+        how.set(item, _alignment(item, spot.column)).move(spot.x + x, spot.y + y)
         for item, how, x, y in zip(items, chosen, xs, ys, strict=True)
         if how is not None
     ]
