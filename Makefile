@@ -43,4 +43,5 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --unsafe-pac
 
 lock:  ## pin every dependency anew, requirements-dev.lock those of development too
 	$(LOCK) --output-file requirements.lock pyproject.toml
-	$(LOCK) --constraint requirements.lock --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra bench --extra dev \
+		--output-file requirements-dev.lock pyproject.toml

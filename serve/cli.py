@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,19 @@ def parser() -> argparse.ArgumentParser:
     gallery.add_argument(
         "--out", type=Path, default=Path("gallery"), help="folder of pictures, the page beside it"
     )
+
+    bench = actions.add_parser("bench", help="measure, and write docs/benchmarks.md from it")
+    bench.add_argument("names", nargs="*", metavar="name", help="of a benchmark (default: all)")
+    bench.add_argument(
+        "--quick",
+        action="store_true",
+        help="see that the benchmarks run; their numbers mean nothing",
+    )
+    bench.add_argument(
+        "--out",
+        type=Path,
+        help="folder to write into (default: this one; for --quick one that is thrown away)",
+    )
     return command
 
 
@@ -106,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return strength(options.photo, options.out, options.prompt, options.profile)
         if options.action == "gallery":
             return gallery(options.out)
+        if options.action == "bench":
+            return bench(options.names, options.quick, options.out)
         return serve(options.profile, options.port, options.library)
     except (local.StartFailed, DemoFailed) as error:
         return failed(error)
@@ -205,6 +221,20 @@ def gallery(out: Path) -> int:
                 said = "".join(f"\n    {warning}" for warning in one.warnings)
                 console.print(f"  {one.entry.file}: {one.contrast:.2f}{said}", highlight=False)
     except (shows.GalleryFailed, ValueError, OSError) as error:
+        return failed(error)
+    return 0
+
+
+def bench(names: Sequence[str], quick: bool, out: Path | None) -> int:
+    """Run benchmarks, and make the page anew from all results in the folder."""
+    from serve import bench as benches  # brings torch, which takes seconds
+
+    try:
+        with console.status("starting") as status, benches.folder(out, quick) as into:
+            for result in benches.run(names, quick, into, partial(show, status)):
+                console.print(benches.table(result))
+            console.print(f"wrote {benches.write_page(into)}", highlight=False)
+    except benches.BenchFailed as error:
         return failed(error)
     return 0
 

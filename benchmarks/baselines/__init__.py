@@ -1,0 +1,1 @@
+"""What Signboard is measured beside: the ways in which most people run these models."""

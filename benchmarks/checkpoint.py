@@ -1,0 +1,84 @@
+"""A checkpoint of about 1 GB of the real classes, with random weights, made on the spot."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageTransformer2DModel
+from transformers import Qwen3Config, Qwen3Model
+
+from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
+
+SPREAD = 0.03  # of weights; small enough that activations stay finite
+
+
+def save(folder: Path) -> Path:
+    """About 1 GB in bfloat16: Z-Image's classes, the autoencoder at its real size."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        modules = build()
+    for name, module in modules.items():
+        module.to(torch.bfloat16).to_empty(device="cpu")
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.data.uniform_(-SPREAD, SPREAD)
+        module.save_pretrained(folder / name, max_shard_size="400MB")
+    FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+    for file in ("model_index.json", "tokenizer"):
+        (folder / file).symlink_to(EMBEDDED_MODEL / file)
+    return folder
+
+
+def profile(folder: Path, dtype: str = "bfloat16") -> DiffusionProfile:
+    """Serves it in its own dtype, at 64 to 512 pixels."""
+    return DiffusionProfile.model_validate(
+        {
+            "name": "gigabyte",
+            "model": {"source": str(folder), "dtype": dtype, "device": "cpu"},
+            "sizes": {
+                "multiple": 16,
+                "min_side": 64,
+                "max_side": 512,
+                "max_pixels": 512 * 512,
+                "default": "64x64",
+                "recommended": ["64x64", "128x128"],
+            },
+            "steps": {"default": 1, "max": 8, "quality": {"low": 1, "medium": 2, "high": 4}},
+            "engine": {
+                "token_budget": 4096,
+                "max_running": 8,
+                "max_waiting": 64,
+                "max_prompt_tokens": 64,
+                "threads": 2,
+            },
+        }
+    )
+
+
+def build() -> dict[str, Any]:
+    """The components that bear weights."""
+    transformer = ZImageTransformer2DModel(
+        dim=1280, n_layers=11, n_refiner_layers=2, n_heads=10, n_kv_heads=10, cap_feat_dim=1024
+    )
+    text_encoder = Qwen3Model(
+        Qwen3Config(
+            vocab_size=32_000,
+            hidden_size=1024,
+            intermediate_size=3072,
+            num_hidden_layers=12,
+            num_attention_heads=16,
+            num_key_value_heads=8,
+            head_dim=128,
+        )
+    )
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        latent_channels=16,
+        scaling_factor=0.3611,
+        shift_factor=0.1159,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+    return {"transformer": transformer, "text_encoder": text_encoder, "vae": vae}

@@ -1,0 +1,119 @@
+"""Pictures to ask for, in the words of each that is asked: the engine, diffusers, a server."""
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from deployments.diffusion.params import GenerationParams
+from deployments.handover import Fitted
+
+Kind = Literal["t2i", "i2i", "inpaint"]
+KINDS: tuple[Kind, ...] = ("t2i", "i2i", "inpaint")
+
+GOODS = ("car", "cup", "apple", "house", "tree", "fish", "rocket", "guitar")
+COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
+STRENGTH = 0.6
+EXACT_STRENGTH = 1.0  # as many steps as a picture from a prompt alone
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture. seed also chooses the prompt and the picture that an edit starts from."""
+
+    kind: Kind
+    seed: int
+    width: int
+    height: int
+    steps: int
+    strength: float = STRENGTH
+
+    @property
+    def prompt(self) -> str:
+        """Of words that the embedded model knows, rarely the same twice running."""
+        ground, colour = COLOURS[self.seed % 8], COLOURS[(self.seed // 8) % 8]
+        return f"a {colour} {GOODS[(self.seed // 64) % 8]} on a {ground} background"
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8]:
+        """What an edit starts from: uint8 (H, W, 3), smooth and of many colours."""
+        rng = np.random.default_rng(self.seed)
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        return np.asarray(coarse.resize((self.width, self.height), Image.Resampling.BICUBIC))
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """The middle half of each side is repainted: bool (H, W)."""
+        mask = np.zeros((self.height, self.width), dtype=bool)
+        mask[self.height // 4 : -self.height // 4, self.width // 4 : -self.width // 4] = True
+        return mask
+
+    @property
+    def params(self) -> GenerationParams:
+        """For the engine."""
+        strength = None if self.kind == "t2i" else self.strength
+        return GenerationParams(
+            self.prompt, self.width, self.height, self.steps, self.seed, strength=strength
+        )
+
+    @property
+    def given(self) -> Fitted | None:
+        """For the engine: what an edit starts from."""
+        if self.kind == "t2i":
+            return None
+        return Fitted(self.picture, self.mask if self.kind == "inpaint" else None)
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """For the diffusers pipeline of this kind."""
+        call: dict[str, Any] = {
+            "prompt": self.prompt,
+            "width": self.width,
+            "height": self.height,
+            "num_inference_steps": self.steps,
+            "guidance_scale": 0.0,
+            "generator": torch.Generator().manual_seed(self.seed),
+        }
+        if self.kind != "t2i":
+            call |= {"image": Image.fromarray(self.picture), "strength": self.strength}
+        if self.kind == "inpaint":
+            call["mask_image"] = Image.fromarray(self.mask.astype(np.uint8) * 255)
+        return call
+
+    @property
+    def path(self) -> str:
+        """The route of OpenAI's Images API."""
+        return "/v1/images/generations" if self.kind == "t2i" else "/v1/images/edits"
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """JSON for that route; files as data URLs."""
+        body: dict[str, Any] = {
+            "prompt": self.prompt,
+            "size": f"{self.width}x{self.height}",
+            "num_inference_steps": self.steps,
+            "seed": self.seed,
+        }
+        if self.kind != "t2i":
+            body |= {"image": data_url(png(self.picture)), "strength": self.strength}
+        if self.kind == "inpaint":
+            body["mask"] = data_url(png(self.mask.astype(np.uint8) * 255))
+        return body
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """A file of the pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def data_url(file: bytes) -> str:
+    """The file as a value in JSON."""
+    return "data:image/png;base64," + base64.b64encode(file).decode()

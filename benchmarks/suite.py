@@ -1,0 +1,99 @@
+"""Every benchmark by its name, each run in a process of its own."""
+
+import importlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE
+from types import ModuleType
+
+import torch
+
+from benchmarks.machine import machine
+from benchmarks.report import Report, Result, read
+
+LIMIT_S = 900.0  # no benchmark may take longer
+STOPPED_WITHIN_S = 90.0  # it stops its servers first
+
+Say = Callable[[str], None]
+Measure = Callable[[bool, Say], Report]
+
+
+class BenchmarkFailed(RuntimeError):
+    """A benchmark's process ended without a result; what it printed last is in the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A module of this package with `measure(quick, say) -> Report`.
+
+    quick: so small that it only shows that the code runs. say: is told what is being done.
+    on_gpu: needs a CUDA device, unless it is quick.
+    """
+
+    name: str
+    title: str
+    on_gpu: bool = False
+
+    @property
+    def command(self) -> str:
+        return f"signboard bench {self.name}"
+
+    def possible(self, quick: bool) -> bool:
+        """Whether this machine has the device that it needs."""
+        return quick or not self.on_gpu or torch.cuda.is_available()
+
+    def measure(self, quick: bool, say: Say) -> Result:
+        """Run it in this process."""
+        module: ModuleType = importlib.import_module(f"benchmarks.{self.name}")
+        measure: Measure = module.measure
+        began = time.perf_counter()
+        report = measure(quick, say)
+        return Result(
+            name=self.name,
+            title=self.title,
+            command=self.command,
+            machine=machine(),
+            took_s=round(time.perf_counter() - began, 1),
+            quick=quick,
+            report=report,
+        )
+
+    def run(self, quick: bool, out: Path, say: Say) -> Result:
+        """Run it in a process of its own, so that it finds the machine as if it were the first.
+
+        out: the result's file. Raises BenchmarkFailed.
+        """
+        command = [sys.executable, "-m", "benchmarks", self.name, "--out", str(out)]
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [*command, *["--quick"] * quick], stdout=PIPE, stderr=errors, text=True
+            )
+            limit = threading.Timer(LIMIT_S, process.terminate)
+            limit.start()
+            try:
+                for line in process.stdout or ():
+                    say(line.rstrip())
+            finally:
+                limit.cancel()
+                code = process.wait(STOPPED_WITHIN_S)
+            if code:
+                errors.seek(0)
+                end = "".join(errors.readlines()[-20:])
+                raise BenchmarkFailed(f"{self.name}: its process ended with {code}\n{end}")
+        return read(out)
+
+
+BENCHMARKS = {
+    one.name: one
+    for one in (
+        Benchmark("overlay", "Setting words"),
+        Benchmark("rerender", "New words on a kept picture"),
+        Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
+    )
+}

@@ -1,0 +1,86 @@
+"""Ways of doing one thing, timed in turn, and their ratio with its interval.
+
+What slows a machine for a while slows neighbours in time alike: so every round runs every way once
+(A B A B), and intervals come from drawing whole rounds anew, not single times.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 4000
+SEED = 20
+CONFIDENCE = 0.95
+
+Times = dict[str, list[float]]
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A number with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def timed(way: Callable[[], object]) -> float:
+    """Wall seconds that one call takes."""
+    began = time.perf_counter()
+    way()
+    return time.perf_counter() - began
+
+
+def in_turn(
+    ways: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int = 1,
+    clock: Callable[[Callable[[], object]], float] = timed,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Times:
+    """Seconds of each way, a list of `rounds`; `warm_up` rounds before are not counted.
+
+    Every other round goes through the ways backwards, so that none is always after the same one.
+    told: is told the rounds done and their number.
+    """
+    times: Times = {name: [] for name in ways}
+    for turn in range(-warm_up, rounds):
+        names = list(ways)
+        for name in names if turn % 2 == 0 else reversed(names):
+            seconds = clock(ways[name])
+            if turn >= 0:
+                times[name].append(seconds)
+        told(max(turn + 1, 0), rounds)
+    return times
+
+
+def median(numbers: Sequence[float]) -> Spread:
+    """The median of one way's times, or of each round's own ratio."""
+    drawn = np.asarray(numbers)[_drawn(len(numbers))]
+    return _spread(statistics.median(numbers), np.median(drawn, axis=1))
+
+
+def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:
+    """Median over median, of times that were taken in the same rounds."""
+    if len(times) != len(baseline):
+        raise ValueError(f"{len(times)} times cannot be paired with {len(baseline)}")
+    rounds = _drawn(len(times))
+    over, under = np.asarray(times)[rounds], np.asarray(baseline)[rounds]
+    value = statistics.median(times) / statistics.median(baseline)
+    return _spread(value, np.median(over, axis=1) / np.median(under, axis=1))
+
+
+def _drawn(rounds: int) -> Numbers:
+    return np.random.default_rng(SEED).integers(0, rounds, (RESAMPLES, rounds))
+
+
+def _spread(value: float, resampled: Numbers) -> Spread:
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (tail, 1 - tail))
+    return Spread(value, float(low), float(high))
