@@ -93,6 +93,7 @@ BENCHMARKS = {
     one.name: one
     for one in (
         Benchmark("overlay", "Setting words"),
+        Benchmark("isolation", "Words beside a busy engine"),
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
