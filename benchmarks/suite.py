@@ -92,6 +92,7 @@ class Benchmark:
 BENCHMARKS = {
     one.name: one
     for one in (
+        Benchmark("switch", "A change of kind"),
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
