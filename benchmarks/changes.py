@@ -1,7 +1,6 @@
-"""Requests of three kinds so ordered that each comes as often after its own as after another kind.
+"""Requests of three kinds, each asked for twice running: after another kind, and after its own.
 
-A request after another kind is paired with one after its own kind: the same work, taken in the same
-round, so that only what came before differs.
+The two are a pair: the same work, one right after the other, so that only what came before differs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +13,7 @@ from benchmarks.turns import Spread, timed
 T = TypeVar("T")
 Way = Callable[[T, int], Callable[[], object]]
 
-# Read in a circle: each kind twice after itself, and once after each of the two others.
-ROUND = (0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 2, 1)
+ROUND = (0, 0, 1, 1, 2, 2, 0, 0, 2, 2, 1, 1)  # read in a circle, it has every change once
 PAIRS = len(ROUND) // 2  # a round has
 
 
@@ -71,25 +69,19 @@ def in_turn(
 
 
 def _one_round(way: Way[T], kinds: Sequence[T], turn: int, into: Changes) -> None:
-    same: dict[int, list[float]] = {index: [] for index in ROUND}
-    changed: dict[int, list[float]] = {index: [] for index in ROUND}
     number = turn * (len(ROUND) + 1)
-    before: int | None = None
-    for place, index in enumerate(_order(turn)):
-        seconds = timed(way(kinds[index], number + place))
-        if before is not None:
-            (same if index == before else changed)[index].append(seconds)
-        before = index
-    for index in same:
-        into.same += same[index]
-        into.changed += changed[index]
+    first, *rest = _order(turn)
+    way(kinds[first], number)()
+    for place, kind in enumerate(rest, start=1):
+        seconds = timed(way(kinds[kind], number + place))
+        (into.changed if place % 2 else into.same).append(seconds)
 
 
 def _order(turn: int) -> Iterator[int]:
     """A round's kinds, with the one that the circle has before them; which one begins changes.
 
-    Every other round is walked backwards, so that neither side of the pairs is always the later.
+    Every other round is walked backwards.
     """
     order = ROUND if turn % 2 == 0 else ROUND[::-1]
-    for index in (order[-1], *order):
-        yield (index + turn) % (max(ROUND) + 1)
+    for kind in (order[-1], *order):
+        yield (kind + turn) % (max(ROUND) + 1)

@@ -92,6 +92,7 @@ class Benchmark:
 BENCHMARKS = {
     one.name: one
     for one in (
+        Benchmark("memory", "Memory for three kinds of pictures"),
         Benchmark("switch", "A change of kind"),
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),

@@ -29,11 +29,11 @@ COLUMNS = [
     "Its 95 % interval ",
 ]
 NOTES = [
-    "A request after another kind is paired with one after its own kind of the same round: the "
-    "same kind, size, steps and words at full strength, with another seed. A round of "
-    f"{2 * PAIRS} requests has {PAIRS} such pairs, each of the six changes once; every other round "
-    "runs backwards. Ratio and added time are medians over the pairs. All ways take turns in one "
-    "process on two threads; the server is a process of its own, measured apart.",
+    "Every kind is asked for twice running: the first request comes after another kind, the second "
+    "after its own. The two are a pair: the same size, steps and words at full strength, with "
+    f"another seed. A round has {PAIRS} pairs, one for each change from one kind to another; every "
+    "other round runs backwards. Ratio and added time are medians over the pairs. All ways take "
+    "turns in one process on two threads; the server is a process of its own, measured apart.",
     "Unloading drops the pipeline, collects garbage and loads the next one by `from_pretrained`, "
     "with the files in the page cache. The 1 GB checkpoint runs in bfloat16, as it is stored: its "
     "files are mapped and not read, the cheapest reload there is. From a disk, onto a device, or "
