@@ -66,5 +66,4 @@ def on_paper(name: str) -> OnPaper:
         dropped=figures.dropped,
         budget=budget,
         residency=made.residency,
-        peak=max(phase.peak for phase in made.phases),
     )

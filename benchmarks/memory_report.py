@@ -55,7 +55,7 @@ class OnPaper:
     """Bytes of a model that is not here.
 
     held: by component, as Signboard loads it. dropped: of the text encoder, which pipelines hold
-    besides. residency, peak: as planned under the budget.
+    besides. residency: of its plan under the budget.
     """
 
     name: str
@@ -64,7 +64,6 @@ class OnPaper:
     dropped: int
     budget: int
     residency: str
-    peak: int
 
     def of(self, way: str) -> dict[str, int]:
         """What a way would hold, by component."""
@@ -178,8 +177,8 @@ def _planned(paper: OnPaper) -> str:
     return (
         f"{REAL} at its real size is computed from the architecture that `{paper.name}` names: "
         f"three sets are {three:.1f} GB of weights and two are {two:.1f} GB, before any picture is "
-        f"drawn. `signboard plan {paper.name}` puts Signboard's peak, pictures included, at "
-        f"{paper.peak / GB:.1f} GB under {paper.budget / GB:.1f} GB ({paper.residency})."
+        f"drawn. `signboard plan {paper.name}` fits Signboard's one set with its pictures into "
+        f"{paper.budget / GB:.1f} GB ({paper.residency})."
     )
 
 

@@ -53,15 +53,20 @@ class Model:
 
 @dataclass(frozen=True)
 class Rounds:
-    """How many: of Signboard, of the baselines beside it, of styles, and sleeps."""
+    """How many.
 
-    ours: int
+    small, large: of Signboard with either model. theirs: of each baseline beside it.
+    """
+
+    small: int
+    large: int
     theirs: int
     styles: int
     sleeps: int
 
 
-FULL, QUICK = Rounds(12, 3, 5, 8), Rounds(1, 1, 1, 1)
+FULL = Rounds(small=11, large=24, theirs=2, styles=3, sleeps=6)
+QUICK = Rounds(1, 1, 1, 1, 1)
 
 
 def measure(quick: bool, say: Say) -> Report:
@@ -76,16 +81,19 @@ def measure(quick: bool, say: Say) -> Report:
         folder = EMBEDDED_MODEL if quick else checkpoint.save(Path(name))
         profile = changed(checkpoint.profile(folder), embedding_cache_bytes=0)
         large = Model("1 GB checkpoint", folder, profile, 64, 1)
-        embedded_ways = _in_process(small, rounds, say) | _over_http(small, rounds, say)
+        in_process = _in_process(small, rounds.small, rounds.theirs, say)
         return switch_report.report(
-            kinds={small.title: embedded_ways, large.title: _in_process(large, rounds, say)},
-            styles=_styles(small, rounds, say),
-            sleeps={model.title: _sleeps(model, rounds, say) for model in (small, large)},
+            kinds={
+                small.title: in_process | _over_http(small, rounds.small, say),
+                large.title: _in_process(large, rounds.large, rounds.theirs, say),
+            },
+            styles=_styles(small, rounds.styles, say),
+            sleeps={model.title: _sleeps(model, rounds.sleeps, say) for model in (small, large)},
         )
 
 
-def _in_process(model: Model, rounds: Rounds, say: Say) -> dict[str, Changes]:
-    """Three kinds in turn by every way that needs no server."""
+def _in_process(model: Model, ours: int, theirs: int, say: Say) -> dict[str, Changes]:
+    """Three kinds in turn by every way that needs no server, in so many rounds."""
     dtype = DTYPES[model.profile.model.dtype]
     draws: dict[str, Callable[..., object]] = {
         switch_report.RELOAD: Reloading(model.folder, dtype).draw,
@@ -93,13 +101,13 @@ def _in_process(model: Model, rounds: Rounds, say: Say) -> dict[str, Changes]:
         switch_report.HANDED: partial(pipelines.draw, pipelines.handed_over(model.folder, dtype)),
     }
     with running(model.profile) as engine:
-        ways = {name: Asked(_drawn_by(draw, model), rounds.theirs) for name, draw in draws.items()}
-        ways[switch_report.OURS] = Asked(_asked_of(engine, model), rounds.ours)
+        ways = {name: Asked(_drawn_by(draw, model), theirs) for name, draw in draws.items()}
+        ways[switch_report.OURS] = Asked(_asked_of(engine, model), ours)
         _warm_up([asked.way for asked in ways.values()])
         return changes.in_turn(ways, KINDS, _progress(say, f"{model.title}, kinds"))
 
 
-def _over_http(model: Model, rounds: Rounds, say: Say) -> dict[str, Changes]:
+def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
     """Three kinds in turn by a server of its own. Raises ValueError if it did not draw them all."""
     say(f"{model.title}: a server starts")
     with (
@@ -115,11 +123,11 @@ def _over_http(model: Model, rounds: Rounds, say: Say) -> dict[str, Changes]:
         _warm_up([way])
         before = _forwards(client)
         told = changes.in_turn(
-            {switch_report.HTTP: Asked(way, rounds.ours)},
+            {switch_report.HTTP: Asked(way, rounds)},
             KINDS,
             _progress(say, f"{model.title}, kinds over HTTP"),
         )
-        asked = rounds.ours * (len(changes.ROUND) + 1)
+        asked = rounds * (len(changes.ROUND) + 1)
         if (forwards := _forwards(client) - before) != asked * model.steps:
             raise ValueError(f"{asked} requests took {forwards} forwards: not all were drawn anew")
         return told
@@ -131,7 +139,7 @@ def _forwards(client: httpx.Client) -> int:
     return told
 
 
-def _styles(model: Model, rounds: Rounds, say: Say) -> Changes:
+def _styles(model: Model, rounds: int, say: Say) -> Changes:
     """No style and two of the profile's, in turn, in process."""
     with running(model.profile) as engine:
 
@@ -142,11 +150,11 @@ def _styles(model: Model, rounds: Rounds, say: Say) -> Changes:
 
         for style in STYLES:
             way(style, 100_000)()
-        ways = {switch_report.OURS: Asked(way, rounds.styles)}
+        ways = {switch_report.OURS: Asked(way, rounds)}
         return changes.in_turn(ways, STYLES, _progress(say, "styles"))[switch_report.OURS]
 
 
-def _sleeps(model: Model, rounds: Rounds, say: Say) -> dict[str, list[float]]:
+def _sleeps(model: Model, sleeps: int, say: Say) -> dict[str, list[float]]:
     """Seconds of a request to a model that is awake, and of the first to one that sleeps."""
     told = model.profile.model_dump(mode="json")
     told["model"] |= {"residency": "sleep", "sleep_after_s": SLEEP_AFTER_S}
@@ -155,14 +163,14 @@ def _sleeps(model: Model, rounds: Rounds, say: Say) -> dict[str, list[float]]:
         awake = stack.enter_context(running(model.profile))
         ways = {"awake": _asked_of(awake, model), "asleep": _asked_of(sleeper, model)}
         times: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(-1, rounds.sleeps):
+        for number in range(-1, sleeps):
             for name, way in ways.items():
                 while sleeper.state().phase != "sleeping":
                     time.sleep(POLL_S)
                 seconds = timed(way("t2i", number + 1))
                 if number >= 0:
                     times[name].append(seconds)
-    say(f"{model.title}: {rounds.sleeps} sleeps")
+    say(f"{model.title}: {sleeps} sleeps")
     return times
 
 
