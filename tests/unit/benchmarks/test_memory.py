@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import footprint, memory, memory_report
 from benchmarks.footprint import SIGNBOARD, WITH_STYLES, Footprint
+from benchmarks.memory_report import OnPaper
 from deployments.diffusion.profile import EMBEDDED_MODEL
 
 WAYS = ("one", "three", "from_pipe", "handed_over", SIGNBOARD, WITH_STYLES)
@@ -15,6 +16,11 @@ WAYS = ("one", "three", "from_pipe", "handed_over", SIGNBOARD, WITH_STYLES)
 @pytest.fixture(scope="module")
 def taken() -> dict[str, Footprint]:
     return {way: footprint.take(way, EMBEDDED_MODEL, "float32") for way in WAYS}
+
+
+@pytest.fixture(scope="module")
+def paper() -> OnPaper:
+    return memory.on_paper(memory.REAL_SIZE)
 
 
 def test_sets_are_counted_by_storage(taken: dict[str, Footprint]) -> None:
@@ -44,8 +50,7 @@ def test_a_child_tells_the_same(taken: dict[str, Footprint]) -> None:
     assert len(said) == 1
 
 
-def test_what_a_report_tells(taken: dict[str, Footprint]) -> None:
-    paper = memory.on_paper(memory.REAL_SIZE)
+def test_what_a_report_tells(taken: dict[str, Footprint], paper: OnPaper) -> None:
     report = memory_report.report({"Embedded model, float32": taken}, paper)
 
     third, whole = report.figures
@@ -60,10 +65,11 @@ def test_what_a_report_tells(taken: dict[str, Footprint]) -> None:
     assert json.dumps(report.data)
 
 
-def test_the_trap_of_from_pipe_is_told_where_it_was_seen(taken: dict[str, Footprint]) -> None:
+def test_the_trap_of_from_pipe_is_told_where_it_was_seen(
+    taken: dict[str, Footprint], paper: OnPaper
+) -> None:
     one = taken["one"]
     twice = Footprint(**{**asdict(one), "held": {n: 2 * size for n, size in one.held.items()}})
-    paper = memory.on_paper(memory.REAL_SIZE)
 
     def notes(untold: Footprint) -> list[str]:
         ways = {**taken, "from_pipe_untold": untold}
