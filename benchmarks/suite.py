@@ -92,6 +92,8 @@ class Benchmark:
 BENCHMARKS = {
     one.name: one
     for one in (
+        Benchmark("memory", "Memory for three kinds of pictures"),
+        Benchmark("switch", "A change of kind"),
         Benchmark("overlay", "Setting words"),
         Benchmark("isolation", "Words beside a busy engine"),
         Benchmark("rerender", "New words on a kept picture"),
