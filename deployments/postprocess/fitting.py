@@ -131,7 +131,7 @@ def _narrowing(
     none of a lesser.
     """
     size = _font_size(item, scale, short)
-    one = _in_one_line(item, size)
+    one: Fit | None = _in_one_line(item, size)
     for share in level.widths:
         if one is not None and not one.suits(item, share * width):
             one = _within(item, share * width, size, scale, level.bend)

@@ -101,9 +101,9 @@ class CostMap:
         if not np.isfinite(least := cost.min()):
             return None
         place = int((cost <= least + _ALIKE).argmax())
-        stack, column, row = np.unravel_index(place, cost.shape)
+        stack, column, row = (int(at) for at in np.unravel_index(place, cost.shape))
         return Spot(
-            int(stack),
+            stack,
             float(xs[stack, column]),
             float(ys[stack, row]),
             columns[column],
