@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import turns
 from benchmarks.changes import PAIRS, Changes
-from benchmarks.report import Figure, Plot, Report, Series, Table
+from benchmarks.report import Cell, Figure, Plot, Report, Series, Table
 from benchmarks.turns import Spread
 
 RELOAD = "Unload and reload"
@@ -126,7 +126,7 @@ def _ratio(where: str, changes: Changes) -> Figure:
 
 
 def _table(title: str, ways: Mapping[str, Changes]) -> Table:
-    rows = []
+    rows: list[list[Cell]] = []
     for name, changes in ways.items():
         added, ratio = changes.added, changes.ratio
         rows.append(
@@ -145,7 +145,7 @@ def _table(title: str, ways: Mapping[str, Changes]) -> Table:
 
 
 def _slept(sleeps: Mapping[str, Mapping[str, list[float]]]) -> Table:
-    rows = []
+    rows: list[list[Cell]] = []
     for model, times in sleeps.items():
         medians = {name: turns.median(seconds).value for name, seconds in times.items()}
         added = medians["asleep"] - medians["awake"]
