@@ -1,7 +1,7 @@
 """Pictures to ask for, in the words of each that is asked: the engine, diffusers, a server."""
 
-import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from PIL import Image
 from deployments.diffusion.params import GenerationParams
 from deployments.handover import Fitted
 
+File = tuple[str, bytes, str]  # name, bytes, media type
 Kind = Literal["t2i", "i2i", "inpaint"]
 KINDS: tuple[Kind, ...] = ("t2i", "i2i", "inpaint")
 
@@ -91,20 +92,39 @@ class Job:
         """The route of OpenAI's Images API."""
         return "/v1/images/generations" if self.kind == "t2i" else "/v1/images/edits"
 
+    @property
+    def openai_fields(self) -> dict[str, Any]:
+        """Those that every server of that API knows."""
+        return {"prompt": self.prompt, "size": f"{self.width}x{self.height}"}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All that the answer depends on, but the files."""
+        fields = {**self.openai_fields, "num_inference_steps": self.steps, "seed": self.seed}
+        return fields if self.kind == "t2i" else {**fields, "strength": self.strength}
+
     @cached_property
-    def body(self) -> dict[str, Any]:
-        """JSON for that route; files as data URLs."""
-        body: dict[str, Any] = {
-            "prompt": self.prompt,
-            "size": f"{self.width}x{self.height}",
-            "num_inference_steps": self.steps,
-            "seed": self.seed,
-        }
-        if self.kind != "t2i":
-            body |= {"image": data_url(png(self.picture)), "strength": self.strength}
+    def files(self) -> dict[str, File]:
+        """What an edit uploads; a mask is transparent where to repaint."""
+        if self.kind == "t2i":
+            return {}
+        files = {"image": ("image.png", png(self.picture), "image/png")}
         if self.kind == "inpaint":
-            body["mask"] = data_url(png(self.mask.astype(np.uint8) * 255))
-        return body
+            alpha = np.where(self.mask, 0, 255).astype(np.uint8)
+            files["mask"] = ("mask.png", png(np.dstack([self.picture, alpha])), "image/png")
+        return files
+
+    def request(self, **more: Any) -> dict[str, Any]:
+        """What httpx sends to that route: JSON for a picture from a prompt, a form for an edit.
+
+        more: fields beside `fields`.
+        """
+        return sent({**self.fields, **more}, self.files)
+
+
+def sent(fields: Mapping[str, Any], files: Mapping[str, File]) -> dict[str, Any]:
+    """Arguments of an httpx request: a form where there are files, else JSON."""
+    return {"data": fields, "files": files} if files else {"json": fields}
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -112,8 +132,3 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def data_url(file: bytes) -> str:
-    """The file as a value in JSON."""
-    return "data:image/png;base64," + base64.b64encode(file).decode()
