@@ -1,22 +1,19 @@
-"""Memory and time of Z-Image-Turbo at its real size, with random weights: python -m benchmarks.gpu
+"""Memory and time of Z-Image-Turbo at its real size, with random weights, on a CUDA device.
 
-On a CUDA device it builds the model there from its architecture, writes it to a temporary folder
-(21 GB), loads it with the project's loader and draws with the project's engine: once held to
-22.5 GiB, once with the whole card, each with and without compiled blocks. Random weights draw
-noise, at the cost of real ones.
+It builds the model there from its architecture, writes it to a temporary folder (21 GB), loads it
+with the project's loader and draws with the project's engine: once held to 22.5 GiB, once with the
+whole card, each with and without compiled blocks. Random weights draw noise, at the cost of real
+ones.
 
-With --small it does the same with the embedded model's architecture on the CPU, in minutes: there
-memory is computed from shapes and not measured, nothing limits the process, and sleep is a copy in
-memory. That tries this code and tells nothing of a GPU.
+Quick, it does the same with the embedded model's architecture on the CPU: there memory is computed
+from shapes and not measured, nothing limits the process, and sleep is a copy in memory. That tries
+this code and tells nothing of a GPU.
 """
 
-import argparse
-import json
 import platform
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,8 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
+from benchmarks.gpu_report import told
+from benchmarks.report import Report
 from benchmarks.rig import limited_to, load_timed, save_random_checkpoint, sleep_and_wake
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Family
@@ -38,42 +36,29 @@ from deployments.diffusion.profile import DiffusionProfile, parse_bytes, parse_s
 from deployments.handover import Drawn, Fitted
 from serve.settings import load_profile
 
-RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("torch", "diffusers", "transformers", "safetensors")
 CARD = parse_bytes("22.5GiB")
 LARGE_CARD = parse_bytes("40GiB")  # from here on the 80 GB profile is all resident
 TIMEOUT_S = 1800.0
 
-console = Console(stderr=True)
 
+def measure(quick: bool, say: Callable[[str], None]) -> Report:
+    """The real size on the CUDA device; quick: the embedded model on the CPU.
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, and write one JSON file; 0 if all went well."""
-    options = parser().parse_args(arguments)
-    if not options.small and not torch.cuda.is_available():
-        console.print("benchmarks.gpu: this machine has no CUDA device; --small runs on the CPU")
-        return 1
-    device = torch.device("cpu" if options.small else "cuda")
-    result = run(cases(device, small=options.small), device, compiled=not options.no_compile)
-    options.out.mkdir(parents=True, exist_ok=True)
-    name = result["device"]["name"].lower().replace(" ", "-").replace("/", "-")
-    path = options.out / f"{result['date'][:10]}-{name}-{result['model']}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(path)
-    return 0
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    command = argparse.ArgumentParser(prog="benchmarks.gpu", description=__doc__)
-    command.add_argument("--small", action="store_true", help="the embedded model, on the CPU")
-    command.add_argument("--no-compile", action="store_true", help="leave compiled blocks out")
-    command.add_argument("--out", type=Path, default=RESULTS, help="folder of the result file")
-    return command
+    Raises RuntimeError where there is no such device.
+    """
+    if not quick and not torch.cuda.is_available():
+        raise RuntimeError("this machine has no CUDA device")
+    device = torch.device("cpu" if quick else "cuda")
+    return told(run(cases(device, small=quick), device, say, compiled=not quick))
 
 
 def run(
-    budgets: Sequence[tuple[DiffusionProfile, int]], device: torch.device, *, compiled: bool
+    budgets: Sequence[tuple[DiffusionProfile, int]],
+    device: torch.device,
+    say: Callable[[str], None],
+    *,
+    compiled: bool,
 ) -> dict[str, Any]:
     """Everything that is measured, ready for JSON. Seconds, milliseconds and bytes as named.
 
@@ -96,7 +81,7 @@ def run(
             transformer.compile_repeated_blocks(fullgraph=True)
         for profile, budget in budgets:
             with limited_to(device, budget, CUDA_CONTEXT):
-                case = _case(profile, family_of(profile, components), budget)
+                case = _case(profile, family_of(profile, components), budget, say)
             result["cases"].append({"compiled": compiling, **case})
     result["sleep"] = sleep_and_wake(family_of(first, components))
     return result
@@ -114,9 +99,11 @@ def cases(device: torch.device, *, small: bool) -> list[tuple[DiffusionProfile, 
     return every
 
 
-def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, Any]:
+def _case(
+    profile: DiffusionProfile, family: Family, budget: int, say: Callable[[str], None]
+) -> dict[str, Any]:
     """One budget: the plan it gives, then pictures under that plan."""
-    console.print(f"{profile.name} under {budget / 2**30:.1f} GiB")
+    say(f"{profile.name} under {budget / 2**30:.1f} GiB")
     figures = measured(profile, family)
     made = plan(figures, demand_of(profile), budget)
     case: dict[str, Any] = {
@@ -132,7 +119,7 @@ def _case(profile: DiffusionProfile, family: Family, budget: int) -> dict[str, A
         engine.wait_until_ready(TIMEOUT_S)
         draw = _Draws(engine, family.components.device)
         case["requests"] = _requests(draw)
-        case["batches"] = _batches(draw)
+        case["batches"] = _batches(draw, say)
         case["peak_allocated"] = draw.peak_allocated()
     finally:
         engine.close()
@@ -200,7 +187,7 @@ def _requests(draw: _Draws) -> dict[str, list[dict[str, Any]]]:
     return {name: [draw(size, given=given) for given in order] for name, order in orders.items()}
 
 
-def _batches(draw: _Draws) -> list[dict[str, Any]]:
+def _batches(draw: _Draws, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """1 to 8 pictures a request, at the smallest square and at the default size.
 
     `first_ms` holds what a batch size pays once (compilation, kernels); the rest is of the second
@@ -210,7 +197,7 @@ def _batches(draw: _Draws) -> list[dict[str, Any]]:
     batches = []
     for size in ((sizes.min_side, sizes.min_side), parse_size(sizes.default)):
         for n in range(1, MAX_N + 1):
-            console.print(f"  {n} of {size[0]}x{size[1]}")
+            say(f"{n} of {size[0]}x{size[1]}")
             first = draw(size, n)["total_ms"]
             batches.append({"size": size, "n": n, "first_ms": first, **draw(size, n)})
     return batches
@@ -226,7 +213,3 @@ def _describe(device: torch.device) -> dict[str, Any]:
         return {"name": f"cpu {platform.machine()}", "total_bytes": None}
     properties = torch.cuda.get_device_properties(device)
     return {"name": properties.name, "total_bytes": properties.total_memory}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,8 @@ from pathlib import Path
 from subprocess import PIPE
 from types import ModuleType
 
+import torch
+
 from benchmarks.machine import machine
 from benchmarks.report import Report, Result, read
 
@@ -31,14 +33,20 @@ class Benchmark:
     """A module of this package with `measure(quick, say) -> Report`.
 
     quick: so small that it only shows that the code runs. say: is told what is being done.
+    on_gpu: needs a CUDA device, unless it is quick.
     """
 
     name: str
     title: str
+    on_gpu: bool = False
 
     @property
     def command(self) -> str:
         return f"signboard bench {self.name}"
+
+    def possible(self, quick: bool) -> bool:
+        """Whether this machine has the device that it needs."""
+        return quick or not self.on_gpu or torch.cuda.is_available()
 
     def measure(self, quick: bool, say: Say) -> Result:
         """Run it in this process."""
@@ -86,5 +94,6 @@ BENCHMARKS = {
     for one in (
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),
+        Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

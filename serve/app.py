@@ -8,7 +8,6 @@ from deployments.diffusion.families.load import LoadFamily, load_family
 from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
-from deployments.postprocess.intake import IntakeLimits
 from serve.http.ingress import Ingress
 from serve.settings import AppArgs, find_brands, load_profile
 
@@ -28,15 +27,15 @@ def bind(args: AppArgs, load: LoadFamily) -> Application:
     diffusion = (
         deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile, load)
     )
-    limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
         profile.sizes.recommended_pixels,
-        limits,
+        args.intake_limits,
         args.library,
         args.library_bytes,
         args.credentials,
         brands,
         args.fonts,
+        args.segmentation_model,
     )
     return deployment(Ingress).bind(
         args, profile, identity(profile), diffusion, postprocess, brands

@@ -37,7 +37,9 @@ def run(
     if unknown:
         known = ", ".join(BENCHMARKS)
         raise BenchFailed(f"there is no benchmark {unknown[0]!r}; there are {known}")
-    for name in names or BENCHMARKS:
+    for name in names or [name for name, one in BENCHMARKS.items() if one.possible(quick)]:
+        if not BENCHMARKS[name].possible(quick):
+            raise BenchFailed(f"{name}: this machine has no CUDA device; --quick needs none")
         say(name)
 
         def told(line: str, name: str = name) -> None:

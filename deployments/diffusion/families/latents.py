@@ -64,7 +64,7 @@ class LatentSpace:
 
     def _encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
         values = torch.from_numpy(picture[None].astype(np.float32) / 255).permute(0, 3, 1, 2)
-        pixels = (2.0 * values - 1.0).to(self._device, self._dtype)
+        pixels = self._laid_out((2.0 * values - 1.0).to(self._device, self._dtype))
         if not self._upcast:
             return self._vae.encode(pixels).latent_dist
         # Weights in float32 are lent for this one call: the shared module is never changed.
@@ -84,10 +84,20 @@ class LatentSpace:
         """One picture from its final latents; `tiled` takes less memory, but changes pixels."""
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
         with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
-            image = self._vae.decode(unscaled, return_dict=False)[0][0]
+            image = self._vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         picture: NDArray[np.uint8] = (image * 255).round().astype(np.uint8)
         return picture
+
+    def _laid_out(self, values: torch.Tensor) -> torch.Tensor:
+        """Channels last in float32 on a CPU, where convolutions take a quarter less time so.
+
+        bfloat16 would round otherwise than diffusers does; on CUDA group norm turns the layout
+        back, layer by layer.
+        """
+        if self._device.type != "cpu" or self._dtype != torch.float32:
+            return values
+        return values.contiguous(memory_format=torch.channels_last)
 
     def mask(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> torch.Tensor:
         """bool (H, W) to (1, 1, h, w), 1 where to repaint."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu
+from benchmarks.gpu_report import told
 from benchmarks.rig import load_timed, save_random_checkpoint, sleep_and_wake
 from deployments.diffusion.families.load import family_of
 from deployments.diffusion.measure import plan_for
@@ -28,7 +29,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> DiffusionProfile:
 
 
 def test_what_a_run_tells(profile: DiffusionProfile) -> None:
-    result = gpu.run([(profile, 2**30)], CPU, compiled=False)
+    result = gpu.run([(profile, 2**30)], CPU, print, compiled=False)
 
     (case,) = json.loads(json.dumps(result))["cases"]
     assert case["plan"]["basis"] == case["working_memory"]["basis"] == "computed"
@@ -46,13 +47,24 @@ def test_what_a_run_tells(profile: DiffusionProfile) -> None:
     assert all(b["forwards"] == 4 for b in case["batches"])  # eight rows share each
     assert all(b["step_ms"] > 0 and b["picture_ms"] < b["total_ms"] + 1 for b in case["batches"])
     assert result["load"]["bytes"] == result["build"]["bytes"] > 0
+    report = told(result)
+    (latency,) = report.figures
+    times = [drawn["total_ms"] for drawn in case["requests"]["t2i"][1:]]
+    assert min(times) == latency.low <= latency.value <= latency.high == max(times)
+    plans, single, batched = report.tables
+    assert [len(table.rows) for table in report.tables] == [1, 3, 16]
+    assert (
+        plans.rows[0][:2]
+        == [single.rows[0][0], "all resident"]
+        == [batched.rows[0][0], plans.rows[0][1]]
+    )
 
 
 def test_a_model_that_needs_relief_is_planned_but_not_drawn_with(profile: DiffusionProfile) -> None:
     with pytest.raises(NothingFits) as refused:
         plan_for(profile, 1)
 
-    (case,) = gpu.run([(profile, refused.value.least)], CPU, compiled=False)["cases"]
+    (case,) = gpu.run([(profile, refused.value.least)], CPU, print, compiled=False)["cases"]
 
     assert case["plan"]["reliefs"]
     assert case["skipped"]
