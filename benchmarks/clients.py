@@ -83,10 +83,8 @@ def uploads(kind: Kind, number: int, width: int, height: int) -> dict[str, File]
 
 
 class Clients:
-    """They share connections and the run's beginning.
-
-    limit_s: seconds within which an answer is in time.
-    """
+    """They share connections, for one run. first_seed: of the first picture, the next one's is one
+    more."""
 
     def __init__(self, url: str, mix: Mix, first_seed: int = FIRST_SEED) -> None:
         self._asks = mix.requests(first_seed)
@@ -97,6 +95,11 @@ class Clients:
         )
         self._answers: list[Answer] = []
 
+    @property
+    def answered(self) -> int:
+        """Requests that have had their answer, also those that do not count."""
+        return len(self._answers)
+
     async def closed(self, clients: int, warm_up_s: float, seconds: float) -> Tally:
         """So many clients; what is answered between the warm-up and the end counts."""
         began = time.perf_counter()
@@ -106,7 +109,8 @@ class Clients:
             while time.perf_counter() < until:
                 await self._ask()
 
-        await self._all([client() for _ in range(clients)])
+        async with self._http:
+            await asyncio.gather(*[client() for _ in range(clients)])
         start = began + warm_up_s
         counted = [one for one in self._answers if start <= one.ended < until]
         return Tally(tuple(counted), seconds)
@@ -116,19 +120,16 @@ class Clients:
         began = time.perf_counter()
         tasks: list[asyncio.Task[None]] = []
         refused: list[Answer] = []
-        async for now in arrivals(rate, warm_up_s + seconds, random.Random(seed)):
-            if sum(not task.done() for task in tasks) < MOST_AT_ONCE:
-                tasks.append(asyncio.create_task(self._ask()))
-            else:
-                refused.append(Answer(now, now, "not sent: too many are open"))
-        await self._all(tasks)
+        async with self._http:
+            async for now in arrivals(rate, warm_up_s + seconds, random.Random(seed)):
+                if sum(not task.done() for task in tasks) < MOST_AT_ONCE:
+                    tasks.append(asyncio.create_task(self._ask()))
+                else:
+                    refused.append(Answer(now, now, "not sent: too many are open"))
+            await asyncio.gather(*tasks)
         start = began + warm_up_s
         counted = [one for one in (*self._answers, *refused) if one.began >= start]
         return Tally(tuple(counted), seconds)
-
-    async def _all(self, tasks: list[Any]) -> None:
-        async with self._http:
-            await asyncio.gather(*tasks)
 
     async def _ask(self) -> None:
         ask = next(self._asks)

@@ -94,6 +94,8 @@ BENCHMARKS = {
     for one in (
         Benchmark("overlay", "Setting words"),
         Benchmark("rerender", "New words on a kept picture"),
+        Benchmark("traffic", "Load"),
+        Benchmark("scale", "Scale"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }
