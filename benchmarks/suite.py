@@ -98,6 +98,8 @@ BENCHMARKS = {
         Benchmark("isolation", "Words beside a busy engine"),
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("cold_start", "From the start of a process to ready"),
+        Benchmark("traffic", "Load"),
+        Benchmark("scale", "Scale"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

@@ -166,7 +166,7 @@ class Engine:
             try:
                 retry_s = self.profile.engine.load_retry_s
                 load_until_ready(self._start, self._discard, self._admission, retry_s)
-                while self._admission.serving():
+                while self._serving():
                     self._border()
             except BaseException as error:
                 log.exception("the device thread failed")
@@ -175,6 +175,13 @@ class Engine:
             finally:
                 for request in self._admission.requests():
                     self._fail(request, NotReady("The engine has stopped.", None, "stopped"))
+
+    def _serving(self) -> bool:
+        """Wait for work, a while at most; False once the engine is to end."""
+        began = time.perf_counter()
+        serving = self._admission.serving()
+        self._gauges.idle_s += time.perf_counter() - began
+        return serving
 
     def _discard(self) -> None:
         """Forget what a load left that did not end in a ready model."""

@@ -43,8 +43,9 @@ class EngineState(Queue):
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
     rungs: how often each rung of the ladder was used when memory did not suffice. loads_failed:
     loads that did not end in a ready model. start_s: seconds of each phase of the start, once it is
-    over: plan, weights, placement, warm_up. step_ms: running mean of a forward. beat_age_s: since
-    the device thread was last between two pieces of work; an idle one wakes every second.
+    over: plan, weights, placement, warm_up. idle_s: that the device thread has waited for work.
+    step_ms: running mean of a forward. beat_age_s: since the device thread was last between two
+    pieces of work; an idle one wakes every second.
     """
 
     forwards: int
@@ -61,6 +62,7 @@ class EngineState(Queue):
     start_s: dict[str, float]
     device: str | None
     dtype: str | None
+    idle_s: float
     step_ms: float | None
     beat_age_s: float
 
@@ -74,6 +76,7 @@ class Gauges:
         self.rows = 0
         self.loads_failed = 0
         self.start_s: dict[str, float] = {}
+        self.idle_s = 0.0
         self._recovery: Recovery | None = None
         self._plan: MemoryPlan | None = None
         self._held_bytes = 0
@@ -129,6 +132,7 @@ class Gauges:
             "start_s": dict(self.start_s),
             "device": self._device,
             "dtype": self._dtype,
+            "idle_s": self.idle_s,
             "step_ms": None if self._step_s is None else self._step_s * 1e3,
             "beat_age_s": self.beat_age_s,
         }
