@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-import yaml
-
 from benchmarks import engines, scale_report, serving
 from benchmarks.clients import Clients, Mix, run
 from benchmarks.processes import cpu_seconds
@@ -68,9 +66,7 @@ def server(replicas: int) -> Iterator[str]:
     """One server with so many replicas, each a thread wide, their caches off."""
     profile = engines.embedded(threads=1, embedding_cache_bytes=0)
     with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / "profile.yaml"
-        told = profile.model_dump(mode="json", exclude_none=True)
-        file.write_text(yaml.safe_dump(told), encoding="utf-8")
+        file = serving.write_profile(profile, Path(name))
         port = serving.free_port()
         command = [sys.executable, "-m", "benchmarks.baselines.replicas", "--profile", str(file)]
         command += ["--replicas", str(replicas), "--port", str(port)]

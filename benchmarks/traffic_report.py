@@ -65,6 +65,7 @@ def figures(turns: Turns) -> list[Figure]:
         if name == SIGNBOARD:
             continue
         own, other = turns[side, SIGNBOARD], turns[side, name]
+        own_slow, other_slow = [seconds(one) for one in own], [seconds(one) for one in other]
         size = f"{side}x{side}"
         told.append(
             figure(
@@ -79,8 +80,8 @@ def figures(turns: Turns) -> list[Figure]:
         told.append(
             figure(
                 f"95th percentile of latency, Signboard over {name}, {size}",
-                [seconds(tally) for tally in own],
-                [seconds(tally) for tally in other],
+                own_slow,
+                other_slow,
                 "at most",
                 1.0,
                 name,
