@@ -135,6 +135,7 @@ class Clients:
         ask = next(self._asks)
         began = time.perf_counter()
         previewed: float | None = None
+        fault: str | None
         try:
             async with self._http.stream("POST", ask.job.path, **ask.content) as response:
                 status = response.status_code
