@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import checkpoint, served_start
@@ -55,7 +55,7 @@ def measure(quick: bool, say: Say) -> Report:
                 folder,
                 1 if quick else ROUNDS,
                 dropped=cache == "dropped",
-                told=lambda done, of, cache=cache: say(f"weights {CACHES[cache]}: {done} of {of}"),
+                told=_counted(say, f"weights {CACHES[cache]}"),
             )
             for cache in CACHES
         }
@@ -65,6 +65,10 @@ def measure(quick: bool, say: Say) -> Report:
             say(f"signboard serve, start {done + 1}")
             served.append(served_start.start(profile))
     return report(size, weights, engine, served)
+
+
+def _counted(say: Say, what: str) -> Callable[[int, int], None]:
+    return lambda done, of: say(f"{what}: {done} of {of}")
 
 
 def engine_starts(

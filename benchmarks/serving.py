@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -95,7 +96,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def stop(server: subprocess.Popen[bytes]) -> None:
+def stop(server: subprocess.Popen[Any]) -> None:
     """As Ctrl-C does it; the whole process group is ended if that takes too long."""
     server.send_signal(signal.SIGINT)
     try:

@@ -14,8 +14,8 @@ CHUNK = 16 * 2**20
 
 
 def files_of(folder: Path) -> list[Path]:
-    """A checkpoint's files of weights."""
-    return sorted(folder.glob("*/*.safetensors"))
+    """A checkpoint's files of weights; adapters of styles, which may lie beside it, are none."""
+    return sorted(set(folder.glob("*/*.safetensors")) - set(folder.glob("styles/*")))
 
 
 def loaded_and_read(

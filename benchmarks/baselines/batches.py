@@ -65,5 +65,5 @@ def run(port: int, host: str, threads: int) -> None:
     serve.start(http_options={"host": host, "port": port})
     variables = {"OMP_NUM_THREADS": str(threads)}  # Ray would set one for one CPU
     options = {"num_cpus": 1, "runtime_env": {"env_vars": variables}}
-    deployment: Any = Batches  # to type checkers the class itself
+    deployment: Any = Batches  # what the decorator makes of a class
     serve.run(deployment.options(ray_actor_options=options).bind(threads))
