@@ -151,7 +151,7 @@ def _plot(model: str, ways: Mapping[str, Mapping[str, int]]) -> Plot:
     first = model.partition(",")[0]
     return Plot(
         name=f"memory_{FILES[first]}",
-        title=f"Weights held for three kinds of pictures ({model})",
+        title=f"Weights for three kinds ({model})",
         kind="stacked",
         x_label="",
         y_label=name,
