@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import engines, serving
-from benchmarks.report import Figure, Report, Table
+from benchmarks.report import Cell, Figure, Report, Table
 from benchmarks.suite import Say
 from benchmarks.turns import in_turn, median, ratio
 from deployments.handover import Drawn
@@ -144,6 +144,6 @@ def told(client: httpx.Client, library: Path, rounds: int, say: Say) -> Report:
                 baseline="the stage in process",
             )
         )
-    rows = [[way, 1000 * median(seconds).value] for way, seconds in times.items()]
+    rows: list[list[Cell]] = [[way, 1000 * median(seconds).value] for way, seconds in times.items()]
     table = Table(title="Median of a new price", columns=["", "ms"], rows=rows)
     return Report(figures=figures, tables=[table], notes=[NOTE], data={"seconds": times})

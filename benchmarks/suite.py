@@ -95,7 +95,11 @@ BENCHMARKS = {
         Benchmark("memory", "Memory for three kinds of pictures"),
         Benchmark("switch", "A change of kind"),
         Benchmark("overlay", "Setting words"),
+        Benchmark("isolation", "Words beside a busy engine"),
         Benchmark("rerender", "New words on a kept picture"),
+        Benchmark("cold_start", "From the start of a process to ready"),
+        Benchmark("traffic", "Load"),
+        Benchmark("scale", "Scale"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

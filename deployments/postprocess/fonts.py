@@ -223,6 +223,7 @@ def _visible(text: str) -> set[str]:
     return {char for char in text if not _is_invisible(char)}
 
 
+@lru_cache(maxsize=8192)
 def _is_invisible(char: str) -> bool:
     is_format = unicodedata.category(char) in ("Cc", "Cf")
     return char.isspace() or is_format or "\ufe00" <= char <= "\ufe0f"

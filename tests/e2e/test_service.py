@@ -40,6 +40,9 @@ def test_capabilities(client: httpx.Client) -> None:
     assert told["output_formats"] == ["png", "jpeg", "webp", "avif"]
     assert told["engine"]["phase"] == "ready"
     assert told["engine"]["max_waiting"] == 32
+    phases = ["imports", "plan", "weights", "placement", "warm_up"]
+    assert list(told["engine"]["start_s"]) == phases
+    assert all(seconds > 0 for seconds in told["engine"]["start_s"].values())
 
 
 def test_fonts_are_told_with_their_licences_and_others_refused(client: httpx.Client) -> None:

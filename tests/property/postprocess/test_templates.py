@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from deployments.postprocess import backings, overlay
 from deployments.postprocess.compose import Paint
 from deployments.postprocess.finish import finish
+from deployments.postprocess.fitting import SetText
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.overlay import OverlayReport
 from deployments.postprocess.render import Tile
 from deployments.postprocess.spec import Output, OverlaySpec
-from deployments.postprocess.stack import SetText
 from deployments.postprocess.template import template_names
 from deployments.postprocess.words import Words
 from serve import gallery
