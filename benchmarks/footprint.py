@@ -33,9 +33,9 @@ from deployments.diffusion.families.load import load_family
 from deployments.diffusion.memory import Residency
 from deployments.diffusion.profile import DiffusionProfile
 
-SAMPLE_S = 0.02
+SAMPLE_S = 0.05
 ROLLUP = Path("/proc/self/smaps_rollup")
-SIDE, STEPS = 256, 1  # of the pictures; a step's peak is that of eight
+SIDE, STEPS = 128, 1  # of the pictures; a step's peak is that of eight
 PROMPT_TOKENS = 64  # that the pipelines pad a prompt to: the most that the profiles read
 
 Modules = Sequence[tuple[str, torch.nn.Module]]

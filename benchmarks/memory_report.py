@@ -31,12 +31,12 @@ PARTS = {"transformer": "transformer", "text_encoder": "text encoder", "vae": "V
 NOTES = [
     "Weights held: bytes of all parameters and buffers, each storage counted once however many "
     "modules or pipelines have it. Every way ran in a process of its own and drew one picture of "
-    "256x256 of each kind that it holds. Signboard holds less than one set because the text "
+    "128x128 of each kind that it holds. Signboard holds less than one set because the text "
     "encoder's last layer, which nothing reads, is let go. Without styles it holds what the "
     "pipelines hold; with the two that the embedded profile brings it serves them too.",
     "Resident and proportional set sizes are what the process takes above itself before a model is "
     "loaded (Python and the libraries), weights, working memory and what the allocator keeps. They "
-    "come from `/proc/self/smaps_rollup`, read every 20 ms. A checkpoint that runs in the dtype it "
+    "come from `/proc/self/smaps_rollup`, read every 50 ms. A checkpoint that runs in the dtype it "
     "is stored in is mapped from its files, by diffusers as by Signboard: its pages are the page "
     "cache's. Three mappings of one file are three times resident but once in memory, and the "
     "proportional size divides by them. So on a CPU separate pipelines in the stored dtype share "
@@ -151,7 +151,7 @@ def _plot(model: str, ways: Mapping[str, Mapping[str, int]]) -> Plot:
     first = model.partition(",")[0]
     return Plot(
         name=f"memory_{FILES[first]}",
-        title=f"Weights held for three kinds of pictures ({model})",
+        title=f"Weights for three kinds ({model})",
         kind="stacked",
         x_label="",
         y_label=name,
