@@ -1,38 +1,40 @@
 """How long setting words takes, against a plain Pillow drawing of the same layers.
 
-    python -m benchmarks.overlay [--out FILE]
-
 Eight adverts of four layers at 1024x1024. Turn by turn, on one core, each is made by the whole
 stage (array in, JPEG out) and drawn by Pillow from the stage's own report; then one thread and
 two threads make all eight. Faces, imports and single words are warm, as in a running server; the
 copy of every turn is new. On one core processor time is counted, with threads wall time.
 """
 
-import argparse
-import json
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import adverts, clock, pillow_drawing
-from benchmarks.machine import machine
+from benchmarks.cores import cores
+from benchmarks.report import Cell, Figure, Plot, Report, Series, Table
+from benchmarks.suite import Say
+from benchmarks.turns import Spread, Times, in_turn, median, ratio
 from deployments.postprocess import backings, layers, legible, overlay, render, shapes
 from deployments.postprocess import finish as stage
 from deployments.postprocess.finish import Finished
 from deployments.postprocess.spec import Output
 
 ROUNDS = 15
-GOALS = {"drawing": 0.8, "stage": 2.5, "two_threads": 0.6}
+BOUNDS = {"drawing": 0.8, "stage": 2.5, "two_threads": 0.6}
+QUICK_SIDE = 192
+NOTE = (
+    "Both draw the same eight adverts of four layers at 1024x1024, the copy of every turn new. "
+    "*Drawing* is rendering and compositing alone; *the whole stage* also places the words, "
+    "measures their contrast, backs them and writes the JPEG. On one core processor time is "
+    "counted; two threads on two cores are held against one thread by wall time."
+)
 PARTS: clock.Places = {
     "prepare": [(layers, "prepare")],
     "map": [(overlay, "cost_map")],
@@ -59,37 +61,17 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.process_time() - began
 
 
-@contextmanager
-def cores(number: int) -> Iterator[None]:
-    """On so many cores, OpenCV without threads of its own; as before when the block ends."""
-    allowed, threads = os.sched_getaffinity(0), cv2.getNumThreads()
-    os.sched_setaffinity(0, sorted(allowed)[:number])
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-        cv2.setNumThreads(threads)
-
-
-def against_pillow(pictures: list[Pixels], rounds: int) -> dict[str, Any]:
-    """Each advert by the stage, then by Pillow, turn by turn; milliseconds are medians."""
-    runs: list[list[dict[str, float]]] = [[] for _ in pictures]
-    backings: list[list[str]] = [[] for _ in pictures]
+def against_pillow(pictures: list[Pixels], rounds: int) -> list[dict[str, Any]]:
+    """Each advert by the stage, then by Pillow: its backings, and the seconds of each turn."""
+    told: list[dict[str, Any]] = [{"backings": [], "turns": []} for _ in pictures]
     with cores(1):
         for turn in range(rounds + 1):  # the first warms faces and words up
             for number, picture in enumerate(pictures):
                 run, report = one_turn(picture, number, turn)
                 if turn:
-                    runs[number].append(run)
-                    backings[number] = [layer.backing for layer in report.layers]
-    return {
-        "adverts": [
-            {"backings": kinds} | _medians(turns)
-            for kinds, turns in zip(backings, runs, strict=True)
-        ],
-        "all": _medians([run for turns in runs for run in turns]),
-    }
+                    told[number]["turns"].append(run)
+                    told[number]["backings"] = [layer.backing for layer in report.layers]
+    return told
 
 
 def one_turn(
@@ -110,70 +92,92 @@ def one_turn(
     return run, report
 
 
-def _medians(runs: list[dict[str, float]]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        f"{name}_ms": round(1000 * statistics.median(run[name] for run in runs), 2)
-        for name in runs[0]
-    }
-    for name, part in (("drawing", "draw"), ("stage", "stage")):
-        told[f"{name}_to_pillow"] = round(
-            statistics.median(run[part] / run["pillow"] for run in runs), 3
-        )
-    return told
-
-
-def by_threads(pictures: list[Pixels], rounds: int) -> dict[str, Any]:
+def by_threads(pictures: list[Pixels], rounds: int) -> Times:
     """Wall seconds of one and of two threads for all adverts, turn by turn."""
     turns = count(5000)
-    walls: dict[int, list[float]] = {1: [], 2: []}
+
+    def make_all(threads: int) -> None:
+        turn = next(turns)
+        jobs = [(picture, number, turn) for number, picture in enumerate(pictures)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda job: make(*job), jobs))
+
     with cores(2):
-        for _ in range(rounds):
-            for threads, spent in walls.items():
-                turn = next(turns)
-                jobs = [(picture, number, turn) for number, picture in enumerate(pictures)]
-                began = time.perf_counter()
-                with ThreadPoolExecutor(threads) as pool:
-                    list(pool.map(lambda job: make(*job), jobs))
-                spent.append(time.perf_counter() - began)
-    return {
-        "one_thread_s": walls[1],
-        "two_threads_s": walls[2],
-        "ratio_of_medians": statistics.median(walls[2]) / statistics.median(walls[1]),
-    }
+        return in_turn({"one": lambda: make_all(1), "two": lambda: make_all(2)}, rounds)
 
 
-def measure(side: int = 1024, rounds: int = ROUNDS) -> dict[str, Any]:
-    """The whole result, at `side` x `side` pixels."""
+def measure(quick: bool, say: Say) -> Report:
+    """The stage and its parts against Pillow, and two threads against one."""
+    side, rounds = (QUICK_SIDE, 1) if quick else (1024, ROUNDS)
     pictures = [adverts.picture(number, side) for number in range(adverts.COUNT)]
+    say(f"{rounds} rounds beside Pillow")
     core = against_pillow(pictures, rounds)
+    say(f"{rounds} rounds of one thread and of two")
     threads = by_threads(pictures, rounds)
-    ratios = {
-        "drawing": core["all"]["drawing_to_pillow"],
-        "stage": core["all"]["stage_to_pillow"],
-        "two_threads": threads["ratio_of_medians"],
-    }
-    return {
-        "machine": machine(),
-        "size": [side, side],
-        "rounds": rounds,
-        "one_core": core,
-        "threads": threads,
-        "ratios": ratios,
-        "goals": GOALS,
-        "holds": {name: ratio <= GOALS[name] for name, ratio in ratios.items()},
-    }
+    return Report(
+        figures=[
+            _figure("drawing words, against Pillow", "drawing", _over_pillow(core, "draw")),
+            _figure("the whole stage, against that drawing", "stage", _over_pillow(core, "stage")),
+            _figure(
+                "eight adverts by two threads, against one thread",
+                "two_threads",
+                ratio(threads["two"], threads["one"]),
+            ),
+        ],
+        tables=[_table(core)],
+        plots=[_plot(core)],
+        notes=[NOTE],
+        data={"one_core": core, "threads": threads},
+    )
 
 
-def main() -> None:
-    """Measure and write the result."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--out", type=Path, help="JSON file to write")
-    options = arguments.parse_args()
-    text = json.dumps(measure(), indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+def _over_pillow(core: list[dict[str, Any]], part: str) -> Spread:
+    """A part's seconds over Pillow's for the same advert in the same turn: the median turn's."""
+    turns = [turn for advert in core for turn in advert["turns"]]
+    return median([turn[part] / turn["pillow"] for turn in turns])
 
 
-if __name__ == "__main__":
-    main()
+def _figure(name: str, bound: str, spread: Spread) -> Figure:
+    return Figure(
+        name=name,
+        value=spread.value,
+        low=spread.low,
+        high=spread.high,
+        bound=BOUNDS[bound],
+        baseline="one thread" if bound == "two_threads" else "plain Pillow, the same layers",
+    )
+
+
+def _table(core: list[dict[str, Any]]) -> Table:
+    """Milliseconds by part of each advert."""
+    parts = list(core[0]["turns"][0])
+    rows: list[list[Cell]] = [
+        [number, " ".join(advert["backings"]), *(_ms(advert["turns"], part) for part in parts)]
+        for number, advert in enumerate(core, 1)
+    ]
+    return Table(
+        title="Each advert, milliseconds of processor time",
+        columns=["Advert", "Backings", *parts],
+        rows=rows,
+    )
+
+
+def _plot(core: list[dict[str, Any]]) -> Plot:
+    """The stage's parts on one another, beside Pillow's drawing."""
+    turns = [turn for advert in core for turn in advert["turns"]]
+    parts = [part for part in turns[0] if part not in ("pillow", "stage")]
+    bars = ["the whole stage", "Pillow's drawing"]
+    series = [Series(label=part, x=bars, y=[_ms(turns, part), 0.0]) for part in parts]
+    series.append(Series(label="pillow", x=bars, y=[0.0, _ms(turns, "pillow")]))
+    return Plot(
+        name="overlay",
+        title="One advert of four layers, 1024x1024, one core",
+        kind="stacked",
+        x_label="",
+        y_label="milliseconds",
+        series=series,
+    )
+
+
+def _ms(turns: list[dict[str, float]], part: str) -> float:
+    return round(1000 * statistics.median(turn[part] for turn in turns), 2)

@@ -1,21 +1,15 @@
 """How long other words on a kept picture take over HTTP, against the stage's own time.
 
-    signboard serve --library /tmp/library &
-    python -m benchmarks.rerender --url http://127.0.0.1:8000 --library /tmp/library [--out FILE]
-
-A picture of 1024x1024 is kept: drawn at that size by a server whose profile can; else drawn at the
-profile's largest square, enlarged, and put into the server's library (its --library). Then its
-price is changed over HTTP, a different one each time, and the same words are set on the same pixels
-by `finish` in this process, turn by turn; JPEG both. Over HTTP the answer is JSON with base64, or
-the bare file. The server counts forwards of the model, of which there may be none.
+A picture of 1024x1024 lies in the library of a server: drawn at the profile's largest square and
+enlarged. Then its price is changed over HTTP, a different one each time, and the same words are set
+on the same pixels by `finish` in this process, turn by turn; JPEG both. Over HTTP the answer is
+JSON with base64, or the bare file. The server counts forwards of the model, of which there may be
+none.
 """
 
-import argparse
 import io
-import json
 import secrets
-import statistics
-import time
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.machine import machine
+from benchmarks import engines, serving
+from benchmarks.report import Cell, Figure, Report, Table
+from benchmarks.suite import Say
+from benchmarks.turns import in_turn, median, ratio
 from deployments.handover import Drawn
 from deployments.postprocess import keeping, render
 from deployments.postprocess.delivery import FinishSpec
@@ -36,7 +33,12 @@ from deployments.postprocess.store import Store
 
 SIDE = 1024
 ROUNDS, WARM_UP = 30, 5
-GOAL = 4.0
+BOUND = 4.0
+ANSWER_WITHIN_S = 120.0
+NOTE = (
+    "The picture of 1024x1024 is kept; only its price changes, another one each time. The server "
+    "counted no forward of the model meanwhile."
+)
 PROMPT = "a red apple on a yellow background"
 JPEG = Output("jpeg")
 LIBRARY_BYTES = 10 * 2**30  # of the server's own default, which nothing here comes near
@@ -53,20 +55,10 @@ def words(price: int) -> dict[str, Any]:
     return {"layers": layers}
 
 
-def keep_picture(client: httpx.Client, library: str | None) -> str:
-    """The id of a picture of 1024x1024 in the server's library. Raises SystemExit."""
-    told = client.get("/v1/capabilities").raise_for_status().json()
-    sizes = told["sizes"]
-    if sizes["max_side"] >= SIDE and sizes["max_pixels"] >= SIDE**2:
-        return str(draw(client, size=f"{SIDE}x{SIDE}")["id"])
-    if library is None:
-        raise SystemExit(
-            f"--library: {told['model']} draws nothing as large as {SIDE}x{SIDE}; name the folder "
-            "that the server keeps its pictures in, so that one can be put there"
-        )
-    large = told["hires"]["sizes"] if told["hires"] else sizes
-    answer = draw(client, size=large["default"], hires=bool(told["hires"]))
-    small = fetch(client, answer["id"])
+def keep_picture(client: httpx.Client, library: Path) -> str:
+    """The id of a picture of 1024x1024 in the server's library."""
+    hires = client.get("/v1/capabilities").raise_for_status().json()["hires"]["sizes"]
+    small = fetch(client, draw(client, size=hires["default"], hires=True)["id"])
     pixels = np.asarray(Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     return put(pixels, library)
 
@@ -85,13 +77,13 @@ def fetch(client: httpx.Client, picture_id: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
 
-def put(pixels: NDArray[np.uint8], library: str) -> str:
-    """Keep a picture at the library's address; its id."""
+def put(pixels: NDArray[np.uint8], library: Path) -> str:
+    """Keep a picture in the library's folder; its id."""
     drawn = Drawn("", pixels[None], seeds=(0,), steps_executed=0)
     spec = FinishSpec((), None, (None,), JPEG, metadata={"prompt": PROMPT}).of(1)
-    job = keeping.begin(drawn, spec, None, Library(Store(library), LIBRARY_BYTES))
+    job = keeping.begin(drawn, spec, None, Library(Store(str(library)), LIBRARY_BYTES))
     if job.lost:
-        raise SystemExit(f"--library: nothing could be kept at {library}")
+        raise RuntimeError(f"nothing could be kept in {library}")
     return spec.id
 
 
@@ -101,15 +93,19 @@ def forwards(client: httpx.Client) -> int:
     return told
 
 
-def timed(task: Callable[[], object]) -> float:
-    """Milliseconds that `task` takes."""
-    began = time.perf_counter()
-    task()
-    return (time.perf_counter() - began) * 1e3
+def measure(quick: bool, say: Say) -> Report:
+    """The stage, and each kind of answer over HTTP, with a new price each time."""
+    with tempfile.TemporaryDirectory(prefix="signboard-bench-") as folder:
+        say("a server starts")
+        with (
+            serving.signboard(engines.embedded(), Path(folder)) as url,
+            httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
+        ):
+            return told(client, Path(folder), 2 if quick else ROUNDS, say)
 
 
-def measure(client: httpx.Client, library: str | None) -> dict[str, Any]:
-    """Milliseconds of the stage, and of each kind of answer over HTTP, with a new price each."""
+def told(client: httpx.Client, library: Path, rounds: int, say: Say) -> Report:
+    """What a server with that library tells. Raises RuntimeError if its model ran meanwhile."""
     picture_id = keep_picture(client, library)
     pixels = fetch(client, picture_id)
     render.warm()
@@ -127,45 +123,27 @@ def measure(client: httpx.Client, library: str | None) -> dict[str, Any]:
 
     ways: dict[str, Callable[[], None]] = {
         "stage": stage,
-        "json": lambda: over_http("application/json"),
+        "JSON": lambda: over_http("application/json"),
         "file": lambda: over_http("image/jpeg"),
     }
-    for _ in range(WARM_UP):
-        for way in ways.values():
-            way()
     before = forwards(client)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            taken[name].append(timed(way))
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-    ratios = {name: medians[name] / medians["stage"] for name in ("json", "file")}
-    steps = forwards(client) - before
-    return {
-        "picture": f"{pixels.shape[1]}x{pixels.shape[0]}",
-        "milliseconds": taken,
-        "medians_ms": medians,
-        "ratios": ratios,
-        "goal": GOAL,
-        "forwards": steps,
-        "holds": max(ratios.values()) <= GOAL and steps == 0,
-    }
-
-
-def main() -> None:
-    """Measure and write the result."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--url", required=True, help="where a server runs")
-    arguments.add_argument("--library", help="where that server keeps its pictures")
-    arguments.add_argument("--out", type=Path, help="JSON file to write")
-    options = arguments.parse_args()
-    with httpx.Client(base_url=options.url, timeout=120) as client:
-        result = {"machine": machine(), **measure(client, options.library)}
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    say(f"{rounds} new prices by {len(ways)} ways")
+    times = in_turn(ways, rounds, WARM_UP)
+    if ran := forwards(client) - before:
+        raise RuntimeError(f"the model ran {ran} forwards while only words changed")
+    figures = []
+    for way in ("JSON", "file"):
+        spread = ratio(times[way], times["stage"])
+        figures.append(
+            Figure(
+                name=f"a new price on a kept picture over HTTP, answered as {way}",
+                value=spread.value,
+                low=spread.low,
+                high=spread.high,
+                bound=BOUND,
+                baseline="the stage in process",
+            )
+        )
+    rows: list[list[Cell]] = [[way, 1000 * median(seconds).value] for way, seconds in times.items()]
+    table = Table(title="Median of a new price", columns=["", "ms"], rows=rows)
+    return Report(figures=figures, tables=[table], notes=[NOTE], data={"seconds": times})

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -41,14 +42,28 @@ def signboard(profile: DiffusionProfile, library: Path | None = None) -> Iterato
     library: a folder; by default one that goes with the server.
     """
     with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
-        file = Path(name) / "profile.yaml"
-        told = profile.model_dump(mode="json", exclude_none=True)
-        file.write_text(yaml.safe_dump(told), encoding="utf-8")
-        port = free_port()
-        command = [sys.executable, "-m", "serve.cli", "serve", "--profile", str(file)]
-        command += ["--port", str(port), "--library", str(library or Path(name) / "library")]
-        with process(command, f"http://{LOOPBACK}:{port}", "/health/ready") as url:
+        command, url = serve_command(profile, Path(name), library)
+        with process(command, url, "/health/ready") as url:
             yield url
+
+
+def serve_command(
+    profile: DiffusionProfile, folder: Path, library: Path | None = None
+) -> tuple[list[str], str]:
+    """What a user types to serve `profile`, and the address; files for it are put into `folder`."""
+    file = write_profile(profile, folder)
+    port = free_port()
+    command = [sys.executable, "-m", "serve.cli", "serve", "--profile", str(file)]
+    command += ["--port", str(port), "--library", str(library or folder / "library")]
+    return command, f"http://{LOOPBACK}:{port}"
+
+
+def write_profile(profile: DiffusionProfile, folder: Path) -> Path:
+    """The profile as a file of `folder`."""
+    file = folder / "profile.yaml"
+    told = profile.model_dump(mode="json", exclude_none=True)
+    file.write_text(yaml.safe_dump(told), encoding="utf-8")
+    return file
 
 
 @contextmanager
@@ -71,7 +86,7 @@ def process(command: Sequence[str], url: str, ready: str) -> Iterator[str]:
                 time.sleep(POLL_S)
             yield url
         finally:
-            _stop(server)
+            stop(server)
 
 
 def _answers(url: str) -> bool:
@@ -81,7 +96,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
+def stop(server: subprocess.Popen[Any]) -> None:
     """As Ctrl-C does it; the whole process group is ended if that takes too long."""
     server.send_signal(signal.SIGINT)
     try:

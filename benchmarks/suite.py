@@ -92,11 +92,17 @@ class Benchmark:
 BENCHMARKS = {
     one.name: one
     for one in (
+        Benchmark("memory", "Memory for three kinds of pictures"),
+        Benchmark("switch", "A change of kind"),
         Benchmark("overlay", "Setting words"),
+        Benchmark("isolation", "Words beside a busy engine"),
         Benchmark("rerender", "New words on a kept picture"),
         Benchmark("overhead", "What serving adds to the bare loop"),
         Benchmark("steps", "A step against its arithmetic"),
         Benchmark("levers", "Where the time goes, and what saves it"),
+        Benchmark("cold_start", "From the start of a process to ready"),
+        Benchmark("traffic", "Load"),
+        Benchmark("scale", "Scale"),
         Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

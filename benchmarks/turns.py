@@ -60,10 +60,10 @@ def in_turn(
     return times
 
 
-def median(times: Sequence[float]) -> Spread:
-    """The median of one way's times."""
-    drawn = np.asarray(times)[_drawn(len(times))]
-    return _spread(statistics.median(times), np.median(drawn, axis=1))
+def median(numbers: Sequence[float]) -> Spread:
+    """The median of one way's times, or of each round's own ratio."""
+    drawn = np.asarray(numbers)[_drawn(len(numbers))]
+    return _spread(statistics.median(numbers), np.median(drawn, axis=1))
 
 
 def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:

@@ -1,42 +1,45 @@
 """The application that `import_path: serve.app:build` names."""
 
+from typing import TYPE_CHECKING
+
 import ray
 from ray.serve import Application, Deployment
 
 from deployments.diffusion.deployment import DiffusionDeployment
-from deployments.diffusion.families.load import LoadFamily, load_family
 from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
-from deployments.postprocess.intake import IntakeLimits
 from serve.http.ingress import Ingress
 from serve.settings import AppArgs, find_brands, load_profile
+
+if TYPE_CHECKING:
+    from deployments.diffusion.families.load import LoadFamily
 
 DIFFUSION_CPUS = 0.5  # with the others' shares, all of the application schedules on one core
 
 
 def build(args: AppArgs) -> Application:
     """Bind the three deployments for the profile that `args` names."""
-    return bind(args, load_family)
+    return bind(args)
 
 
-def bind(args: AppArgs, load: LoadFamily) -> Application:
-    """The same, with the family that `load` makes of the profile."""
+def bind(args: AppArgs, load: "LoadFamily | None" = None) -> Application:
+    """The same; load: makes another family of the profile than its own."""
     profile = load_profile(args.profile)
     brands = find_brands(args)
     options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
     diffusion = (
         deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile, load)
     )
-    limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
     postprocess = deployment(PostProcessDeployment).bind(
         profile.sizes.recommended_pixels,
-        limits,
+        args.intake_limits,
         args.library,
         args.library_bytes,
         args.credentials,
         brands,
         args.fonts,
+        args.segmentation_model,
     )
     return deployment(Ingress).bind(
         args, profile, identity(profile), diffusion, postprocess, brands

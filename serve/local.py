@@ -1,15 +1,16 @@
 """Ray and the application on this machine alone: started, waited for, stopped again."""
 
+import io
+import logging
 import os
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def require_free(port: int) -> None:
 
 def read_config(profile: str, port: int, library: str | None = None) -> dict[str, Any]:
     """The production config for one profile, on one loopback port; library: instead of its own."""
-    config: dict[str, Any] = yaml.safe_load(SERVE_CONFIG.read_text(encoding="utf-8"))
+    config = _packaged()
+    del config["controller_options"]  # what they set is in this process's environment already
     config["http_options"] |= {"host": LOOPBACK, "port": port}
     for application in config["applications"]:
         application["args"]["profile"] = profile
@@ -79,9 +81,18 @@ def read_config(profile: str, port: int, library: str | None = None) -> dict[str
 
 
 def prepare_environment() -> str:
-    """Set what Ray reads when it is first imported; the token that its ports ask for."""
-    os.environ.update(ENVIRONMENT)
+    """Set what Ray reads when it is first imported; the token that its ports ask for.
+
+    What the config sets for the controller is set for all: so Ray takes the processes that it has
+    waiting, and need not start others with an environment of their own.
+    """
+    os.environ.update(ENVIRONMENT | _packaged()["controller_options"]["runtime_env"]["env_vars"])
     return os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+
+def _packaged() -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(SERVE_CONFIG.read_text(encoding="utf-8"))
+    return config
 
 
 @contextmanager
@@ -137,6 +148,7 @@ def application(
                 logs=folder / "session_latest" / "logs" / "serve",
                 library=library or str(folder / "library"),
             )
+            on_wait("starting Serve")
             deploy(read_config(profile, port, running.library), folder)
             try:
                 wait_until_ready(running, on_wait)
@@ -148,18 +160,19 @@ def application(
 
 
 def deploy(config: dict[str, Any], folder: Path) -> None:
-    """Deploy the config as `serve run` does, and by it. Raises StartFailed."""
-    import ray
+    """Deploy the config as `serve run` does, and by it, in this process. Raises StartFailed."""
+    from ray.serve.scripts import run
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # of this process alone
     path = folder / SERVE_CONFIG.name
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, "-m", "ray.serve.scripts", "run", "--non-blocking"]
-    address = ray.get_runtime_context().gcs_address
-    finished = subprocess.run(
-        [*command, "--address", address, str(path)], capture_output=True, text=True, check=False
-    )
-    if finished.returncode:
-        raise StartFailed(f"Ray refused the configuration: {finished.stderr}")
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            run.main(["--non-blocking", str(path)], standalone_mode=False)
+    except (SystemExit, ValueError) as error:  # it prints what went wrong, then exits
+        reason = said.getvalue() or str(error)
+        raise StartFailed(f"Ray refused the configuration: {reason}") from error
 
 
 def undeploy() -> None:

@@ -11,6 +11,8 @@ from deployments.diffusion.profile import DiffusionProfile, Source
 from deployments.postprocess.brand import Brand, load_brands
 from deployments.postprocess.credentials import CredentialFiles, Signatory
 from deployments.postprocess.fonts import choices, read_own
+from deployments.postprocess.intake import IntakeLimits
+from deployments.postprocess.segmentation import SegmentationModel, Segmenter
 from deployments.postprocess.store import open_address
 
 MIB = 2**20
@@ -32,6 +34,7 @@ class AppArgs(BaseModel):
     credentials: what files are signed with (C2PA); by paths that every machine has.
     brands: a folder of brand kits, beside the packaged ones.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
+    segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +49,12 @@ class AppArgs(BaseModel):
     credentials: CredentialFiles | None = None
     brands: Path | None = None
     fonts: str | None = None
+    segmentation_model: SegmentationModel | None = None
+
+    @property
+    def intake_limits(self) -> IntakeLimits:
+        """What one uploaded file, or a brand's logo, may hold."""
+        return IntakeLimits(max_bytes=self.max_upload_bytes, max_pixels=self.max_pixels)
 
     @field_validator("brands")
     @classmethod
@@ -76,13 +85,22 @@ class AppArgs(BaseModel):
             Signatory(credentials)
         return credentials
 
+    @field_validator("segmentation_model")
+    @classmethod
+    def _can_segment(cls, model: SegmentationModel | None) -> SegmentationModel | None:
+        if model is not None:
+            Segmenter(model)
+        return model
+
 
 def find_brands(args: AppArgs) -> dict[str, Brand]:
     """The packaged brand kits and those of `args`, by name; one of the same name wins.
 
-    Raises ValueError naming the file that is not sound, or the brand whose font is not there.
+    Raises ValueError naming the file that is not sound, its logo included, or the brand whose font
+    is not there.
     """
-    brands = load_brands((BRANDS,) if args.brands is None else (BRANDS, args.brands))
+    folders = (BRANDS,) if args.brands is None else (BRANDS, args.brands)
+    brands = load_brands(folders, args.intake_limits)
     own = read_own(args.fonts) if args.fonts is not None else ()
     known = ("auto", *choices(), *(face.family for face in own))
     for name, brand in brands.items():

@@ -21,7 +21,7 @@ from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.request import Start
 from deployments.errors import NotReady, RequestError
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.intake import fit_upload
 from serve.settings import AppArgs
 
 STRENGTHS = tuple(tenth / 10 for tenth in range(1, 11))
@@ -103,8 +103,7 @@ def draw_strip(profile: DiffusionProfile, photo: Path, prompt: str) -> Strip:
 
 
 def _read(profile: DiffusionProfile, photo: Path) -> Fitted:
-    args = AppArgs()
-    limits = IntakeLimits(max_bytes=args.max_upload_bytes, max_pixels=args.max_pixels)
+    limits = AppArgs().intake_limits
     sizes = profile.sizes.recommended_pixels
     return fit_upload(photo.read_bytes(), None, None, None, "crop", sizes, limits)
 

@@ -56,10 +56,10 @@ def handed_over(folder: Path, dtype: torch.dtype) -> Pipelines:
     return made
 
 
-def draw(pipelines: Pipelines, job: Job) -> NDArray[np.uint8]:
-    """The picture of a job: uint8 (H, W, 3)."""
+def draw(pipelines: Pipelines, job: Job, **more: Any) -> NDArray[np.uint8]:
+    """The picture of a job: uint8 (H, W, 3). more: arguments of the pipeline."""
     with torch.inference_mode():
-        return np.asarray(pipelines[job.kind](**job.call).images[0])
+        return np.asarray(pipelines[job.kind](**job.call, **more).images[0])
 
 
 def quiet(pipeline: Any) -> Any:

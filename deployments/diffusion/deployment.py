@@ -1,21 +1,26 @@
 """The diffusion room as a Ray Serve deployment: an async face for the engine, nothing more."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 from ray.serve.metrics import Counter, Gauge
 
-from deployments.diffusion.engine import NO_HURRY, Engine
+from deployments.diffusion import imports, phases
 from deployments.diffusion.events import Event
-from deployments.diffusion.families.load import LoadFamily, load_family
 from deployments.diffusion.metrics import METRICS, Metric
-from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.params import NO_HURRY, GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.handover import Drawn, Fitted
+
+if TYPE_CHECKING:
+    from deployments.diffusion.families.load import LoadFamily
+
+log = logging.getLogger("ray.serve")
 
 
 class Meter:
@@ -41,15 +46,22 @@ class Meter:
 
 @serve.deployment
 class DiffusionDeployment:
-    """One engine on one device. Loading goes on beside the replica's life: `state` tells."""
+    """One engine on one device. Loading goes on beside the replica's life: `state` tells.
 
-    def __init__(
-        self,
-        profile: DiffusionProfile,
-        load: LoadFamily = load_family,
-    ) -> None:
+    load: makes the profile's family; None does it as everywhere. The engine brings the model's
+    libraries, so it is imported here, where it runs: whoever binds this class gets by without.
+    """
+
+    def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
+        start = phases.Phases()
+        with imports.in_one_go():
+            from deployments.diffusion.engine import Engine
+            from deployments.diffusion.families.load import load_family
+        start.end("imports")
+        self._imports_s = start.seconds
+        self._start_is_told = False
         self._profile = profile
-        self._engine = Engine(profile, partial(load, profile))
+        self._engine = Engine(profile, partial(load or load_family, profile))
         self._meters = [(metric, Meter(metric)) for metric in METRICS]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -103,8 +115,9 @@ class DiffusionDeployment:
                 await asyncio.wait([drawn])
 
     async def state(self) -> dict[str, Any]:
-        """The engine's state, by the names of EngineState's fields."""
-        return asdict(self._engine.state())
+        """The engine's state, by the names of EngineState's fields; imports are a phase too."""
+        state = asdict(self._engine.state())
+        return {**state, "start_s": {**self._imports_s, **state["start_s"]}}
 
     async def held_twice_bytes(self) -> int:
         """Bytes of weights that this process holds a second time; an audit, slow."""
@@ -119,6 +132,9 @@ class DiffusionDeployment:
         state = await self.state()
         for metric, meter in self._meters:
             meter.report(metric.values(state))
+        if state["phase"] == "ready" and not self._start_is_told:
+            self._start_is_told = True
+            log.info("the model was ready after %s", phases.told(state["start_s"]))
         fault = self._engine.fault()
         if fault:
             self._engine.give_up(fault)

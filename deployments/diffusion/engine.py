@@ -24,8 +24,9 @@ from deployments.diffusion.families import Family
 from deployments.diffusion.loading import load_until_ready
 from deployments.diffusion.measure import start_plan
 from deployments.diffusion.memory import Residency
-from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.params import NO_HURRY, GenerationParams, Terms
 from deployments.diffusion.passes import begin_next_pass, plan_passes
+from deployments.diffusion.phases import Phases
 from deployments.diffusion.preparation import Preparation, paste_back
 from deployments.diffusion.preview import LatentProjection, show
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
@@ -44,7 +45,6 @@ from deployments.handover import Drawn, Fitted
 
 log = logging.getLogger(__name__)
 
-NO_HURRY = Terms()
 READY_POLL_S = 0.02
 STALL_FACTOR = 10  # a piece of work that takes so many times what was predicted is stuck
 
@@ -166,7 +166,7 @@ class Engine:
             try:
                 retry_s = self.profile.engine.load_retry_s
                 load_until_ready(self._start, self._discard, self._admission, retry_s)
-                while self._admission.serving():
+                while self._serving():
                     self._border()
             except BaseException as error:
                 log.exception("the device thread failed")
@@ -176,6 +176,13 @@ class Engine:
                 for request in self._admission.requests():
                     self._fail(request, NotReady("The engine has stopped.", None, "stopped"))
 
+    def _serving(self) -> bool:
+        """Wait for work, a while at most; False once the engine is to end."""
+        began = time.perf_counter()
+        serving = self._admission.serving()
+        self._gauges.idle_s += time.perf_counter() - began
+        return serving
+
     def _discard(self) -> None:
         """Forget what a load left that did not end in a ready model."""
         self._gauges.loads_failed += 1
@@ -184,9 +191,12 @@ class Engine:
         self._family = self._ladder = self._prepare = None
 
     def _start(self) -> None:
+        phases = Phases()
         plan = start_plan(self.profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
+        phases.end("plan")
         family = self._family = self._load(reliefs)
+        phases.end("weights")
         whole = plan.whole_pixels if plan else None
         self._ladder = Recovery(Placement(family), self.profile.sizes, whole)
         self._prepare = Preparation(self.profile, family, self._encodings, self._recovery)
@@ -194,9 +204,12 @@ class Engine:
         self._gauges.hold(family.components, self._recovery, plan)
         if plan:
             self._admission.limit_forwards(plan.token_budget)
+        phases.end("placement")
         self._admission.enter("warming")
         self._warm_up()
         self._projection = LatentProjection(family.latents_of)
+        phases.end("warm_up")
+        self._gauges.start_s = phases.seconds
         self._idle_since = time.monotonic()
         self._admission.enter("ready")
 

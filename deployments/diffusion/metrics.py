@@ -47,6 +47,13 @@ METRICS = (
     Metric("signboard_waiting", "gauge", "pictures", "Pictures that wait for a place.", "waiting"),
     Metric("signboard_running", "gauge", "pictures", "Pictures being stepped.", "running"),
     Metric("signboard_busy_seconds", "gauge", "s", "Device work on its way, predicted.", "busy_s"),
+    Metric(
+        "signboard_idle_seconds_total",
+        "counter",
+        "s",
+        "That the device has waited for work.",
+        "idle_s",
+    ),
     Metric("signboard_step_milliseconds", "gauge", "ms", "Running mean of a forward.", "step_ms"),
     Metric(
         "signboard_heartbeat_age_seconds",

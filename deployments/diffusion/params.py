@@ -130,3 +130,6 @@ class Terms:
             raise InvalidValue(
                 f"deadline_s: {self.deadline_s} is not above 0", "deadline_s", "deadline_over"
             )
+
+
+NO_HURRY = Terms()

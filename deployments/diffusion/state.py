@@ -42,8 +42,10 @@ class EngineState(Queue):
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
     rungs: how often each rung of the ladder was used when memory did not suffice. loads_failed:
-    loads that did not end in a ready model. step_ms: running mean of a forward. beat_age_s: since
-    the device thread was last between two pieces of work; an idle one wakes every second.
+    loads that did not end in a ready model. start_s: seconds of each phase of the start, once it is
+    over: plan, weights, placement, warm_up. idle_s: that the device thread has waited for work.
+    step_ms: running mean of a forward. beat_age_s: since the device thread was last between two
+    pieces of work; an idle one wakes every second.
     """
 
     forwards: int
@@ -57,8 +59,10 @@ class EngineState(Queue):
     plan: MemoryPlan | None
     rungs: dict[str, int]
     loads_failed: int
+    start_s: dict[str, float]
     device: str | None
     dtype: str | None
+    idle_s: float
     step_ms: float | None
     beat_age_s: float
 
@@ -71,6 +75,8 @@ class Gauges:
         self.shared_forwards = 0
         self.rows = 0
         self.loads_failed = 0
+        self.start_s: dict[str, float] = {}
+        self.idle_s = 0.0
         self._recovery: Recovery | None = None
         self._plan: MemoryPlan | None = None
         self._held_bytes = 0
@@ -123,8 +129,10 @@ class Gauges:
             "plan": self._plan,
             "rungs": dict(recovery.used) if recovery else {},
             "loads_failed": self.loads_failed,
+            "start_s": dict(self.start_s),
             "device": self._device,
             "dtype": self._dtype,
+            "idle_s": self.idle_s,
             "step_ms": None if self._step_s is None else self._step_s * 1e3,
             "beat_age_s": self.beat_age_s,
         }

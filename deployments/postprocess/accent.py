@@ -46,14 +46,13 @@ def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:
     weight = (saturation / 255) ** 2 * (value / 255) * subject(small)
     if float(weight.mean()) < 0.004:
         return None
-    bins = np.bincount((hue / 5).astype(int).ravel(), weights=weight.ravel(), minlength=36)
-    best = int(np.argmax(bins))
-    inside = (hue / 5).astype(int) == best
+    bins = (hue / 5).astype(int)
+    best = int(np.bincount(bins.ravel(), weights=weight.ravel(), minlength=36).argmax())
+    inside = bins == best
     tone = float(np.average(hue[inside], weights=weight[inside]))
     depth = max(165.0, float(np.average(saturation[inside], weights=weight[inside])))
-    for brightness in range(235, 90, -6):
-        patch = np.array([[[tone, depth, brightness]]], np.uint8)
-        red, green, blue = (int(c) for c in cv2.cvtColor(patch, cv2.COLOR_HSV2RGB)[0, 0])
+    patches = np.array([[(tone, depth, value)] for value in range(235, 90, -6)], np.uint8)
+    for red, green, blue in cv2.cvtColor(patches, cv2.COLOR_HSV2RGB)[:, 0].tolist():
         colour = (red, green, blue)
         if contrast.between(colour, ink_on(colour)) >= 4.6:
             return colour

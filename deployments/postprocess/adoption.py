@@ -6,7 +6,6 @@ image sent again, or a kept picture used as one, is kept once.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.errors import InvalidValue, TooLarge
-from deployments.postprocess import cutout, ids
+from deployments.errors import InvalidValue
+from deployments.postprocess import cutout, data_url, ids
 from deployments.postprocess.artwork import reduced
 from deployments.postprocess.brand import Brand, find_brand
 from deployments.postprocess.delivery import FinishSpec
@@ -25,6 +24,7 @@ from deployments.postprocess.finish import NO_BRANDS
 from deployments.postprocess.holdings import digest
 from deployments.postprocess.intake import IntakeLimits, Picture, decode
 from deployments.postprocess.library import Library
+from deployments.postprocess.segmentation import Segmenter
 from deployments.postprocess.spec import KEPT, MAX_LAYERS, ImageLayer, Output, OverlaySpec
 
 _FILE = Output("webp")
@@ -36,6 +36,7 @@ def adopt(
     library: Library | None,
     limits: IntakeLimits,
     brands: Mapping[str, Brand] = NO_BRANDS,
+    segmenter: Segmenter | None = None,
 ) -> FinishSpec:
     """`spec` with its overlay's images as `images`, and named for them in its layers.
 
@@ -50,7 +51,7 @@ def adopt(
     images: dict[str, bytes] = {}
     for index, layer in overlay.image_layers.items():
         field = f"overlay.layers.{index}"
-        pixels, doubts = _pixels(layer, field, library, limits)
+        pixels, doubts = _pixels(layer, field, library, limits, segmenter)
         file = encode(pixels, _FILE, {})
         images[digest(file)] = file
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
@@ -80,7 +81,11 @@ def kept_files(overlay: OverlaySpec | None, library: Library) -> Mapping[str, by
 
 
 def _pixels(
-    layer: ImageLayer, field: str, library: Library | None, limits: IntakeLimits
+    layer: ImageLayer,
+    field: str,
+    library: Library | None,
+    limits: IntakeLimits,
+    segmenter: Segmenter | None,
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """uint8 (h, w, 3), or (h, w, 4) where it is not wholly opaque, trimmed; and warnings."""
     picture = _read(layer.image, f"{field}.image", library, limits)
@@ -89,7 +94,7 @@ def _pixels(
     if layer.mask is not None:
         alpha = _cover(_read(layer.mask, f"{field}.mask", library, limits), rgb, f"{field}.mask")
     elif layer.kind == "product" and alpha is None:
-        found = cutout.cut_out(rgb)
+        found = cutout.cut_out(rgb, segmenter)
         if found is None:
             raise InvalidValue(
                 f"{field}.image: no product can be told from its ground; send one with a "
@@ -97,8 +102,8 @@ def _pixels(
                 f"{field}.image",
                 "no_subject",
             )
-        if not found.sure:
-            doubts = ["its ground is not plain, so it may be cut out badly; send a mask"]
+        if found.doubt is not None:
+            doubts = [f"{found.doubt}: it may be cut out badly; send a mask"]
         alpha = found.alpha
         rgb = cutout.without_ground(rgb, alpha)[..., :3]
     if alpha is None:
@@ -108,16 +113,8 @@ def _pixels(
 
 def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> Picture:
     """What a reference names, decoded."""
-    if image.startswith("data:"):
-        encoded = image.partition(",")[2]
-        if len(encoded) // 4 * 3 > limits.max_bytes + 2:
-            message = f"{field}: more than the {limits.max_bytes} bytes that are taken"
-            raise TooLarge(message, field, "too_many_bytes")
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            message = f"{field}: what follows the comma is not base64"
-            raise InvalidValue(message, field, "invalid_base64") from None
+    if data_url.is_data_url(image):
+        data = data_url.read(image, field, limits.max_bytes)
         return decode(data, field, limits, over_white=False)
     if library is None:
         message = f"{field}: nothing is kept here; send a data URL"

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from deployments.postprocess import accent, contrast, gradients, legible, plaques
 from deployments.postprocess.compose import Paint, paint
 from deployments.postprocess.contrast import Colour
+from deployments.postprocess.fitting import SetText
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.gradients import Ink
 from deployments.postprocess.palette import Palette
-from deployments.postprocess.stack import Placed, SetText
+from deployments.postprocess.stack import Placed
 from deployments.postprocess.words import Words, dress, read
 
 _SHOWS = 1.25  # contrast with its ground at which a plaque of a role's own colour is seen as one

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from deployments.errors import InvalidValue
+from deployments.errors import InvalidValue, RequestError
 from deployments.postprocess import contrast
 from deployments.postprocess.contrast import Colour
+from deployments.postprocess.intake import IntakeLimits, decode
 from deployments.postprocess.spec import Font, Strict
 
 Hex = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
@@ -70,14 +71,14 @@ class Brand(Strict):
         return min(900, max(100, weight + shift))
 
 
-def load_brands(folders: tuple[Path, ...]) -> dict[str, Brand]:
+def load_brands(folders: tuple[Path, ...], limits: IntakeLimits) -> dict[str, Brand]:
     """The brands of YAML files by their file names; later folders win.
 
     A relative logo is looked for beside its file. Raises ValueError naming the file that is not
-    sound or whose logo is missing.
+    sound, or whose logo is missing, no picture, or beyond `limits`.
     """
     paths = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
-    return {name: _load(path) for name, path in sorted(paths.items())}
+    return {name: _load(path, limits) for name, path in sorted(paths.items())}
 
 
 def find_brand(name: str, brands: Mapping[str, Brand]) -> Brand:
@@ -88,7 +89,7 @@ def find_brand(name: str, brands: Mapping[str, Brand]) -> Brand:
     return brands[name]
 
 
-def _load(path: Path) -> Brand:
+def _load(path: Path, limits: IntakeLimits) -> Brand:
     try:
         brand = Brand.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
@@ -98,4 +99,8 @@ def _load(path: Path) -> Brand:
     logo = (path.parent / Path(brand.logo).expanduser()).resolve()
     if not logo.is_file():
         raise ValueError(f"brand {path}: logo: there is no file {logo}")
+    try:
+        decode(logo.read_bytes(), "logo", limits, over_white=False)
+    except RequestError as error:
+        raise ValueError(f"brand {path}: logo: {logo}: {error.message}") from error
     return brand.model_copy(update={"logo": str(logo)})

@@ -12,7 +12,7 @@ from deployments.postprocess import contrast
 from deployments.postprocess.framing import edges, frame, is_plain
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.gradients import Ink, tones
-from deployments.postprocess.render import Tile
+from deployments.postprocess.render import Sprite, Tile
 from deployments.postprocess.spec import Extension
 
 
@@ -58,6 +58,20 @@ def paint(pixels: NDArray[np.uint8], layer: Paint) -> None:
     region = pixels[top:bottom, left:right]
     colours = tones(layer.colour, np.arange(top, bottom)[:, None], np.arange(left, right))
     pixels[top:bottom, left:right] = contrast.blend(region, mask, colours, layer.alpha)
+
+
+def lay(pixels: NDArray[np.uint8], sprite: Sprite) -> None:
+    """Lay `sprite` on `pixels`, uint8 (H, W, 3), in place; what lies outside is dropped."""
+    height, width = pixels.shape[:2]
+    rows, columns = sprite.rgba.shape[:2]
+    top, left = max(0, sprite.y), max(0, sprite.x)
+    bottom, right = min(height, sprite.y + rows), min(width, sprite.x + columns)
+    if top >= bottom or left >= right:
+        return
+    own = sprite.rgba[top - sprite.y : bottom - sprite.y, left - sprite.x : right - sprite.x]
+    ground = pixels[top:bottom, left:right].astype(np.float32)
+    mixed = ground + (own[..., :3] - ground) * (own[..., 3:] / np.float32(255))
+    pixels[top:bottom, left:right] = (mixed + 0.5).astype(np.uint8)
 
 
 def to_placement(

@@ -128,7 +128,8 @@ def choose_ink(ground: NDArray[np.uint8], light: Colour, dark: Colour, target: f
     Dark ink must be clearly better; where neither reaches `target` and a backing will be needed,
     twice as good, since light words on a darkened picture look better than the reverse.
     """
-    light_p10, dark_p10 = p10(ground, light), p10(ground, dark)
+    lightness = luminance(ground)
+    light_p10, dark_p10 = (_tenth(lightness, brightness(ink)) for ink in (light, dark))
     advantage = 1.15 if dark_p10 >= target else 2.0
     return dark if dark_p10 > advantage * light_p10 else light
 

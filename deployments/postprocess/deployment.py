@@ -24,6 +24,7 @@ from deployments.postprocess.finish import NO_BRANDS, Finished
 from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.job import Job
 from deployments.postprocess.library import Library
+from deployments.postprocess.segmentation import SegmentationModel, Segmenter
 from deployments.postprocess.signing import sign_all, sign_one
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
@@ -39,8 +40,9 @@ class PostProcessDeployment:
 
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
     None to keep nothing. credentials: what files are signed with, None to sign none. brands: the
-    kits that an overlay may name. own_fonts: a folder of the user's, or None. threads: pictures
-    worked on at once; Serve's `max_ongoing_requests` bounds what waits for them.
+    kits that an overlay may name. own_fonts: a folder of the user's, or None. segmentation_model:
+    what cuts subjects out, None for OpenCV's own ways. threads: pictures worked on at once;
+    Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class PostProcessDeployment:
         credentials: CredentialFiles | None = None,
         brands: Mapping[str, Brand] = NO_BRANDS,
         own_fonts: str | None = None,
+        segmentation_model: SegmentationModel | None = None,
         threads: int = 2,
     ) -> None:
         self._brands = brands
@@ -61,6 +64,7 @@ class PostProcessDeployment:
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
         self._signatory = Signatory(credentials) if credentials is not None else None
+        self._segmenter = Segmenter(segmentation_model) if segmentation_model is not None else None
         if self._kept_in is not None:
             self._workers.submit(keeping.tidy, self._kept_in)
         fonts.use_folder(own_fonts)
@@ -77,13 +81,16 @@ class PostProcessDeployment:
         """An upload as the diffusion room takes it; raises what `fit_upload` raises."""
         width, height = size or (None, None)
         return await self._work(
-            lambda: fit_upload(image, mask, width, height, fit, self._sizes, self._limits, keep)
+            lambda: fit_upload(
+                image, mask, width, height, fit, self._sizes, self._limits, keep, self._segmenter
+            )
         )
 
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
         """`spec` with its overlay's images as files; raises what `adoption.adopt` raises."""
-        library = self._kept_in
-        return await self._reach(lambda: adopt(spec, library, self._limits, self._brands))
+        return await self._reach(
+            lambda: adopt(spec, self._kept_in, self._limits, self._brands, self._segmenter)
+        )
 
     async def intake_kept(
         self,
@@ -97,7 +104,7 @@ class PostProcessDeployment:
         width, height = size or (None, None)
         return await self._look(
             lambda library: kept.fit_kept(
-                picture_id, variant, width, height, fit, self._sizes, library, keep
+                picture_id, variant, width, height, fit, self._sizes, library, keep, self._segmenter
             )
         )
 

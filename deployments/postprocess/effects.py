@@ -8,9 +8,9 @@ import numpy as np
 
 from deployments.postprocess import contrast, gradients, render
 from deployments.postprocess.compose import Paint
+from deployments.postprocess.fitting import SetText
 from deployments.postprocess.gradients import Ink
 from deployments.postprocess.render import Tile
-from deployments.postprocess.stack import SetText
 from deployments.postprocess.typography import Shadow
 
 MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better

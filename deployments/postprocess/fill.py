@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from deployments.postprocess import layout as plain
 from deployments.postprocess import stack
 from deployments.postprocess.alternatives import NoOtherPlace
+from deployments.postprocess.fitting import Level
 from deployments.postprocess.geometry import Rect, union
 from deployments.postprocess.layers import Item
 from deployments.postprocess.layout import ANCHORS, Arrangement
@@ -21,9 +22,7 @@ from deployments.postprocess.stack import Placed, Site
 from deployments.postprocess.template import Frame, Group, Layout, Mark, Panel, Rule, Template
 
 _ROWS = tuple(row / 20 for row in range(21))
-_FINE = stack.Level(
-    bend=False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8)
-)
+_FINE = Level(bend=False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8))
 _MISPLACED = 1.0  # what a group out of its place costs, beside which coverage is at most about 1
 _CLEARLY = 0.08  # how much less another anchor must cost than one before it
 _BREATH = 0.02  # of the short side, that words keep from a frame and from another group's shape

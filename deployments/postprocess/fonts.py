@@ -93,6 +93,11 @@ def of_family(family: str) -> tuple[Face, ...]:
     return tuple(face for face in faces() if face.family == family)
 
 
+def coloured(families: tuple[str, ...]) -> bool:
+    """Whether any of `families` has little pictures for glyphs."""
+    return any(face.colour for face in _own if face.family in families)
+
+
 def choices() -> tuple[str, ...]:
     """The families that a layer may ask for by name."""
     return tuple(dict.fromkeys(face.family for face in faces() if not face.colour))
@@ -218,6 +223,7 @@ def _visible(text: str) -> set[str]:
     return {char for char in text if not _is_invisible(char)}
 
 
+@lru_cache(maxsize=8192)
 def _is_invisible(char: str) -> bool:
     is_format = unicodedata.category(char) in ("Cc", "Cf")
     return char.isspace() or is_format or "\ufe00" <= char <= "\ufe0f"

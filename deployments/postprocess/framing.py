@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.postprocess.geometry import Rect, union
-from deployments.postprocess.position import subject_box
+from deployments.postprocess.position import cost_map, subject_box
 
 SIDES = ("top", "bottom", "left", "right")
 _PLAIN = 10.0  # mean deviation along an edge, in levels, below which it can be continued unseen
@@ -16,7 +16,10 @@ _BESIDE_WORDS = (0.46, 0.44)  # of the canvas, along its long and its short side
 # How far along a wide canvas, down a tall one (a story, whose ends stay clear) and down any other
 # a subject moves to leave room for words.
 _ROOM_WIDE, _ROOM_TALL, _ROOM = 0.68, 0.6, 0.67
-_MOSTLY = 0.6  # a photograph of which so much stays is cut, not extended
+# A photograph is cut, not extended, if so much of it stays, or of what draws the eye in it.
+_MOSTLY, _HALF = 0.6, 0.5
+_STRIPS = 41  # places that a cut at the sides is tried at
+_CORE = 0.4  # what the middle half of a strip counts for, beside the whole
 _HEADROOM = 0.03  # of the canvas, above a subject that is taller than it: its head is at its top
 
 
@@ -32,7 +35,8 @@ def frame(
     It may stick out (and is cut there) or leave a gap (and is extended there). On plain ground
     the subject takes part of the canvas only, and with `words` moves aside for them unless it
     already stands aside. A photograph is cut around its subject as long as most of it stays,
-    otherwise extended. Boxes of `protect`, in pixels of the picture, are never cut.
+    otherwise extended; at its sides it is cut where most of what draws the eye stays. Boxes of
+    `protect`, in pixels of the picture, are never cut.
     """
     rows, columns = picture.shape[:2]
     across, down = width / columns, height / rows
@@ -45,9 +49,16 @@ def frame(
     focus = kept or subject or whole
     everywhere = focus.width > 0.9 * columns and focus.height > 0.9 * rows
     ends = ("top", "bottom") if across < down else ("left", "right")
+    mostly = everywhere or contain / cover >= _MOSTLY
     if is_plain(picture, ends):
         scale = min(cover, _filling(focus, width, height, _SUBJECT_SHARE))
-    elif kept is None and (everywhere or contain / cover >= _MOSTLY):
+    elif kept is None and focus.width * cover > width and across < down:
+        middle, share = _strip(picture, width / cover)
+        if mostly or share >= _HALF:
+            focus, scale = Rect(middle, 0, 0, rows), cover
+        else:
+            scale = _filling(focus, width, height, 1.0)
+    elif kept is None and mostly:
         scale = cover
     else:
         scale = min(cover, _filling(focus, width, height, 1.0))
@@ -91,6 +102,20 @@ def _aside(subject: Rect, columns: int, rows: int, width: int, height: int) -> R
         columns * scale,
         rows * scale,
     )
+
+
+def _strip(picture: NDArray[np.uint8], width: float) -> tuple[float, float]:
+    """The middle of the strip of `width` pixels, as high as `picture`, that draws the eye most,
+    above all in its own middle; and its share of what the whole picture draws."""
+    rows, columns = picture.shape[:2]
+    cost = cost_map(picture)
+    lefts = np.linspace(0.0, columns - width, _STRIPS)
+    strips = [Rect(left, 0, width, rows) for left in lefts]
+    cores = [Rect(left + width / 4, 0, width / 2, rows) for left in lefts]
+    pairs = zip(strips, cores, strict=True)
+    best = int(np.argmax([cost.mean(strip) + _CORE * cost.mean(core) for strip, core in pairs]))
+    whole = cost.mean(Rect(0, 0, columns, rows)) * columns
+    return float(lefts[best]) + width / 2, cost.mean(strips[best]) * width / whole
 
 
 def _filling(box: Rect, width: int, height: int, share: float) -> float:

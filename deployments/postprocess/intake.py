@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
 from deployments.handover import Fitted
 from deployments.postprocess.cutout import cut_out
+from deployments.postprocess.segmentation import Segmenter
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
@@ -51,6 +52,7 @@ def fit_upload(
     sizes: Sequence[tuple[int, int]],
     limits: IntakeLimits,
     keep: Literal["subject"] | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Fitted:
     """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
     entry of `sizes` (width, height) of the nearest aspect ratio.
@@ -59,7 +61,8 @@ def fit_upload(
     (grey >= 128). Without a mask, the picture's own transparent pixels are. `crop` fills the
     canvas and cuts at the middle; `pad` shows all and continues the edges, which are repainted
     where there is a mask. `keep` "subject" repaints all but the subject: what the picture's own
-    transparency leaves, or what can be told from its ground. Raises UnsupportedFile, TooLarge or
+    transparency leaves, or what `segmenter`, or without one its colour, tells from its ground.
+    Raises UnsupportedFile, TooLarge or
     InvalidValue with param "image", "mask", "keep" or "size".
     """
     picture = decode(image, "image", limits)
@@ -75,7 +78,7 @@ def fit_upload(
     elif repaint is not None and repaint.any():
         notes = ("the picture's transparent parts are taken as the mask",)
     elif keep:
-        repaint, notes = _around_subject(np.asarray(picture.image))
+        repaint, notes = _around_subject(np.asarray(picture.image), segmenter)
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)
@@ -90,17 +93,21 @@ def fit_upload(
     return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
 
 
-def _around_subject(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+def _around_subject(
+    rgb: NDArray[np.uint8], segmenter: Segmenter | None
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """The mask that repaints all but the subject, and what is doubtful about it."""
-    found = cut_out(rgb)
+    found = cut_out(rgb, segmenter)
     if found is None:
         raise InvalidValue(
             "keep: no subject can be told from the picture's ground; send a mask",
             "keep",
             "no_subject",
         )
-    rough = "keep: the picture's ground is not plain, so the subject may be cut out badly"
-    return found.alpha < _HALF, () if found.sure else (f"{rough}; send a mask",)
+    repaint = found.alpha < _HALF
+    if found.doubt is None:
+        return repaint, ()
+    return repaint, (f"keep: {found.doubt}: the subject may be cut out badly; send a mask",)
 
 
 def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:

@@ -27,6 +27,7 @@ from deployments.postprocess.intake import IntakeLimits, fit_upload
 from deployments.postprocess.job import Clean, Job
 from deployments.postprocess.keeping import as_pixels, since
 from deployments.postprocess.library import Library, Record
+from deployments.postprocess.segmentation import Segmenter
 from deployments.postprocess.spec import Output
 
 PNG = Output("png")
@@ -114,12 +115,14 @@ def fit_kept(
     sizes: Sequence[tuple[int, int]],
     library: Library,
     keep: Literal["subject"] | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Fitted:
     """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
     mask. Raises NotFound, and what `fit_upload` raises."""
     record = find(picture_id, library)
     if variant == "clean":
-        return fit_upload(_file(record, library), None, width, height, fit, sizes, UNLIMITED, keep)
+        clean = _file(record, library)
+        return fit_upload(clean, None, width, height, fit, sizes, UNLIMITED, keep, segmenter)
     source, mask = record.drawing.source, record.drawing.mask
     picture = library.file(source) if source else None
     repainted = library.file(mask) if mask else None
@@ -130,7 +133,7 @@ def fit_kept(
             "image",
             "source_not_found",
         )
-    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED, keep)
+    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED, keep, segmenter)
 
 
 def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:

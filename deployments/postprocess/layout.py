@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deployments.postprocess import stack
+from deployments.postprocess.fitting import BENT, RULES, SMALL, SetText
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layers import Item
 from deployments.postprocess.position import CostMap
 from deployments.postprocess.spec import Box, OverlaySpec
-from deployments.postprocess.stack import Placed, SetText, Site
+from deployments.postprocess.stack import Placed, Site
 
 MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
 GAP = 0.05  # of the short side, between stacks
@@ -127,12 +128,12 @@ def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Plac
     head, offer = items[:first_offer], items[first_offer:]
     if problems or len(site.rows) == 1 or not head or any(i.role not in _OFFER for i in offer):
         return [whole], problems
-    top = stack.place(head, replace(site, rows=(0.0,)), cost, stack.RULES)
+    top = stack.place(head, replace(site, rows=(0.0,)), cost, RULES)
     if top is None:
         return [whole], problems
     below = (*site.forbidden, top.box.grow(GAP * site.short_side))
     foot = replace(site, rows=(1.0,), forbidden=below)
-    bottom = stack.place(offer, foot, cost, stack.RULES)
+    bottom = stack.place(offer, foot, cost, RULES)
     if bottom is None:
         return [whole], problems
     share = top.area / (top.area + bottom.area)
@@ -172,11 +173,12 @@ def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, 
     problems: list[str] = []
     left = list(items)
     while left:
-        if stack.fits_at_all(left, site):
-            for level in (stack.RULES, stack.BENT, stack.SMALL):
-                placed = stack.place(left, site, cost, level)
-                if placed is not None:
-                    return placed, problems + _bent(placed, site.short_side)
+        placed = stack.place(left, site, cost, RULES)
+        if placed is None and stack.fits_at_all(left, site):
+            bent = (stack.place(left, site, cost, level) for level in (BENT, SMALL))
+            placed = next((one for one in bent if one is not None), None)
+        if placed is not None:
+            return placed, problems + _bent(placed, site.short_side)
         out = max(left, key=lambda item: (item.style.rank, item.index))
         left.remove(out)
         problems.append(f"{out.name}: there is no room for it; it was left out")

@@ -59,11 +59,13 @@ def back(
     if kind == "glass":
         frost(pixels, span.plate())
     goal = target * _RESERVE
-    inks = _inks(pixels, words, target, palette)
+    grounds = [word.ground(pixels) for word in words]
+    inks = _inks(grounds, words, target, palette)
     words = dress(words, inks)
     dark = _wants_dark(inks, goal)
-    colour = _tint(np.concatenate([word.ground(pixels) for word in words]), dark)
-    case = _Case(words, [word.seen(pixels) for word in words], inks, colour, goal, span)
+    colour = _tint(np.concatenate(grounds), dark)
+    seen = [word.seen(ground) for word, ground in zip(words, grounds, strict=True)]
+    case = _Case(words, seen, inks, colour, goal, span)
     if kind == "auto":
         kind, tiles, alpha = _choose(case, dark, scrim_allowed)
     else:
@@ -159,7 +161,7 @@ def _each_once(tiles: Sequence[Tile]) -> list[Tile]:
 
 
 def _inks(
-    pixels: NDArray[np.uint8], words: Sequence[Words], target: float, palette: Palette
+    grounds: Sequence[NDArray[np.uint8]], words: Sequence[Words], target: float, palette: Palette
 ) -> tuple[Ink, ...]:
     """The words' own fills; one common ink for those that have none, and the accent for those
     whose role wants it, where it reads well enough.
@@ -167,7 +169,8 @@ def _inks(
     The common ink is the first of the palette's that reaches `target`, else white or a dark tint.
     """
     goal = target * _RESERVE
-    seen = [word.seen(pixels) for word in dress(words, [None] * len(words))]
+    dressed = dress(words, [None] * len(words))
+    seen = [word.seen(ground) for word, ground in zip(dressed, grounds, strict=True)]
     free = [ground for word, ground in zip(words, seen, strict=True) if word.fill == "auto"]
     shared = contrast.WHITE
     if free:

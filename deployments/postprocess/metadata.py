@@ -32,6 +32,8 @@ _PREFIXES = {
     "xmpNote": _NOTE,
     "signboard": _OURS,
 }
+for _prefix, _uri in _PREFIXES.items():
+    ET.register_namespace(_prefix, _uri)
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 PNG_KEY = "XML:com.adobe.xmp"
@@ -129,8 +131,6 @@ def _element(tag: str, text: str) -> ET.Element:
 
 
 def _xml(properties: list[ET.Element]) -> str:
-    for prefix, uri in _PREFIXES.items():
-        ET.register_namespace(prefix, uri)
     root = ET.Element(f"{{{_PREFIXES['x']}}}xmpmeta")
     about = ET.SubElement(ET.SubElement(root, f"{{{_RDF}}}RDF"), f"{{{_RDF}}}Description")
     about.set(f"{{{_RDF}}}about", "")

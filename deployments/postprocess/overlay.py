@@ -20,11 +20,12 @@ from deployments.postprocess import (
     inlay,
     layers,
     layout,
+    render,
     shapes,
 )
 from deployments.postprocess.backings import Inked
 from deployments.postprocess.brand import Brand
-from deployments.postprocess.compose import Canvas, Paint, paint
+from deployments.postprocess.compose import Canvas, Paint, lay, paint
 from deployments.postprocess.fill import Filled, fill
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.hanging import Wall, hang
@@ -134,6 +135,10 @@ def set_words(
             )
         for one in parts:
             paint(pixels, Paint(one.words.glyphs, one.ink))
+        text = parts[0].words.text
+        pictures = render.emoji(text.setting, text.x, text.y)
+        if pictures is not None:
+            lay(pixels, pictures)
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda report: report.index)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -18,16 +19,34 @@ _RHYTHM = (0, 1 / 3, 1 / 2, 2 / 3, 1)  # where a stack stands well in the free h
 _OFF_RHYTHM = 0.2  # a sixth of the way off the ends, the thirds or the middle costs 0.033
 _SHARE = {"start": 0.0, "center": 0.5, "end": 1.0}  # of the room beside a stack, at its left
 _WORST_LAYER = 0.8  # one line across a face is worse than its share of the area says
+_ALIKE = 1e-9  # costs that differ by no more are equal, rounded apart
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stacks:
+    """Stacks of layers to choose from, in pixels from each one's own origin; float64.
+
+    x: (layers, stacks, columns), since alignment may depend on the column that a stack stands in.
+    y, width, height: (layers, stacks). blame: (stacks,), what each costs wherever it stands.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    width: NDArray[np.float64]
+    height: NDArray[np.float64]
+    blame: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """An offset in pixels, what is lost there (0 is nothing), and the column it belongs to."""
+    """The number of a stack, its offset in pixels, the column it belongs to, and what it costs
+    there: what is lost (0 is nothing) and its blame."""
 
+    stack: int
     x: float
     y: float
-    cost: float
     column: str
+    cost: float
 
 
 class CostMap:
@@ -46,46 +65,50 @@ class CostMap:
         self._cost = cv2.integral(values, sdepth=cv2.CV_64F).ravel()
 
     def mean(self, rect: Rect) -> float:
-        x, y, width, height = np.array([rect.x, rect.y, rect.width, rect.height]).reshape(4, 1, 1)
-        return float(self._means(x, y[..., None], width, height).item())
+        x, y, width, height = np.array([[rect.x], [rect.y], [rect.width], [rect.height]])
+        return float(self._means(x[:, None], y[:, None], width, height).item())
 
     def best(
         self,
-        stacks: NDArray[np.float64],
+        stacks: Stacks,
         columns: Sequence[str],
         area: Rect,
         forbidden: Sequence[Rect],
-        rows: Sequence[float],
-    ) -> list[Spot | None]:
-        """Where to put each of `stacks` inside `area`.
+        rows: tuple[float, ...],
+    ) -> Spot | None:
+        """Which of `stacks` to put where inside `area`; None where there is no place for any.
 
-        stacks: (n, layers, 4), x, y, width and height of each layer from its stack's own origin.
-        `columns` has one of start, center, end for each stack; `rows` are heights from 0 (top) to
-        1 (bottom). Nothing may overlap `forbidden`. None where there is no place. The first of
-        equally good places wins, so the answer is a function of the arguments alone.
+        columns: any of start, center and end; rows: heights from 0 (top) to 1 (bottom). Nothing
+        may overlap `forbidden`. The first of equally good places wins, stack by stack and column
+        by column, so the answer is a function of the arguments alone.
         """
-        x, y, width, height = np.moveaxis(stacks, 2, 0)
-        room_x = area.width - (x + width).max(axis=1)
-        room_y = area.height - (y + height).max(axis=1)
+        x, y, width, height = stacks.x, stacks.y, stacks.width, stacks.height
+        room_x = area.width - (x + width[..., None]).max(axis=0)
+        room_y = area.height - (y + height).max(axis=0)
         xs = area.x + room_x * [_SHARE[column] for column in columns]
         ys = area.y + room_y[:, None] * rows
-        left, top = x + xs[:, None], y[..., None] + ys[:, None, :]
+        left, top = x + xs, y[..., None] + ys
         means = self._means(left, top, width, height)
-        weights = width * height / (width * height).sum(axis=1, keepdims=True)
-        cost = (means * weights[..., None]).sum(axis=1) + _WORST_LAYER * means.max(axis=1)
+        weights = width * height
+        weights /= weights.sum(axis=0)
+        cost = (means * weights[..., None, None]).sum(axis=0) + _WORST_LAYER * means.max(axis=0)
         for other in forbidden:
-            hit_x = (left < other.right) & (left + width > other.x)
+            hit_x = (left < other.right) & (left + width[..., None] > other.x)
             hit_y = (top < other.bottom) & (top + height[..., None] > other.y)
-            cost[(hit_x[..., None] & hit_y).any(axis=1)] = np.inf
-        cost += _OFF_RHYTHM * np.min([np.abs(np.array(rows) - at) for at in _RHYTHM], axis=0)
-        cost[(room_x < 0) | (room_y < 0)] = np.inf
-        chosen = cost.argmin(axis=1)
-        return [
-            Spot(float(xs[k]), float(ys[k, row]), float(cost[k, row]), column)
-            if np.isfinite(cost[k, row])
-            else None
-            for k, (row, column) in enumerate(zip(chosen, columns, strict=True))
-        ]
+            cost[(hit_x[..., None] & hit_y[:, :, None]).any(axis=0)] = np.inf
+        cost += _off_rhythm(rows) + stacks.blame[:, None, None]
+        cost[(room_x < 0) | (room_y < 0)[:, None]] = np.inf
+        if not np.isfinite(least := cost.min()):
+            return None
+        place = int((cost <= least + _ALIKE).argmax())
+        stack, column, row = (int(at) for at in np.unravel_index(place, cost.shape))
+        return Spot(
+            stack,
+            float(xs[stack, column]),
+            float(ys[stack, row]),
+            columns[column],
+            float(cost[stack, column, row]),
+        )
 
     def _means(
         self,
@@ -94,16 +117,24 @@ class CostMap:
         width: NDArray[np.float64],
         height: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Mean cost (stacks, layers, rows) of layers at left (stacks, layers) and top (stacks,
-        layers, rows), of width and height (stacks, layers), on whole cells."""
-        first, last = _cells(left, width, self.columns / self.width, self.columns)
+        """Mean cost (layers, stacks, columns, rows) of layers at left (layers, stacks, columns) and
+        top (layers, stacks, rows), of width and height (layers, stacks), on whole cells."""
+        first, last = _cells(left, width[..., None], self.columns / self.width, self.columns)
         upper, lower = _cells(top, height[..., None], self.rows / self.height, self.rows)
         first, last = first[..., None], last[..., None]
+        upper, lower = upper[:, :, None], lower[:, :, None]
         upper_row, lower_row = upper * (self.columns + 1), lower * (self.columns + 1)
         total = self._cost
         sums = total.take(lower_row + last) - total.take(upper_row + last)
         sums += total.take(upper_row + first) - total.take(lower_row + first)
         return np.asarray(sums / ((lower - upper) * (last - first)))
+
+
+@lru_cache
+def _off_rhythm(rows: tuple[float, ...]) -> NDArray[np.float64]:
+    """What each of `rows` costs, (rows,)."""
+    away = np.abs(np.subtract.outer(rows, _RHYTHM))
+    return np.asarray(_OFF_RHYTHM * away.min(axis=1))
 
 
 def cost_map(picture: NDArray[np.uint8], avoid: Sequence[Rect] = ()) -> CostMap:
@@ -144,15 +175,16 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     depth = max(1, min(rows, columns) // 16)
     sides = lab.swapaxes(0, 1)
     strips = (lab[:depth], lab[-depth:], sides[:depth], sides[-depth:])
-    medians = np.concatenate([_medians(strip) for strip in strips])
+    colours = np.concatenate([_medians(strip) for strip in strips])
     # The blur leaves nothing that a quarter of the pixels would not show.
     size = (-(-columns // 2), -(-rows // 2))
     half = cv2.resize(cv2.GaussianBlur(lab, (0, 0), 1.3), size, interpolation=cv2.INTER_AREA)
-    planes = np.ascontiguousarray(half.transpose(2, 0, 1), np.float32)
-    away = planes - medians[:, :, None, None]
-    away *= away
-    nearest = (away[:, 0] + away[:, 1] + away[:, 2]).min(axis=0)
+    planes = np.ascontiguousarray(half.reshape(-1, 3).T, np.float32)
+    # |p - c|² = |p|² - 2 p·c + |c|², of whole numbers that float32 holds exactly.
+    away = (-2 * colours) @ planes + (colours * colours).sum(axis=1, keepdims=True)
+    nearest = away.min(axis=0) + (planes * planes).sum(axis=0)
     distance = np.minimum(np.sqrt(nearest) / np.float32(60.0), np.float32(1.0))
+    distance = distance.reshape(half.shape[:2])
     return np.asarray(
         cv2.resize(distance, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
     )
@@ -161,10 +193,10 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
     depth, length = strip.shape[0], strip.shape[1] // 4
-    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).swapaxes(0, 1)
-    colours = pieces.reshape(4, depth * length, 3)
-    middle = colours.shape[1] // 2
-    return np.partition(colours, middle, axis=1)[:, middle].astype(np.float32)
+    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).transpose(1, 3, 0, 2)
+    levels = pieces.reshape(4, 3, depth * length)
+    middle = levels.shape[2] // 2
+    return np.partition(levels, middle, axis=2)[..., middle].astype(np.float32)
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -201,12 +233,12 @@ def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     square = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     if float(square.std()) < 1.0:
         return np.zeros_like(grey)
-    spectrum = np.fft.fft2(square)
-    amplitude = np.abs(spectrum) + 1e-9
-    log_amplitude = np.log(amplitude)
-    residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
-    back = np.abs(np.fft.ifft2(spectrum * (np.exp(residual) / amplitude))) ** 2
-    smooth = cv2.GaussianBlur(back.astype(np.float32), (0, 0), 2.5)
+    spectrum = cv2.dft(square, flags=cv2.DFT_COMPLEX_OUTPUT)
+    amplitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1]) + np.float32(1e-6)
+    log_amplitude = cv2.log(amplitude)
+    residual = cv2.exp(log_amplitude - cv2.blur(log_amplitude, (3, 3)))
+    back = cv2.dft(spectrum * (residual / amplitude)[..., None], flags=cv2.DFT_INVERSE)
+    smooth = cv2.GaussianBlur(cv2.magnitude(back[..., 0], back[..., 1]) ** 2, (0, 0), 2.5)
     scaled = (smooth / max(float(smooth.max()), 1e-9)).astype(np.float32)
     return np.asarray(
         cv2.resize(scaled, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32

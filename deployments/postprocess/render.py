@@ -25,6 +25,7 @@ _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
 _CAPITALS_EM = 0.73
 _STRIKE_EM, _UNDERLINE_EM = 0.34, -0.13  # above the baseline: half of digits' and Hangul's height
+_WHITE, _BLACK = "#ffffff", "#000000"  # masks are drawn in white
 _MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _WIDE = 6  # pixels of a shadow's reach
 _CACHE_BYTES = 32 << 20
@@ -80,6 +81,15 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Sprite:
+    """Pixels with colours of their own, uint8 (h, w, 4), and where their top left one lies."""
+
+    rgba: NDArray[np.uint8]
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A mask and the canvas pixel that its top left pixel lies on."""
 
@@ -91,9 +101,18 @@ class Tile:
 def glyphs(setting: Setting, x: float, y: float, part: int | None = None) -> Tile:
     """The words, their box's top left corner (before it is turned) at canvas pixel (x, y).
 
-    part: only the runs of that part; lines without runs are wholly of part 0.
+    part: only the runs of that part; lines without runs are wholly of part 0. Without emoji.
     """
-    return _draw(setting, x, y, stroke=0.0, part=part)
+    if not fonts.coloured(setting.face.families):
+        return _draw(setting, x, y, stroke=0.0, part=part)
+    return _trimmed(_apart(setting, x, y, part)[0])
+
+
+def emoji(setting: Setting, x: float, y: float) -> Sprite | None:
+    """Those of the glyphs that have colours of their own; None where no face has any."""
+    if not fonts.coloured(setting.face.families):
+        return None
+    return _apart(setting, x, y, None)[1]
 
 
 def outline(setting: Setting, x: float, y: float, width: float) -> Tile:
@@ -164,6 +183,28 @@ def warm() -> None:
 
 
 def _draw(setting: Setting, x: float, y: float, stroke: float, part: int | None = None) -> Tile:
+    drawn = _drawn(setting, x, y, stroke, part, _WHITE)
+    return _trimmed(Tile(_alpha(drawn.rgba), drawn.x, drawn.y))
+
+
+def _apart(setting: Setting, x: float, y: float, part: int | None) -> tuple[Tile, Sprite]:
+    """The glyphs that take ink, and those that have colours of their own."""
+    white = _drawn(setting, x, y, 0.0, part, _WHITE)
+    black = _drawn(setting, x, y, 0.0, part, _BLACK).rgba.astype(np.float32)
+    # Ink is white in one and black in the other, what has its own colour is the same in both.
+    alpha = _alpha(white.rgba)
+    inked = np.clip(white.rgba[..., 0] - black[..., 0], 0, 255) / 255
+    own = np.rint(alpha * (1 - inked))
+    # Where both meet in a pixel, black ink has darkened the colour.
+    colours = black[..., :3] * (alpha / np.maximum(own, 1))[..., None]
+    pictures = np.dstack([np.minimum(colours, 255), own]).astype(np.uint8)
+    return Tile(alpha - pictures[..., 3], white.x, white.y), Sprite(pictures, white.x, white.y)
+
+
+def _drawn(
+    setting: Setting, x: float, y: float, stroke: float, part: int | None, ink: str
+) -> Sprite:
+    """The words in `ink`."""
     runs = [one for one in _runs(setting, x, y) if part is None or one[0].part == part]
     tallest = max([1.0, *(run.scale for run, _, _ in runs)])
     margin = int(0.3 * tallest * setting.size + stroke) + 2
@@ -175,12 +216,12 @@ def _draw(setting: Setting, x: float, y: float, stroke: float, part: int | None 
     nodes = [
         node
         for run, run_x, base in runs
-        for node in _run_nodes(setting, run, run_x - left, base - top, stroke)
+        for node in _run_nodes(setting, run, run_x - left, base - top, stroke, ink)
     ]
     nodes = _turn(nodes, words.move(-left, -top), setting.rotate)
     face = setting.face
     size = (right - left, bottom - top)
-    return _trimmed(Tile(_mask(nodes, size, face.families, face.lang), left, top))
+    return Sprite(_pixels(nodes, size, face.families, face.lang), left, top)
 
 
 def _trimmed(tile: Tile) -> Tile:
@@ -208,7 +249,7 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
 
 
 def _run_nodes(
-    setting: Setting, run: Run, x: float, base: float, stroke: float
+    setting: Setting, run: Run, x: float, base: float, stroke: float, ink: str
 ) -> Iterator[NodeTree]:
     size = run.scale * setting.size
     middle = base - fonts.baseline(setting.face.families[0]) * size
@@ -221,12 +262,12 @@ def _run_nodes(
         "lineHeight": setting.leading / run.scale,
         "letterSpacing": setting.face.tracking * size,
         "whiteSpace": "nowrap",
-        "color": "#ffffff",
+        "color": ink,
     }
     if stroke:
         style |= {
             "WebkitTextStrokeWidth": stroke,
-            "WebkitTextStrokeColor": "#ffffff",
+            "WebkitTextStrokeColor": ink,
             "strokeLinejoin": "round",
         }
     yield text_node(run.text, style=style, dir="rtl" if run.rtl else "ltr", lang=setting.face.lang)
@@ -235,10 +276,10 @@ def _run_nodes(
         thick = max(1.5, (0.045 + 0.05 * run.weight / 900) * size)
         top = base - above * size - thick / 2
         rule = Rect(x, top, run.width * setting.size, thick)
-        yield _box_node(rule.grow(stroke / 2), thick / 6 + stroke / 2)
+        yield _box_node(rule.grow(stroke / 2), thick / 6 + stroke / 2, ink)
 
 
-def _box_node(rect: Rect, radius: float) -> NodeTree:
+def _box_node(rect: Rect, radius: float, colour: str = _WHITE) -> NodeTree:
     return container(
         [],
         style={
@@ -248,7 +289,7 @@ def _box_node(rect: Rect, radius: float) -> NodeTree:
             "width": rect.width,
             "height": rect.height,
             "borderRadius": min(radius, rect.width / 2, rect.height / 2),
-            "backgroundColor": "#ffffff",
+            "backgroundColor": colour,
         },
     )
 
@@ -268,6 +309,17 @@ def _turn(nodes: list[NodeTree], about: Rect, degrees: float) -> list[NodeTree]:
 def _mask(
     nodes: Sequence[NodeTree], size: tuple[int, int], families: tuple[str, ...], lang: str
 ) -> NDArray[np.uint8]:
+    return _alpha(_pixels(nodes, size, families, lang))
+
+
+def _alpha(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
+
+
+def _pixels(
+    nodes: Sequence[NodeTree], size: tuple[int, int], families: tuple[str, ...], lang: str
+) -> NDArray[np.uint8]:
+    """uint8 (h, w, 4), straight alpha."""
     width, height = size
     canvas = container(
         nodes, style={"position": "relative", "display": "flex", "width": width, "height": height}
@@ -275,8 +327,7 @@ def _mask(
     raw = _engine(families).render(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
-    drawn = np.frombuffer(raw, np.uint8).reshape(height, width, 4)
-    return np.asarray(cv2.extractChannel(drawn, 3), np.uint8)
+    return np.frombuffer(raw, np.uint8).reshape(height, width, 4)
 
 
 @lru_cache(maxsize=16_384)

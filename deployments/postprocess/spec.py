@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import contrast, ids
+from deployments.postprocess import contrast, data_url, ids
 from deployments.postprocess.strict import Strict as Strict
 from deployments.postprocess.typography import Fill, Shadow, Span, Stroke, Weight
 
@@ -120,15 +120,14 @@ class TextLayer(Strict):
 MAX_LAYERS = 12
 KEPT = "sha256:"  # before the name of an image that is kept as a file
 _REFERENCE = re.compile(rf"{ids.PATTERN}|{KEPT}[0-9a-f]{{64}}")
-_DATA_URL = re.compile("data:image/(png|jpeg|webp|avif);base64,")
 
 
 def _image_reference(image: str) -> str:
-    if _REFERENCE.fullmatch(image) or _DATA_URL.match(image):
+    if _REFERENCE.fullmatch(image) or data_url.is_data_url(image):
         return image
     raise ValueError(
         "give the id of a kept picture (img_...), a kept image's name from a record (sha256:...), "
-        "or a data URL of base64 (data:image/png;base64,...; or jpeg, webp, avif)"
+        f"or {data_url.EXPECTED}"
     )
 
 

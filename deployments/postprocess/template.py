@@ -140,7 +140,8 @@ class Layout(Data):
     """Groups and shapes for some aspects.
 
     window: the part of the canvas, in its fractions, that is left to a subject on plain ground;
-    the whole, if None. scale: of all the looks' sizes.
+    the whole, if None. It may reach beyond the canvas, which moves the subject aside. scale: of
+    all the looks' sizes.
     """
 
     aspects: tuple[Aspect, ...]

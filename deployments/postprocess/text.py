@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from fontTools.unicodedata import script
@@ -101,7 +102,7 @@ def ink_length(text: str) -> int:
 
     Cleaning and breaking move only those two, so this counts a place alike before and after.
     """
-    return sum(not char.isspace() and char != ZERO_WIDTH_SPACE for char in text)
+    return len("".join(text.replace(ZERO_WIDTH_SPACE, "").split()))
 
 
 def language(text: str) -> str:
@@ -119,7 +120,13 @@ def language(text: str) -> str:
 
 def scripts(text: str) -> Counter[str]:
     """How many letters of each script, by ISO 15924 codes; digits and the like are of none."""
-    return Counter(script(char) for char in text if unicodedata.category(char)[0] == "L")
+    return Counter(name for name in map(_script, text) if name)
+
+
+@lru_cache(maxsize=8192)
+def _script(char: str) -> str:
+    """The ISO 15924 code of a letter; empty for what is none."""
+    return script(char) if unicodedata.category(char)[0] == "L" else ""
 
 
 def is_cursive(word: str) -> bool:

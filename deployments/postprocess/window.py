@@ -18,9 +18,9 @@ def window(
 ) -> Rect | None:
     """The window in pixels of a canvas of width x height; None where the picture takes it all.
 
-    Beside a solid panel it is all that the panel leaves; otherwise the template's own, for a
-    picture on plain ground, which can be continued unseen. clear: pixels that the placement keeps
-    free at top and bottom. Raises InvalidValue for an unknown template.
+    The template's own, if any, for a picture on plain ground, which can be continued unseen;
+    otherwise, beside a solid panel, all that the panel leaves. clear: pixels that the placement
+    keeps free at top and bottom. Raises InvalidValue for an unknown template.
     """
     if spec.template is None:
         return None
@@ -28,10 +28,11 @@ def window(
     if _is_rtl(spec):
         layout = layout.mirrored()
     canvas = Rect(0, 0, width, height)
+    own = layout.window_on(canvas)
+    if own is not None and is_plain(picture, SIDES):
+        return own
     panel = layout.hidden(safe_area(width, height, spec, clear), width, height)
-    if panel is not None:
-        return _beside(panel, canvas)
-    return layout.window_on(canvas) if is_plain(picture, SIDES) else None
+    return _beside(panel, canvas) if panel is not None else None
 
 
 def _beside(panel: Rect, canvas: Rect) -> Rect:

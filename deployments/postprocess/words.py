@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from deployments.postprocess import contrast, effects, gradients, render
 from deployments.postprocess.compose import Paint
 from deployments.postprocess.contrast import Colour, Colours
+from deployments.postprocess.fitting import SetText
 from deployments.postprocess.gradients import Ink
 from deployments.postprocess.render import Tile
-from deployments.postprocess.stack import SetText
 from deployments.postprocess.typography import Fill
 
 
@@ -46,10 +46,6 @@ class Words:
         where = self.rows * pixels.shape[1] + self.columns
         return np.asarray(pixels.reshape(-1, 3).take(where, axis=0), np.uint8)
 
-    def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (n, 3): the ground as it will be behind shadows and stroke."""
-        return self._behind_effects(self.ground(pixels))
-
     def tinted(self, colour: Colour) -> Colours:
         """What a backing of `colour` will look like behind shadows and stroke.
 
@@ -57,12 +53,13 @@ class Words:
         """
         if not self.under:
             return colour
-        return self._behind_effects(np.full((len(self.rows), 3), colour, np.uint8))
+        return self.seen(np.full((len(self.rows), 3), colour, np.uint8))
 
     def tones(self, ink: Ink) -> Colours:
         return gradients.tones(ink, self.rows, self.columns)
 
-    def _behind_effects(self, ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def seen(self, ground: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (n, 3): `ground` as it will be behind shadows and stroke."""
         for effect in self.under:
             colours = gradients.tones(effect.colour, self.rows, self.columns)
             ground = contrast.blend_row(

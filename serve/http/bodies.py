@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.diffusion.params import GenerationParams, Priority, Terms
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.errors import InvalidValue
+from deployments.postprocess.data_url import DataUrl
 from deployments.postprocess.ids import PATTERN
 from serve.http.errors import ModelNotFound
 from serve.http.finishing import FinishBody
@@ -170,9 +171,16 @@ class KeptPicture(BaseModel):
 
 
 class KeptEditBody(EditBody):
-    """The JSON body of POST /v1/images/edits."""
+    """The JSON body of POST /v1/images/edits, of a kept picture and the mask that it had."""
 
     image: KeptPicture
+
+
+class SentEditBody(EditBody):
+    """The same, of a picture and a mask that are sent."""
+
+    image: DataUrl = Field(description="A data URL (base64) of a PNG, JPEG, WebP or AVIF.")
+    mask: DataUrl | None = Field(default=None, description="As in the form, as a data URL.")
 
 
 def form_values(fields: Mapping[str, str]) -> dict[str, Any]:

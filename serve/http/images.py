@@ -20,7 +20,7 @@ from deployments.postprocess.finish import check_names
 from deployments.postprocess.spec import find_placement
 from serve import VERSION
 from serve.http.answers import ImagesAnswer, as_bytes, images_answer
-from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture
+from serve.http.bodies import EditBody, GenerationBody, KeptEditBody, KeptPicture, SentEditBody
 from serve.http.finishing import prompt_in_file
 from serve.http.library import url_of
 from serve.http.negotiate import picture_wanted
@@ -209,9 +209,10 @@ def edit_form_schema() -> dict[str, Any]:
     """OpenAPI's description of the form, which is read by hand."""
     template = "#/components/schemas/{model}"
     schema = EditBody.model_json_schema(ref_template=template)
+    sent = SentEditBody.model_json_schema(ref_template=template)
     kept = KeptEditBody.model_json_schema(ref_template=template)
     kept["properties"]["image"] = kept["$defs"]["KeptPicture"]
-    del schema["$defs"], kept["$defs"]  # GenerationBody's own are the same
+    del schema["$defs"], sent["$defs"], kept["$defs"]  # GenerationBody's own are the same
     file = {"type": "string", "format": "binary"}
     schema["properties"] = {"image": file, "mask": file} | schema["properties"]
     schema["properties"]["overlay"] = {
@@ -231,7 +232,7 @@ def edit_form_schema() -> dict[str, Any]:
             "required": True,
             "content": {
                 "multipart/form-data": {"schema": schema},
-                "application/json": {"schema": kept},
+                "application/json": {"schema": {"anyOf": [sent, kept]}},
             },
         }
     }

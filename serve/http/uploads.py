@@ -1,4 +1,4 @@
-"""A multipart form read into its fields and its files, within bounds."""
+"""An edit's form or JSON body read into its fields and its files, within bounds."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +10,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from deployments.errors import InvalidValue, TooLarge
-from serve.http.bodies import EditBody, KeptEditBody, KeptPicture, form_values
+from deployments.postprocess import data_url
+from serve.http.bodies import EditBody, KeptEditBody, KeptPicture, SentEditBody, form_values
 from serve.http.errors import validate
 
 MAX_FIELDS = 64
@@ -37,8 +38,23 @@ async def read_edit(request: Request, max_upload_bytes: int) -> EditForm:
         raise InvalidValue("The body is not valid JSON.", None, "invalid_json") from None
     if not isinstance(fields, dict):
         raise InvalidValue("The body must be a JSON object.", None, "invalid_body")
+    return (
+        _sent(fields, max_upload_bytes) if isinstance(fields.get("image"), str) else _kept(fields)
+    )
+
+
+def _kept(fields: dict[str, Any]) -> EditForm:
     body: KeptEditBody = validate(KeptEditBody, fields)
     return EditForm(body=body, image=body.image, mask=None)
+
+
+def _sent(fields: dict[str, Any], max_upload_bytes: int) -> EditForm:
+    body: SentEditBody = validate(SentEditBody, fields)
+    return EditForm(
+        body=body,
+        image=data_url.read(body.image, "image", max_upload_bytes),
+        mask=data_url.read(body.mask, "mask", max_upload_bytes) if body.mask else None,
+    )
 
 
 async def read_edit_form(request: Request, max_upload_bytes: int) -> EditForm:

@@ -9,6 +9,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from tests.unit.postprocess.artworks import data_url
+
 PROMPT = "a red circle on a yellow background"
 
 
@@ -32,6 +34,22 @@ def edit(client: httpx.Client, photo: bytes, **fields: str) -> dict[str, Any]:
 
 def picture(data: dict[str, Any]) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data["b64_json"])))
+
+
+def test_an_edit_in_json_is_that_of_the_form(
+    client: httpx.Client, photo: bytes, mask: bytes
+) -> None:
+    """The form's picture and mask as data URLs: the same pixels come back."""
+    fields = {"prompt": PROMPT, "seed": 1, "strength": 0.7, "size": "256x256"}
+    files = {"image": ("photo.png", photo), "mask": ("mask.png", mask)}
+    form = client.post(
+        "/v1/images/edits", data={name: str(value) for name, value in fields.items()}, files=files
+    )
+    urls = {"image": data_url(photo), "mask": data_url(mask)}
+    sent = client.post("/v1/images/edits", json={**fields, **urls})
+    assert (form.status_code, sent.status_code) == (200, 200), (form.text, sent.text)
+    first, second = (np.asarray(picture(one.json()["data"][0])) for one in (form, sent))
+    assert np.array_equal(first, second)
 
 
 def test_every_picture_of_a_request_has_its_own_seed(client: httpx.Client) -> None:

@@ -20,8 +20,11 @@ from PIL import Image
 from deployments.postprocess import metadata
 from serve import cli
 from serve.local import Running
+from tests.unit.postprocess.artworks import url
+from tests.unit.postprocess.pictures import disc
 
 PROMPT = "a blue square on a green background"
+APPLE = url(disc(64, 64))
 WORDS = {
     "layers": [{"role": "headline", "text": "지금 주문하세요"}, {"role": "cta", "text": "Order"}],
     "ai_label": "both",
@@ -236,10 +239,13 @@ def test_the_command(
     ("body", "param"),
     [
         ({}, "image"),
-        ({"image": "data:image/png;base64,AAAA"}, "image"),
+        ({"image": "https://example.com/apple.png"}, "image"),
+        ({"image": "data:image/png;base64,%%"}, "image"),
+        ({"image": APPLE, "mask": "apple.png"}, "mask"),
         ({"image": {"image_id": "../../etc/passwd"}}, "image.image_id"),
         ({"image": {"image_id": "img_" + "0" * 44, "variant": "final"}}, "image.variant"),
         ({"image": {"image_id": "img_" + "0" * 44}, "metadata": "none"}, "metadata"),
+        ({"image": {"image_id": "img_" + "0" * 44}, "mask": APPLE}, "mask"),
     ],
 )
 def test_json_edits_that_are_refused(

@@ -40,6 +40,22 @@ def test_capabilities(client: httpx.Client) -> None:
     assert told["output_formats"] == ["png", "jpeg", "webp", "avif"]
     assert told["engine"]["phase"] == "ready"
     assert told["engine"]["max_waiting"] == 32
+    phases = ["imports", "plan", "weights", "placement", "warm_up"]
+    assert list(told["engine"]["start_s"]) == phases
+    assert all(seconds > 0 for seconds in told["engine"]["start_s"].values())
+
+
+def test_fonts_are_told_with_their_licences_and_others_refused(client: httpx.Client) -> None:
+    fonts = client.get("/v1/capabilities").json()["fonts"]
+    assert {"Noto Sans KR", "Noto Sans Arabic", "Noto Sans"} <= set(fonts)
+    assert "Open Font License" in fonts["Noto Sans Thai"]["licence"]
+    layers = [{"role": "headline", "text": "Sale", "font": "Comic Sans"}]
+    body = {"prompt": "a car", "overlay": {"layers": layers}}
+    refused = client.post("/v1/images/generations", json=body)
+    assert refused.status_code == 400
+    error = refused.json()["error"]
+    assert error["param"] == "overlay.layers.0.font"
+    assert "Noto Sans KR" in error["message"]
 
 
 def test_the_documentation_lists_every_route(client: httpx.Client) -> None:

@@ -26,11 +26,11 @@ import json, resource, sys, time
 from pathlib import Path
 from deployments.errors import RequestError
 from deployments.postprocess.inspection import inspect
-from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess.intake import fit_upload
 from serve.settings import AppArgs
 
 args = AppArgs(library=None)
-limits = IntakeLimits(args.max_upload_bytes, args.max_pixels)
+limits = args.intake_limits
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,6 +1,5 @@
 """The overlay benchmark's code at a small size: what it tells, not how long anything takes."""
 
-import json
 import time
 import types
 
@@ -16,14 +15,21 @@ def small() -> list[np.ndarray]:
 
 
 def test_what_a_run_tells() -> None:
-    result = json.loads(json.dumps(overlay.measure(side=192, rounds=1)))
+    report = overlay.measure(quick=True, say=print)
 
-    assert result["holds"].keys() == result["goals"].keys() == result["ratios"].keys()
-    assert len(result["one_core"]["adverts"]) == adverts.COUNT
-    for told in (*result["one_core"]["adverts"], result["one_core"]["all"]):
-        assert {f"{part}_ms" for part in ("pillow", "stage", "judge", *overlay.PARTS)} <= set(told)
-        assert all(value > 0 for name, value in told.items() if name.endswith("_ms"))
-    assert result["threads"]["ratio_of_medians"] > 0
+    assert [figure.bound for figure in report.figures] == list(overlay.BOUNDS.values())
+    assert all(figure.low <= figure.value <= figure.high for figure in report.figures)
+    core = report.data["one_core"]
+    assert len(core) == adverts.COUNT
+    for advert in core:
+        (turn,) = advert["turns"]
+        assert {"pillow", "stage", "judge", *overlay.PARTS} == set(turn)
+        assert all(seconds > 0 for seconds in turn.values())
+        parts = sum(turn[part] for part in ("judge", *overlay.PARTS))
+        assert parts == pytest.approx(turn["stage"], rel=0.1)
+    stage, pillow = (sum(bar.y[at] for bar in report.plots[0].series) for at in (0, 1))
+    assert stage > 0 < pillow
+    assert len(report.tables[0].rows) == adverts.COUNT
 
 
 def test_every_turn_has_copy_of_its_own() -> None:

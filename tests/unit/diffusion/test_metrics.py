@@ -3,8 +3,10 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from deployments.diffusion.admission import IDLE_BEAT_S
 from deployments.diffusion.metrics import METRICS
 from deployments.diffusion.recovery import RUNGS
+from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import text_to_image
@@ -19,6 +21,13 @@ def test_every_metric_has_a_value(checkpoint: Path, make_engine: MakeEngine) -> 
     after = {metric.name: metric.values(asdict(engine.state())) for metric in METRICS}
     assert after["signboard_forwards_total"] == {None: 3.0}
     assert all(after.values())
+
+
+def test_idling_is_counted_as_long_as_it_lasts(checkpoint: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(tiny_profile(checkpoint))
+    before = engine.state().idle_s
+    wait_until(lambda: engine.state().idle_s > before, IDLE_BEAT_S + 30)
+    assert engine.state().idle_s - before >= 0.9 * IDLE_BEAT_S
 
 
 def test_names() -> None:

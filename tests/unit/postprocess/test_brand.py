@@ -13,7 +13,8 @@ from deployments.postprocess.finish import finish
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.overlay import OverlayReport, set_words
 from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
-from tests.unit.postprocess.pictures import noise, plain
+from tests.unit.postprocess.artworks import LIMITS, mark
+from tests.unit.postprocess.pictures import as_file, noise, plain
 
 KIT = Brand(colours=Colours(ink="#14213d", ground="#fdf6e9", accent="#c2541b"))
 LAYERS = [
@@ -72,8 +73,8 @@ def test_kits_are_read_by_file_name_and_later_folders_win(tmp_path: Path) -> Non
     for folder, accent in (("a", "#111111"), ("b", "#222222")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "shop.yaml").write_text(kit % accent)
-        (tmp_path / folder / "mark.png").write_bytes(b"a logo")
-    brands = load_brands((tmp_path / "a", tmp_path / "b"))
+        (tmp_path / folder / "mark.png").write_bytes(as_file(mark()))
+    brands = load_brands((tmp_path / "a", tmp_path / "b"), LIMITS)
     assert brands["shop"].colours.accent == "#222222"
     assert brands["shop"].logo == str(tmp_path / "b" / "mark.png")
 
@@ -91,5 +92,24 @@ def test_kits_are_read_by_file_name_and_later_folders_win(tmp_path: Path) -> Non
 def test_an_unsound_kit_is_refused_by_its_file(tmp_path: Path, text: str, named: str) -> None:
     (tmp_path / "shop.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"shop\.yaml") as refused:
-        load_brands((tmp_path,))
+        load_brands((tmp_path,), LIMITS)
     assert named in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("logo", "said"),
+    [
+        (b"<svg/>", "no picture of an accepted format"),
+        (as_file(mark())[:200], "damaged or cut short"),
+        (as_file(plain(3000, 1500)), "at most 4000000 pixels"),
+    ],
+    ids=["svg", "cut short", "large"],
+)
+def test_a_logo_that_cannot_be_shown_is_refused_at_the_start(
+    tmp_path: Path, logo: bytes, said: str
+) -> None:
+    kit = "colours: {ink: '#000000', ground: '#ffffff', accent: '#ff0000'}\nlogo: mark.png\n"
+    (tmp_path / "shop.yaml").write_text(kit)
+    (tmp_path / "mark.png").write_bytes(logo)
+    with pytest.raises(ValueError, match=rf"shop\.yaml: logo: .*mark\.png: .*{said}"):
+        load_brands((tmp_path,), LIMITS)

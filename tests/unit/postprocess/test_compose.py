@@ -45,6 +45,31 @@ def test_a_photograph_is_cut_when_most_stays_and_extended_otherwise() -> None:
     assert protected.height < 400
 
 
+def test_a_wide_photograph_is_cut_to_a_tall_placement_around_what_draws_the_eye() -> None:
+    photo = street(600, 400, lamps=(0.72,))
+    cut = frame(photo, 1080, 1920)
+    assert (cut.y, cut.height) == (0, pytest.approx(1920))
+    lamp = cut.x + 0.72 * cut.width
+    assert 0.25 * 1080 < lamp < 0.75 * 1080
+    assert cut.x <= 0 <= 1080 <= cut.right
+
+
+def test_a_photograph_that_a_cut_would_halve_is_extended() -> None:
+    shown = frame(street(1200, 400, lamps=(0.1, 0.9)), 1080, 1920)
+    assert shown.height < 1920
+    assert shown.x + 0.1 * shown.width > 0
+    assert shown.x + 0.9 * shown.width < 1080
+
+
+def street(width: int, height: int, lamps: tuple[float, ...]) -> np.ndarray:
+    """Grey pavement of small stones, with bright tall lamps; their middles in fractions."""
+    photo = (noise(width, height) // 3 + 60).astype(np.uint8)
+    for at in lamps:
+        left = int(at * width) - 20
+        photo[height // 5 :, left : left + 40] = (255, 190, 20)
+    return photo
+
+
 def test_boxes_follow_the_picture_onto_the_canvas() -> None:
     canvas = to_placement(disc(256, 256, centre=(0.5, 0.5)), 1920, 1080, words=True)
     box = canvas.from_picture(0.25, 0.25, 0.5, 0.5)

@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import fonts, optics, render
+from deployments.postprocess.compose import Canvas
 from deployments.postprocess.fontfile import read_face
+from deployments.postprocess.geometry import Rect
 from deployments.postprocess.layers import prepare
+from deployments.postprocess.overlay import LayerReport, set_words
 from deployments.postprocess.render import Typeface
 from deployments.postprocess.spec import OverlaySpec
 from tests.unit.postprocess.fontmaker import make_font
+from tests.unit.postprocess.pictures import plain
 
 
 @pytest.fixture
@@ -141,3 +146,47 @@ def test_plain_words_keep_the_leading_of_their_role() -> None:
 def test_the_packages_are_where_they_are_said_to_be() -> None:
     assert (Path(str(files("justmytype_intl_cjk"))) / "fonts").is_dir()
     assert [face.family for face in fonts.faces()] == list(fonts.choices())
+
+
+@pytest.fixture
+def emoji(folder: Path) -> None:
+    (folder / "emoji.ttf").write_bytes((Path(__file__).parent / "fonts/emoji.ttf").read_bytes())
+    fonts.use_folder(str(folder))
+
+
+@pytest.mark.usefixtures("emoji")
+def test_emoji_of_an_own_face_keep_their_colours() -> None:
+    assert "Noto Color Emoji" not in fonts.choices()
+    words, report = drawn({"role": "headline", "text": "빵 🍞", "fill": "#ffffff"})
+    assert report.missing_glyphs == ""
+    orange, white = is_orange(words), (words == 255).all(axis=2)
+    assert orange.sum() > 50
+    assert white.sum() > 50
+    assert np.nonzero(white.any(axis=0))[0].min() < np.nonzero(orange.any(axis=0))[0].min()
+
+
+@pytest.mark.usefixtures("emoji")
+def test_emoji_stand_alone_and_are_struck_through_in_ink() -> None:
+    alone, report = drawn({"role": "headline", "text": "🍞"})
+    assert report.font == "Noto Color Emoji"
+    assert is_orange(alone).sum() > 50
+    span = {"text": "🍞", "strike": True, "fill": "#ffffff"}
+    struck, _ = drawn({"role": "headline", "spans": [span]})
+    through = np.nonzero((struck == 255).all(axis=2).sum(axis=1) > 0.8 * struck.shape[1])[0]
+    assert 1 <= len(through) <= 0.15 * struck.shape[0]
+    assert is_orange(struck)[: through[0]].any()
+    assert is_orange(struck)[through[-1] + 1 :].any()
+
+
+def drawn(layer: dict[str, object]) -> tuple[np.ndarray, LayerReport]:
+    """The layer's own pixels on a blue picture, with its report; no warning may stand."""
+    spec = OverlaySpec.model_validate({"layers": [layer]})
+    canvas = Canvas(plain(300, 200, (40, 60, 140)), Rect(0, 0, 300, 200))
+    pixels, report, warnings = set_words(canvas, spec)
+    assert warnings == ()
+    left, top, width, height = report.layers[0].box
+    return pixels[top : top + height, left : left + width].astype(int), report.layers[0]
+
+
+def is_orange(pixels: np.ndarray) -> np.ndarray:
+    return (pixels[..., 0] > 180) & (pixels[..., 2] < 100)

@@ -162,3 +162,21 @@ def test_other_layouts_of_a_template_stand_elsewhere_until_there_are_no_more() -
     assert first.layers[0].box != second.layers[0].box
     with pytest.raises(NoOtherPlace):
         set_words(canvas, spec, index=2)
+
+
+@pytest.mark.parametrize("placement", ["feed_portrait", "story", "banner"])
+@pytest.mark.parametrize("template", ["sale", "opening"])
+def test_a_seal_leaves_a_subject_on_plain_ground_whole(template: str, placement: str) -> None:
+    """As many blue pixels show with the price in its seal as without any price."""
+    picture = disc(320, 256, centre=(0.5, 0.55), radius=0.3, colour=(20, 60, 220))
+
+    def blue(roles: set[str]) -> int:
+        asked = [layer for layer in LAYERS if layer.role in roles]
+        made = finish(
+            picture, OverlaySpec(layers=asked, template=template), placement, Output("png"), {}
+        )
+        assert made.warnings == ()
+        pixels = decoded(made.data).astype(int)
+        return int((np.abs(pixels - (20, 60, 220)).max(axis=2) < 8).sum())
+
+    assert blue({"headline", "price"}) == blue({"headline"}) > 10_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import contrast, fonts, gradients, layers, spans, stack, words
+from deployments.postprocess import contrast, fitting, fonts, gradients, layers, spans, stack, words
 from deployments.postprocess.geometry import Rect
 from deployments.postprocess.lines import Line, break_lines
 from deployments.postprocess.position import cost_map
@@ -257,7 +257,7 @@ def test_the_parts_of_a_layer_share_its_effects() -> None:
     spec = OverlaySpec.model_validate({"layers": [layer]})
     (item,), _, _ = layers.prepare(spec)
     site = stack.Site(Rect(0, 0, 400, 400), (), ("start",), (0.0,), 400)
-    placed = stack.place([item], site, cost_map(plain(400, 400)), stack.RULES)
+    placed = stack.place([item], site, cost_map(plain(400, 400)), fitting.RULES)
     assert placed is not None
     read = words.read(placed.texts[0], 400, 400)
     parts = words.dress(read, [(255, 255, 255), (255, 224, 0)])

@@ -1,0 +1,39 @@
+"""Signboard with so many replicas of its diffusion room, as its Serve config would say.
+
+python -m benchmarks.baselines.replicas --profile FILE --replicas 2 --port 8000
+"""
+
+import argparse
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+from serve import local
+
+ROOM = "DiffusionDeployment"
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--profile", required=True, help="YAML file, by its absolute path")
+    arguments.add_argument("--replicas", type=int, required=True)
+    arguments.add_argument("--port", type=int, required=True)
+    told = arguments.parse_args()
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    with tempfile.TemporaryDirectory(prefix="signboard-", dir="/tmp") as name:
+        folder = Path(name)
+        config = local.read_config(told.profile, told.port, str(folder / "library"))
+        (application,) = config["applications"]
+        (room,) = (one for one in application["deployments"] if one["name"] == ROOM)
+        room["num_replicas"] = told.replicas
+        with local.ray_cluster(folder, dashboard=False):
+            local.deploy(config, folder)
+            stop.wait()
+            local.undeploy()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Memory for three kinds of pictures: one set of weights against one for each pipeline.
+
+Every way is taken in a process of its own (`benchmarks.footprint`). Z-Image-Turbo's real size is
+computed from its architecture, without weights.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks import checkpoint, memory_report
+from benchmarks.footprint import PIPELINES, SIGNBOARD, WITH_STYLES, Footprint
+from benchmarks.memory_report import OnPaper
+from benchmarks.report import Report
+from benchmarks.suite import Say
+from deployments.diffusion.measure import computed, demand_of
+from deployments.diffusion.memory import plan
+from deployments.diffusion.profile import EMBEDDED_MODEL
+from serve.settings import load_profile
+
+WAYS = (*PIPELINES, SIGNBOARD)
+QUICK_WAYS = ("one", "three", SIGNBOARD)
+REAL_SIZE = "z-image-turbo-24gb"
+CHILD_WITHIN_S = 300.0
+
+
+def measure(quick: bool, say: Say) -> Report:
+    """The embedded model in float32 and the 1 GB checkpoint in bfloat16 (quick: the former)."""
+    ways = QUICK_WAYS if quick else WAYS
+    embedded = _take((*ways, WITH_STYLES), EMBEDDED_MODEL, "float32", say)
+    taken = {"Embedded model, float32": embedded}
+    if not quick:
+        with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
+            folder = checkpoint.save(Path(name))
+            taken["1 GB checkpoint, bfloat16"] = _take(ways, folder, "bfloat16", say)
+    return memory_report.report(taken, on_paper(REAL_SIZE))
+
+
+def _take(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapping[str, Footprint]:
+    """Each way's footprint. Raises subprocess.CalledProcessError, whose words were printed."""
+    taken = {}
+    for way in ways:
+        say(f"{folder.name}: {way}")
+        command = [sys.executable, "-m", "benchmarks.footprint", way, str(folder), dtype]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=CHILD_WITHIN_S)
+        taken[way] = Footprint(**json.loads(ended.stdout.splitlines()[-1]))
+    return taken
+
+
+def on_paper(name: str) -> OnPaper:
+    """A packaged profile's weights and its plan, from its architecture alone."""
+    profile = load_profile(name)
+    figures = computed(profile)
+    budget = profile.model.memory_budget
+    if budget is None:
+        raise ValueError(f"{name}: a profile with a memory budget is wanted")
+    made = plan(figures, demand_of(profile), budget)
+    held = {component.name: component.loaded.bytes for component in figures.components}
+    return OnPaper(
+        name=name,
+        dtype=profile.model.dtype,
+        held=held,
+        dropped=figures.dropped,
+        budget=budget,
+        residency=made.residency,
+    )

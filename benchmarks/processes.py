@@ -1,0 +1,27 @@
+"""Processor time of this machine's processes, by what they are."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+TICKS_S = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(parts: Mapping[str, str]) -> dict[str, float]:
+    """User and system seconds that the machine's processes have taken so far.
+
+    parts: by the name to tell it by, what stands in a process's command line; all else is "rest".
+    """
+    told = dict.fromkeys((*parts, "rest"), 0.0)
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_text(encoding="utf-8", errors="replace")
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        name = next((name for name, part in parts.items() if part in command), "rest")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        told[name] += (int(user) + int(system)) / TICKS_S
+    return told

@@ -1,0 +1,94 @@
+"""Pictures a second over replicas: one and two on this machine, up to 1,000 GPUs simulated.
+
+Both servers, of one and of two replicas of the diffusion room, are up from the start and take
+turns under load; each replica's model has one thread. From the processor time that each kind of
+process takes for a picture the simulation is made, which is held against the two measured numbers
+first, and then given more machines.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from benchmarks import engines, scale_report, serving
+from benchmarks.clients import Clients, Mix, run
+from benchmarks.processes import cpu_seconds
+from benchmarks.report import Report
+from benchmarks.scale_report import Measured
+from benchmarks.suite import Say
+from benchmarks.tally import Tally
+
+REPLICAS = (1, 2)
+CLIENTS = 16
+SIDE = 256
+TURNS, WARM_UP_S, WINDOW_S = 3, 3.0, 14.0
+SEEDS = count(100_000_000, 1_000_000)
+
+REPLICA = "ray::ServeReplica:signboard:"
+PARTS: Mapping[str, str] = {
+    "engine": f"{REPLICA}DiffusionDeployment",
+    "ingress": f"{REPLICA}Ingress",
+    "post-process": f"{REPLICA}PostProcessDeployment",
+    "proxy": "ray::ProxyActor",
+}
+
+
+def measure(quick: bool, say: Say) -> Report:
+    """One and two replicas in turn, then the simulation. quick: a second of one replica."""
+    counts, turns = (REPLICAS[:1], 1) if quick else (REPLICAS, TURNS)
+    warm_up_s, window_s = (0.5, 1.5) if quick else (WARM_UP_S, WINDOW_S)
+    measured: dict[int, list[Measured]] = {number: [] for number in counts}
+    with servers(counts, say) as urls:
+        for turn in range(turns):
+            for number in counts if turn % 2 == 0 else reversed(counts):
+                say(f"turn {turn + 1} of {turns}: {number} replica(s)")
+                measured[number].append(loaded(urls[number], warm_up_s, window_s))
+    say("simulating")
+    return scale_report.report(measured, CLIENTS, SIDE, most_gpus=8 if quick else 1000)
+
+
+@contextmanager
+def servers(counts: tuple[int, ...], say: Say) -> Iterator[dict[int, str]]:
+    """By number of replicas, the addresses of servers that are ready."""
+    if not counts:
+        yield {}
+        return
+    say(f"starting {counts[0]} replica(s)")
+    with server(counts[0]) as url, servers(counts[1:], say) as others:
+        yield {counts[0]: url, **others}
+
+
+@contextmanager
+def server(replicas: int) -> Iterator[str]:
+    """One server with so many replicas, each a thread wide, their caches off."""
+    profile = engines.embedded(threads=1, embedding_cache_bytes=0)
+    with tempfile.TemporaryDirectory() as name:
+        file = serving.write_profile(profile, Path(name))
+        port = serving.free_port()
+        command = [sys.executable, "-m", "benchmarks.baselines.replicas", "--profile", str(file)]
+        command += ["--replicas", str(replicas), "--port", str(port)]
+        url = f"http://{serving.LOOPBACK}:{port}"
+        with serving.process(command, url, "/health/ready") as started:
+            yield started
+
+
+def loaded(url: str, warm_up_s: float, seconds: float) -> Measured:
+    """A server under load: pictures a second, and processor seconds a picture by process."""
+    mix = Mix(sizes=((SIDE, SIDE),))
+
+    async def load(clients: Clients, seconds: float) -> Tally:
+        return await clients.closed(CLIENTS, 0.0, seconds)
+
+    run(lambda: load(Clients(url, mix, next(SEEDS)), warm_up_s))
+    clients = Clients(url, mix, next(SEEDS))
+    before = cpu_seconds(PARTS)
+    tally = run(lambda: load(clients, seconds))
+    spent = {name: after - before[name] for name, after in cpu_seconds(PARTS).items()}
+    if tally.errors:
+        raise RuntimeError(f"pictures failed: {dict(tally.errors)}")
+    return Measured(
+        tally.images_s, {name: cpu_s / clients.answered for name, cpu_s in spent.items()}
+    )

@@ -1,0 +1,131 @@
+"""A server full of clients, and one with random arrivals, beside the ways that most people serve.
+
+Three servers of the same model and number of threads: Signboard; FastAPI with one lock around
+diffusers' pipelines; a Ray Serve replica with `@serve.batch` around them. All are up from the
+start; they take turns under load, while the others idle.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+
+import httpx
+
+from benchmarks import engines, serving, traffic_report
+from benchmarks.clients import Clients, Mix, run
+from benchmarks.report import Report
+from benchmarks.suite import Say
+from benchmarks.tally import Tally
+from benchmarks.traffic_report import BATCH, LOCK, SIGNBOARD, Open, Server, Turns
+
+CLIENTS = 16
+THREADS = 2  # of each server's model
+SIDES = (256, 128)
+CYCLES, WARM_UP_S, WINDOW_S = 2, 3.0, 16.0
+LOAD = 0.7  # of what was measured to be the most
+OPEN_S = 25.0
+BULK = 4  # one request of so many
+TICKS_S = os.sysconf("SC_CLK_TCK")
+SEEDS = count(10_000_000, 1_000_000)  # every run has seeds of its own
+
+
+def measure(quick: bool, say: Say) -> Report:
+    """Saturated throughput, and an open loop. quick: two servers, seconds of load."""
+    sides, cycles = (SIDES[1:], 1) if quick else (SIDES, CYCLES)
+    names: Sequence[Server] = (SIGNBOARD, LOCK) if quick else (SIGNBOARD, LOCK, BATCH)
+    warm_up_s, window_s, open_s = (0.5, 2.0, 2.0) if quick else (WARM_UP_S, WINDOW_S, OPEN_S)
+    with servers(names, say) as urls:
+        idle_cores = busy_cores(1.0 if quick else 5.0)
+        turns: Turns = {(side, name): [] for side in sides for name in names}
+        for side in sides:
+            mix = Mix(sizes=((side, side),))
+            for cycle in range(cycles):
+                for name in names if cycle % 2 == 0 else reversed(names):
+                    say(f"{side}x{side}, turn {cycle + 1} of {cycles}: {name}")
+                    tally = closed(urls[name], mix, warm_up_s, window_s)
+                    turns[side, name].append(tally)
+        rate = LOAD * capacity([turns[side, SIGNBOARD] for side in sides])
+        sizes = tuple((side, side) for side in sides)
+        opened: list[Open] = []
+        for name in (SIGNBOARD, LOCK):
+            say(f"random arrivals, {rate:.1f} a second: {name}")
+            own = name == SIGNBOARD
+            mix = Mix(sizes=sizes, bulk=BULK if own else 0, streamed=own)
+            opened.append(random_arrivals(name, urls[name], mix, rate, warm_up_s, open_s))
+    return traffic_report.report(turns, opened, rate, idle_cores)
+
+
+@contextmanager
+def servers(names: Sequence[Server], say: Say) -> Iterator[dict[Server, str]]:
+    """The servers' addresses, until the block ends."""
+    if not names:
+        yield {}
+        return
+    first, *others = names
+    say(f"starting {first}")
+    with server(first) as url, servers(others, say) as urls:
+        yield {first: url, **urls}
+
+
+def server(name: Server) -> AbstractContextManager[str]:
+    """One server of the embedded model, its caches off."""
+    if name == SIGNBOARD:
+        return serving.signboard(engines.embedded(threads=THREADS, embedding_cache_bytes=0))
+    module = "lock_server" if name == LOCK else "batch_server"
+    port = serving.free_port()
+    command = [sys.executable, "-m", f"benchmarks.baselines.{module}"]
+    command += ["--port", str(port), "--threads", str(THREADS)]
+    return serving.process(command, f"http://{serving.LOOPBACK}:{port}", "/health")
+
+
+def closed(url: str, mix: Mix, warm_up_s: float, seconds: float) -> Tally:
+    """A server with as many requests as there are clients."""
+
+    async def loop() -> Tally:
+        return await Clients(url, mix, next(SEEDS)).closed(CLIENTS, warm_up_s, seconds)
+
+    return run(loop)
+
+
+def random_arrivals(
+    name: Server, url: str, mix: Mix, rate: float, warm_up_s: float, seconds: float
+) -> Open:
+    """A server whose requests come when they will; of Signboard the device's idle share too."""
+
+    async def loop() -> Tally:
+        return await Clients(url, mix, next(SEEDS)).open(rate, warm_up_s, seconds)
+
+    own = name == SIGNBOARD
+    began, idle = time.perf_counter(), idle_s(url) if own else 0.0
+    tally = run(loop)
+    took = time.perf_counter() - began
+    return Open(name, tally, (idle_s(url) - idle) / took if own else None)
+
+
+def idle_s(url: str) -> float:
+    """Seconds that Signboard's device has waited for work so far."""
+    told: float = httpx.get(f"{url}/v1/capabilities", timeout=30).json()["engine"]["idle_s"]
+    return told
+
+
+def capacity(of_sides: Sequence[Sequence[Tally]]) -> float:
+    """Pictures a second of all sides in turn, from what each gives alone."""
+    rates = [statistics.mean(tally.images_s for tally in tallies) for tallies in of_sides]
+    return statistics.harmonic_mean(rates)
+
+
+def busy_cores(seconds: float) -> float:
+    """Cores of this machine that are busy, over so many seconds."""
+    began = _busy_s()
+    time.sleep(seconds)
+    return (_busy_s() - began) / seconds
+
+
+def _busy_s() -> float:
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(value) for value in file.readline().split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_S  # idle, and waiting for files

@@ -1,0 +1,56 @@
+"""A start: told phase by phase, its imports only where a model runs."""
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployments.diffusion import imports
+from deployments.diffusion.phases import Phases, told
+from tests.tiny_checkpoint import tiny_profile
+from tests.unit.diffusion.conftest import MakeEngine
+
+MODEL_LIBRARIES = ("torch", "diffusers", "transformers")
+
+
+def test_a_ready_engine_tells_its_phases(checkpoint: Path, make_engine: MakeEngine) -> None:
+    start_s = make_engine(tiny_profile(checkpoint)).state().start_s
+
+    assert list(start_s) == ["plan", "weights", "placement", "warm_up"]
+    assert all(seconds > 0 for seconds in start_s.values())
+
+
+def test_each_phase_begins_where_the_one_before_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([10.0, 11.0, 13.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
+    phases = Phases()
+    phases.end("one")
+    phases.end("two")
+
+    assert phases.seconds == {"one": 1.0, "two": 2.5}
+    assert told(phases.seconds) == "3.50 s: one 1.00, two 2.50"
+
+
+def test_garbage_is_looked_for_again_after_imports_that_fail() -> None:
+    looked: list[bool] = []
+
+    def fail() -> None:
+        looked.append(gc.isenabled())
+        raise ModuleNotFoundError
+
+    with pytest.raises(ModuleNotFoundError), imports.in_one_go():
+        fail()
+
+    assert (looked, gc.isenabled()) == ([False], True)
+    gc.unfreeze()  # other tests count what lives
+
+
+@pytest.mark.parametrize("module", ["serve.app", "serve.cli"])
+def test_no_model_library_is_imported_where_no_model_runs(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+
+    assert module in loaded
+    assert not set(MODEL_LIBRARIES) & set(loaded)
