@@ -128,7 +128,7 @@ def _points(
             batch[0].request.params.width,
             len(batch),
             tokens(batch),
-            arithmetic.of_forward(transformer, *batch[0].lengths, rows=len(batch)),
+            _flops(transformer, batch),
             statistics.median(times[str(i)]),
         )
         for i, batch in enumerate(batches)
@@ -142,6 +142,11 @@ def rows(profile: DiffusionProfile, family: Family, side: int, count: int) -> li
     recovery = Recovery(Placement(family), profile.sizes)
     preparation = Preparation(profile, family, EncodingCache(0), recovery)
     return preparation.rows(Request("steps", params, None, Terms(), passes))
+
+
+def _flops(transformer: Any, batch: list[Generation]) -> Flops:
+    image, caption = batch[0].lengths
+    return arithmetic.of_forward(transformer, image, caption, len(batch))
 
 
 def _step(family: Family, batch: list[Generation]) -> Callable[[], object]:
