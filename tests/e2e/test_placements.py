@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -123,15 +124,12 @@ def test_refusals(client: httpx.Client, body: dict[str, Any], accept: str, param
     assert answer.json()["error"]["param"] == param
 
 
-def test_the_benchmark_of_a_new_price(
-    client: httpx.Client, service: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rerender, "ROUNDS", 3)
-    monkeypatch.setattr(rerender, "WARM_UP", 1)
+def test_the_benchmark_of_a_new_price(client: httpx.Client, service: Running) -> None:
+    report = rerender.told(client, Path(service.library), rounds=3, say=print)
 
-    told = rerender.measure(client, service.library)
-
-    assert told["picture"] == "1024x1024"
-    assert told["forwards"] == 0
-    assert set(told["ratios"]) == {"json", "file"}
-    assert all(len(times) == 3 for times in told["milliseconds"].values())
+    assert [figure.bound for figure in report.figures] == [rerender.BOUND] * 2
+    assert {way: len(times) for way, times in report.data["seconds"].items()} == {
+        "stage": 3,
+        "JSON": 3,
+        "file": 3,
+    }
