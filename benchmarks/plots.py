@@ -11,7 +11,10 @@ from matplotlib.ticker import LogFormatter
 
 from benchmarks.report import Plot, Series
 
-COLOURS = ("#3b5bdb", "#f08c00", "#2b8a3e", "#c2255c", "#868e96", "#0c8599")
+COLOURS = (
+    *("#3b5bdb", "#f08c00", "#2b8a3e", "#c2255c", "#868e96"),
+    *("#0c8599", "#9c36b5", "#e8590c", "#5c940d", "#364fc7"),
+)
 INCHES = (7.2, 4.0)
 BAR_SHARE = 0.8  # of the room between two names
 STYLE = {

@@ -75,7 +75,7 @@ class Plot(Plain):
     kind: Literal["bars", "stacked", "lines", "points"]
     x_label: str
     y_label: str
-    series: list[Series]
+    series: list[Series] = Field(min_length=1, max_length=10)  # as many colours are there
     log_x: bool = False
     log_y: bool = False
     diagonal: bool = False

@@ -33,7 +33,7 @@ def plot(name: str, kind: str, series: list[Series], **more: bool) -> Plot:
 
 PLOTS = [
     plot("bars", "bars", NAMED, log_y=True),
-    plot("stacked", "stacked", NAMED),
+    plot("stacked", "stacked", [NAMED[0]] * 10),
     plot("lines", "lines", SERIES, log_x=True),
     plot("points", "points", SERIES, diagonal=True, log_x=True, log_y=True),
 ]
