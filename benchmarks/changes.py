@@ -51,6 +51,7 @@ def in_turn(
     ways: Mapping[str, Asked[T]],
     kinds: Sequence[T],
     told: Callable[[int, int], None] = lambda done, of: None,
+    clock: Callable[[Callable[[], object]], float] = timed,
 ) -> dict[str, Changes]:
     """Rounds of all ways, one after the other; those with fewer are spread over the whole time.
 
@@ -63,17 +64,23 @@ def in_turn(
     for turn in range(most):
         for name, asked in ways.items():
             if turn * asked.rounds % most < asked.rounds:
-                _one_round(asked.way, kinds, turn, changes[name])
+                _one_round(asked.way, kinds, turn, changes[name], clock)
         told(turn + 1, most)
     return changes
 
 
-def _one_round(way: Way[T], kinds: Sequence[T], turn: int, into: Changes) -> None:
+def _one_round(
+    way: Way[T],
+    kinds: Sequence[T],
+    turn: int,
+    into: Changes,
+    clock: Callable[[Callable[[], object]], float],
+) -> None:
     number = turn * (len(ROUND) + 1)
     first, *rest = _order(turn)
     way(kinds[first], number)()
     for place, kind in enumerate(rest, start=1):
-        seconds = timed(way(kinds[kind], number + place))
+        seconds = clock(way(kinds[kind], number + place))
         (into.changed if place % 2 else into.same).append(seconds)
 
 

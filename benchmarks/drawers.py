@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from benchmarks import engines, turns
 from benchmarks.baselines import pipelines
+from benchmarks.baselines.reloading import Reloading
+from benchmarks.engines import ANSWER_WITHIN_S
 from benchmarks.jobs import Job
 from deployments.diffusion.profile import DiffusionProfile
 
 Draw = Callable[[Job], NDArray[np.uint8]]
+Make = Callable[[Path, torch.dtype], pipelines.Pipelines]
 
 
 class Drawer:
@@ -33,17 +36,26 @@ class Drawer:
 
     def draw(self, job: Job) -> NDArray[np.uint8]:
         """The picture of a job: uint8 (H, W, 3)."""
-        return self._process.submit(_draw, job).result()
+        return self._process.submit(_draw, job).result(ANSWER_WITHIN_S)
 
     def seconds(self, job: Job) -> float:
         """How long drawing takes, in its process."""
-        return self._process.submit(_seconds, job).result()
+        return self._process.submit(_seconds, job).result(ANSWER_WITHIN_S)
 
 
 @contextmanager
-def bare_loop(folder: Path, dtype: torch.dtype, threads: int) -> Iterator[Drawer]:
-    """diffusers' pipelines with the components of one handed to the others."""
-    with _process(_load_pipelines, folder, dtype, threads) as drawer:
+def by_pipelines(
+    make: Make, folder: Path, dtype: torch.dtype, threads: int, **more: Any
+) -> Iterator[Drawer]:
+    """diffusers' pipelines, come by as `make` does it. more: arguments of each call of theirs."""
+    with _process(_load_pipelines, make, folder, dtype, threads, more) as drawer:
+        yield drawer
+
+
+@contextmanager
+def by_reloading(folder: Path, dtype: torch.dtype, threads: int, **more: Any) -> Iterator[Drawer]:
+    """One pipeline at a time. more: arguments of each call."""
+    with _process(_load_reloading, folder, dtype, threads, more) as drawer:
         yield drawer
 
 
@@ -66,9 +78,16 @@ held = ExitStack()
 ways: list[Draw] = []  # the one that its process draws by
 
 
-def _load_pipelines(folder: Path, dtype: torch.dtype, threads: int) -> None:
+def _load_pipelines(
+    make: Make, folder: Path, dtype: torch.dtype, threads: int, more: dict[str, Any]
+) -> None:
     torch.set_num_threads(threads)
-    ways.append(partial(pipelines.draw, pipelines.handed_over(folder, dtype)))
+    ways.append(partial(pipelines.draw, make(folder, dtype), **more))
+
+
+def _load_reloading(folder: Path, dtype: torch.dtype, threads: int, more: dict[str, Any]) -> None:
+    torch.set_num_threads(threads)
+    ways.append(partial(Reloading(folder, dtype).draw, **more))
 
 
 def _load_engine(profile: DiffusionProfile) -> None:

@@ -13,7 +13,7 @@ this code and tells nothing of a GPU.
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +26,7 @@ import torch
 from benchmarks.gpu_report import told
 from benchmarks.report import Report
 from benchmarks.rig import limited_to, load_timed, save_random_checkpoint, sleep_and_wake
+from benchmarks.suite import Say
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.load import family_of
@@ -42,7 +43,7 @@ LARGE_CARD = parse_bytes("40GiB")  # from here on the 80 GB profile is all resid
 TIMEOUT_S = 1800.0
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> Report:
+def measure(quick: bool, say: Say) -> Report:
     """The real size on the CUDA device; quick: the embedded model on the CPU.
 
     Raises RuntimeError where there is no such device.
@@ -56,7 +57,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Report:
 def run(
     budgets: Sequence[tuple[DiffusionProfile, int]],
     device: torch.device,
-    say: Callable[[str], None],
+    say: Say,
     *,
     compiled: bool,
 ) -> dict[str, Any]:
@@ -99,9 +100,7 @@ def cases(device: torch.device, *, small: bool) -> list[tuple[DiffusionProfile, 
     return every
 
 
-def _case(
-    profile: DiffusionProfile, family: Family, budget: int, say: Callable[[str], None]
-) -> dict[str, Any]:
+def _case(profile: DiffusionProfile, family: Family, budget: int, say: Say) -> dict[str, Any]:
     """One budget: the plan it gives, then pictures under that plan."""
     say(f"{profile.name} under {budget / 2**30:.1f} GiB")
     figures = measured(profile, family)
@@ -187,7 +186,7 @@ def _requests(draw: _Draws) -> dict[str, list[dict[str, Any]]]:
     return {name: [draw(size, given=given) for given in order] for name, order in orders.items()}
 
 
-def _batches(draw: _Draws, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def _batches(draw: _Draws, say: Say) -> list[dict[str, Any]]:
     """1 to 8 pictures a request, at the smallest square and at the default size.
 
     `first_ms` holds what a batch size pays once (compilation, kernels); the rest is of the second

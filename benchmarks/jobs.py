@@ -21,6 +21,7 @@ KINDS: tuple[Kind, ...] = ("t2i", "i2i", "inpaint")
 GOODS = ("car", "cup", "apple", "house", "tree", "fish", "rocket", "guitar")
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
 STRENGTH = 0.6
+SAME_PROMPT = 512  # jobs whose seeds differ by it have equal words, other pictures
 EXACT_STRENGTH = 1.0  # as many steps as a picture from a prompt alone
 
 

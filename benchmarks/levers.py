@@ -16,6 +16,7 @@ from benchmarks import engines, turns
 from benchmarks.baselines import pipelines
 from benchmarks.report import Report, Table
 from benchmarks.steps import rows
+from benchmarks.suite import Say
 from deployments.diffusion.families import Family
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
@@ -47,7 +48,7 @@ class Measure:
     undone: Way
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> Report:
+def measure(quick: bool, say: Say) -> Report:
     """The report; `quick` takes one round."""
     torch.set_num_threads(THREADS)
     rounds = 1 if quick else 15

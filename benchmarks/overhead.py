@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import drawers, engines, serving, turns
+from benchmarks.baselines import pipelines
 from benchmarks.drawers import Drawer
-from benchmarks.jobs import KINDS, Job, Kind
+from benchmarks.jobs import KINDS, SAME_PROMPT, Job, Kind
 from benchmarks.overhead_report import (
     BARE,
     EMPTY,
@@ -34,18 +35,17 @@ from benchmarks.overhead_report import (
     report,
 )
 from benchmarks.report import Report
+from benchmarks.suite import Say
+from benchmarks.turns import told_seconds
 from deployments.diffusion.profile import EMBEDDED_MODEL
 
 THREADS = 2
 WARM_UP = 2
-SAME_PROMPT = 512  # seeds so far apart ask for the same words
 ALONE_ROUNDS = 6  # of the bare loop before there is a server
 ANSWER_WITHIN_S = 120.0
 WORDS_SET = {
     "layers": [{"role": "headline", "text": "Fresh today"}, {"role": "price", "text": "$4.90"}]
 }
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ def measure(quick: bool, say: Say) -> Report:
     """The report; `quick` still starts a server, and ends within a minute."""
     profile = engines.embedded(embedding_cache_bytes=0, threads=THREADS)
     asked = cases(quick)
-    with drawers.bare_loop(EMBEDDED_MODEL, torch.float32, THREADS) as bare:
+    with drawers.by_pipelines(
+        pipelines.handed_over, EMBEDDED_MODEL, torch.float32, THREADS
+    ) as bare:
         first = cycle(asked[0].jobs())
         alone = turns.in_turn(
             {BARE: lambda: bare.seconds(next(first))}, ALONE_ROUNDS, clock=told_seconds
@@ -144,13 +146,6 @@ def _next_of(way: Callable[[Job], float], jobs: list[Job]) -> Callable[[], float
     """The way, with the next job at each call."""
     coming = iter(jobs)
     return lambda: way(next(coming))
-
-
-def told_seconds(way: Callable[[], object]) -> float:
-    """The clock of ways that time themselves."""
-    seconds = way()
-    assert isinstance(seconds, float)
-    return seconds
 
 
 def ask(client: httpx.Client, job: Job, **more: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Processor time of this machine's processes, by what they are."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,3 +26,16 @@ def cpu_seconds(parts: Mapping[str, str]) -> dict[str, float]:
         user, system = stat.rpartition(")")[2].split()[11:13]
         told[name] += (int(user) + int(system)) / TICKS_S
     return told
+
+
+def busy_cores(seconds: float) -> float:
+    """Cores of this machine that are busy, over so many seconds."""
+    began = _busy_s()
+    time.sleep(seconds)
+    return (_busy_s() - began) / seconds
+
+
+def _busy_s() -> float:
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(value) for value in file.readline().split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_S  # idle, and waiting for files

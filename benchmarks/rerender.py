@@ -87,12 +87,6 @@ def put(pixels: NDArray[np.uint8], library: Path) -> str:
     return spec.id
 
 
-def forwards(client: httpx.Client) -> int:
-    """Forward passes of the model so far."""
-    told: int = client.get("/v1/capabilities").raise_for_status().json()["engine"]["forwards"]
-    return told
-
-
 def measure(quick: bool, say: Say) -> Report:
     """The stage, and each kind of answer over HTTP, with a new price each time."""
     with tempfile.TemporaryDirectory(prefix="signboard-bench-") as folder:
@@ -126,10 +120,10 @@ def told(client: httpx.Client, library: Path, rounds: int, say: Say) -> Report:
         "JSON": lambda: over_http("application/json"),
         "file": lambda: over_http("image/jpeg"),
     }
-    before = forwards(client)
+    before = serving.engine_state(client)["forwards"]
     say(f"{rounds} new prices by {len(ways)} ways")
     times = in_turn(ways, rounds, WARM_UP)
-    if ran := forwards(client) - before:
+    if ran := serving.engine_state(client)["forwards"] - before:
         raise RuntimeError(f"the model ran {ran} forwards while only words changed")
     figures = []
     for way in ("JSON", "file"):

@@ -9,7 +9,7 @@ first, and then given more machines.
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from benchmarks.report import Report
 from benchmarks.scale_report import Measured
 from benchmarks.suite import Say
 from benchmarks.tally import Tally
+from serve.loopback import LOOPBACK, free_port
 
 REPLICAS = (1, 2)
 CLIENTS = 16
@@ -41,7 +42,11 @@ def measure(quick: bool, say: Say) -> Report:
     counts, turns = (REPLICAS[:1], 1) if quick else (REPLICAS, TURNS)
     warm_up_s, window_s = (0.5, 1.5) if quick else (WARM_UP_S, WINDOW_S)
     measured: dict[int, list[Measured]] = {number: [] for number in counts}
-    with servers(counts, say) as urls:
+    with ExitStack() as stack:
+        urls: dict[int, str] = {}
+        for number in counts:
+            say(f"starting {number} replica(s)")
+            urls[number] = stack.enter_context(server(number))
         for turn in range(turns):
             for number in counts if turn % 2 == 0 else reversed(counts):
                 say(f"turn {turn + 1} of {turns}: {number} replica(s)")
@@ -51,26 +56,15 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 @contextmanager
-def servers(counts: tuple[int, ...], say: Say) -> Iterator[dict[int, str]]:
-    """By number of replicas, the addresses of servers that are ready."""
-    if not counts:
-        yield {}
-        return
-    say(f"starting {counts[0]} replica(s)")
-    with server(counts[0]) as url, servers(counts[1:], say) as others:
-        yield {counts[0]: url, **others}
-
-
-@contextmanager
 def server(replicas: int) -> Iterator[str]:
     """One server with so many replicas, each a thread wide, their caches off."""
     profile = engines.embedded(threads=1, embedding_cache_bytes=0)
     with tempfile.TemporaryDirectory() as name:
         file = serving.write_profile(profile, Path(name))
-        port = serving.free_port()
+        port = free_port()
         command = [sys.executable, "-m", "benchmarks.baselines.replicas", "--profile", str(file)]
         command += ["--replicas", str(replicas), "--port", str(port)]
-        url = f"http://{serving.LOOPBACK}:{port}"
+        url = f"http://{LOOPBACK}:{port}"
         with serving.process(command, url, "/health/ready") as started:
             yield started
 

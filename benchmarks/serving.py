@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,8 @@ import httpx
 import yaml
 
 from deployments.diffusion.profile import DiffusionProfile
+from serve.loopback import LOOPBACK, free_port
 
-LOOPBACK = "127.0.0.1"
 READY_WITHIN_S = 240.0
 STOPPED_WITHIN_S = 60.0
 POLL_S = 0.1
@@ -25,14 +24,6 @@ POLL_S = 0.1
 
 class ServerFailed(RuntimeError):
     """A server ended or did not answer; the end of what it printed is in the message."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -87,6 +78,12 @@ def process(command: Sequence[str], url: str, ready: str) -> Iterator[str]:
             yield url
         finally:
             stop(server)
+
+
+def engine_state(client: httpx.Client) -> dict[str, Any]:
+    """What a Signboard server tells of its engine: `forwards`, `idle_s` and the like."""
+    told: dict[str, Any] = client.get("/v1/capabilities").raise_for_status().json()["engine"]
+    return told
 
 
 def _answers(url: str) -> bool:

@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 SLICE_S = 0.01  # that a core is held at a time
 WARM_UP = 0.3  # of the pictures, which fill the queues and do not count
@@ -85,7 +86,7 @@ class _Run:
             if self.free is not None:
                 self.free -= 1
                 took = min(SLICE_S, server.left)
-            self.after(took, lambda server=server, took=took: self.sliced(server, took))  # type: ignore[misc]
+            self.after(took, partial(self.sliced, server, took))
 
     def sliced(self, server: _Server, took: float) -> None:
         if self.free is not None:

@@ -14,6 +14,7 @@ import torch
 from benchmarks import arithmetic, engines, turns
 from benchmarks.arithmetic import Flops, StepTime
 from benchmarks.report import Figure, Plot, Report, Series, Table
+from benchmarks.suite import Say
 from deployments.diffusion.architecture import Architecture
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.families import Family
@@ -95,7 +96,7 @@ class Point:
         return f"{self.rows} x {self.side}x{self.side}"
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> Report:
+def measure(quick: bool, say: Say) -> Report:
     """The report; `quick` takes one round of small steps."""
     torch.set_num_threads(THREADS)
     profile = random_profile()
@@ -113,7 +114,7 @@ def _points(
     family: Family,
     sides: Sequence[int],
     rounds: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> list[Point]:
     """Ordered by size, then by rows."""
     every = [rows(profile, family, side, count) for side in sides for count in ROWS]

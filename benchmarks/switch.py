@@ -7,31 +7,28 @@ people keep them, and by Signboard; then styles, and the first request after sle
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-import torch
 
-from benchmarks import changes, checkpoint, serving, switch_report
+from benchmarks import changes, checkpoint, drawers, serving, switch_report
 from benchmarks.baselines import pipelines
-from benchmarks.baselines.reloading import Reloading
 from benchmarks.changes import Asked, Changes, Way
+from benchmarks.drawers import Drawer
 from benchmarks.engines import ANSWER_WITHIN_S, changed, embedded, running
-from benchmarks.jobs import EXACT_STRENGTH, KINDS, Job, Kind
+from benchmarks.jobs import EXACT_STRENGTH, KINDS, SAME_PROMPT, Job, Kind
 from benchmarks.report import Report
 from benchmarks.suite import Say
-from benchmarks.turns import timed
+from benchmarks.turns import timed, told_seconds
 from deployments.diffusion.components import DTYPES
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
 
-SAME_PROMPT = 512  # of jobs whose seeds differ by it: equal words, other pictures
 STYLES = (None, "night", "ink")
 SLEEP_AFTER_S = 0.2
+ASLEEP_WITHIN_S = 60.0
 POLL_S = 0.005
 
 
@@ -76,7 +73,6 @@ def measure(quick: bool, say: Say) -> Report:
     """
     rounds = QUICK if quick else FULL
     small = Model("Embedded model", EMBEDDED_MODEL, embedded(embedding_cache_bytes=0), 128, 8)
-    torch.set_num_threads(small.profile.engine.threads)
     with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
         folder = EMBEDDED_MODEL if quick else checkpoint.save(Path(name))
         profile = changed(checkpoint.profile(folder), embedding_cache_bytes=0)
@@ -93,18 +89,26 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 def _in_process(model: Model, ours: int, theirs: int, say: Say) -> dict[str, Changes]:
-    """Three kinds in turn by every way that needs no server, in so many rounds."""
-    dtype = DTYPES[model.profile.model.dtype]
-    draws: dict[str, Callable[..., object]] = {
-        switch_report.RELOAD: Reloading(model.folder, dtype).draw,
-        switch_report.SEPARATE: partial(pipelines.draw, pipelines.separate(model.folder, dtype)),
-        switch_report.HANDED: partial(pipelines.draw, pipelines.handed_over(model.folder, dtype)),
-    }
-    with running(model.profile) as engine:
-        ways = {name: Asked(_drawn_by(draw, model), theirs) for name, draw in draws.items()}
-        ways[switch_report.OURS] = Asked(_asked_of(engine, model), ours)
+    """Three kinds in turn by every way that needs no server, each in a process of its own."""
+    limits = model.profile.engine
+    how = (model.folder, DTYPES[model.profile.model.dtype], limits.threads)
+    longest = limits.max_prompt_tokens  # what diffusers pads prompts to here, and not to 512
+    say(f"{model.title}: the ways are loaded")
+    with (
+        drawers.by_reloading(*how, max_sequence_length=longest) as reload,
+        drawers.by_pipelines(pipelines.separate, *how, max_sequence_length=longest) as separate,
+        drawers.by_pipelines(pipelines.handed_over, *how, max_sequence_length=longest) as handed,
+        drawers.engine(model.profile) as own,
+    ):
+        ways = {
+            switch_report.RELOAD: Asked(_by(reload, model), theirs),
+            switch_report.SEPARATE: Asked(_by(separate, model), theirs),
+            switch_report.HANDED: Asked(_by(handed, model), theirs),
+            switch_report.OURS: Asked(_by(own, model), ours),
+        }
         _warm_up([asked.way for asked in ways.values()])
-        return changes.in_turn(ways, KINDS, _progress(say, f"{model.title}, kinds"))
+        progress = _progress(say, f"{model.title}, kinds")
+        return changes.in_turn(ways, KINDS, progress, told_seconds)
 
 
 def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
@@ -121,22 +125,16 @@ def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
             return lambda: client.send(request).raise_for_status()
 
         _warm_up([way])
-        before = _forwards(client)
+        before = serving.engine_state(client)["forwards"]
         told = changes.in_turn(
             {switch_report.HTTP: Asked(way, rounds)},
             KINDS,
             _progress(say, f"{model.title}, kinds over HTTP"),
         )
         asked = rounds * (len(changes.ROUND) + 1)
-        if (forwards := _forwards(client) - before) != asked * model.steps:
+        if (forwards := serving.engine_state(client)["forwards"] - before) != asked * model.steps:
             raise ValueError(f"{asked} requests took {forwards} forwards: not all were drawn anew")
         return told
-
-
-def _forwards(client: httpx.Client) -> int:
-    """Forward passes of the server's model so far."""
-    told: int = client.get("/v1/capabilities").raise_for_status().json()["engine"]["forwards"]
-    return told
 
 
 def _styles(model: Model, rounds: int, say: Say) -> Changes:
@@ -155,33 +153,38 @@ def _styles(model: Model, rounds: int, say: Say) -> Changes:
 
 
 def _sleeps(model: Model, sleeps: int, say: Say) -> dict[str, list[float]]:
-    """Seconds of a request to a model that is awake, and of the first to one that sleeps."""
+    """Seconds of the first request to a model that sleeps, and of the next, when it is awake."""
     told = model.profile.model_dump(mode="json")
     told["model"] |= {"residency": "sleep", "sleep_after_s": SLEEP_AFTER_S}
-    with ExitStack() as stack:
-        sleeper = stack.enter_context(running(DiffusionProfile.model_validate(told)))
-        awake = stack.enter_context(running(model.profile))
-        ways = {"awake": _asked_of(awake, model), "asleep": _asked_of(sleeper, model)}
-        times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {"awake": [], "asleep": []}
+    with running(DiffusionProfile.model_validate(told)) as engine:
+        ask = _asked_of(engine, model)
         for number in range(-1, sleeps):
-            for name, way in ways.items():
-                while sleeper.state().phase != "sleeping":
-                    time.sleep(POLL_S)
-                seconds = timed(way("t2i", number + 1))
-                if number >= 0:
-                    times[name].append(seconds)
+            _wait_until_asleep(engine)
+            asleep, awake = (timed(ask("t2i", 2 * (number + 1) + i)) for i in range(2))
+            if number >= 0:
+                times["asleep"].append(asleep)
+                times["awake"].append(awake)
     say(f"{model.title}: {sleeps} sleeps")
     return times
 
 
-def _drawn_by(draw: Callable[..., object], model: Model) -> Way[Kind]:
-    """By diffusers. Its prompts are padded to what the profile reads at most, not to 512."""
-    longest = model.profile.engine.max_prompt_tokens
+def _wait_until_asleep(engine: Engine) -> None:
+    """Raises TimeoutError."""
+    deadline = time.monotonic() + ASLEEP_WITHIN_S
+    while engine.state().phase != "sleeping":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the model was awake for {ASLEEP_WITHIN_S:.0f} s without work")
+        time.sleep(POLL_S)
+
+
+def _by(drawer: Drawer, model: Model) -> Way[Kind]:
+    """The picture that an edit starts from is made before the clock runs."""
 
     def way(kind: Kind, number: int) -> Callable[[], object]:
         job = model.job(kind, number)
-        _ = job.call  # makes the picture that an edit starts from
-        return lambda: draw(job, max_sequence_length=longest)
+        _ = job.picture, job.mask
+        return lambda: drawer.seconds(job)
 
     return way
 

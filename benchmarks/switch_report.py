@@ -33,7 +33,7 @@ NOTES = [
     "after its own. The two are a pair: the same size, steps and words at full strength, with "
     f"another seed. A round has {PAIRS} pairs, one for each change from one kind to another; every "
     "other round runs backwards. Ratio and added time are medians over the pairs. All ways take "
-    "turns in one process on two threads; the server is a process of its own, measured apart.",
+    "turns, each in a process of its own with two threads; the server is measured apart.",
     "Unloading drops the pipeline, collects garbage and loads the next one by `from_pretrained`, "
     "with the files in the page cache. The 1 GB checkpoint runs in bfloat16, as it is stored: its "
     "files are mapped and not read, the cheapest reload there is. From a disk, onto a device, or "

@@ -5,22 +5,23 @@ diffusers' pipelines; a Ray Serve replica with `@serve.batch` around them. All a
 start; they take turns under load, while the others idle.
 """
 
-import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from itertools import count
 
 import httpx
 
 from benchmarks import engines, serving, traffic_report
 from benchmarks.clients import Clients, Mix, run
+from benchmarks.processes import busy_cores
 from benchmarks.report import Report
 from benchmarks.suite import Say
 from benchmarks.tally import Tally
 from benchmarks.traffic_report import BATCH, LOCK, SIGNBOARD, Open, Server, Turns
+from serve.loopback import LOOPBACK, free_port
 
 CLIENTS = 16
 THREADS = 2  # of each server's model
@@ -29,7 +30,6 @@ CYCLES, WARM_UP_S, WINDOW_S = 2, 3.0, 16.0
 LOAD = 0.7  # of what was measured to be the most
 OPEN_S = 25.0
 BULK = 4  # one request of so many
-TICKS_S = os.sysconf("SC_CLK_TCK")
 SEEDS = count(10_000_000, 1_000_000)  # every run has seeds of its own
 
 
@@ -38,7 +38,11 @@ def measure(quick: bool, say: Say) -> Report:
     sides, cycles = (SIDES[1:], 1) if quick else (SIDES, CYCLES)
     names: Sequence[Server] = (SIGNBOARD, LOCK) if quick else (SIGNBOARD, LOCK, BATCH)
     warm_up_s, window_s, open_s = (0.5, 2.0, 2.0) if quick else (WARM_UP_S, WINDOW_S, OPEN_S)
-    with servers(names, say) as urls:
+    with ExitStack() as stack:
+        urls: dict[Server, str] = {}
+        for name in names:
+            say(f"starting {name}")
+            urls[name] = stack.enter_context(server(name))
         idle_cores = busy_cores(1.0 if quick else 5.0)
         turns: Turns = {(side, name): [] for side in sides for name in names}
         for side in sides:
@@ -59,27 +63,15 @@ def measure(quick: bool, say: Say) -> Report:
     return traffic_report.report(turns, opened, rate, idle_cores)
 
 
-@contextmanager
-def servers(names: Sequence[Server], say: Say) -> Iterator[dict[Server, str]]:
-    """The servers' addresses, until the block ends."""
-    if not names:
-        yield {}
-        return
-    first, *others = names
-    say(f"starting {first}")
-    with server(first) as url, servers(others, say) as urls:
-        yield {first: url, **urls}
-
-
 def server(name: Server) -> AbstractContextManager[str]:
     """One server of the embedded model, its caches off."""
     if name == SIGNBOARD:
         return serving.signboard(engines.embedded(threads=THREADS, embedding_cache_bytes=0))
     module = "lock_server" if name == LOCK else "batch_server"
-    port = serving.free_port()
+    port = free_port()
     command = [sys.executable, "-m", f"benchmarks.baselines.{module}"]
     command += ["--port", str(port), "--threads", str(THREADS)]
-    return serving.process(command, f"http://{serving.LOOPBACK}:{port}", "/health")
+    return serving.process(command, f"http://{LOOPBACK}:{port}", "/health")
 
 
 def closed(url: str, mix: Mix, warm_up_s: float, seconds: float) -> Tally:
@@ -108,24 +100,12 @@ def random_arrivals(
 
 def idle_s(url: str) -> float:
     """Seconds that Signboard's device has waited for work so far."""
-    told: float = httpx.get(f"{url}/v1/capabilities", timeout=30).json()["engine"]["idle_s"]
-    return told
+    with httpx.Client(base_url=url, timeout=30) as client:
+        waited: float = serving.engine_state(client)["idle_s"]
+    return waited
 
 
 def capacity(of_sides: Sequence[Sequence[Tally]]) -> float:
     """Pictures a second of all sides in turn, from what each gives alone."""
     rates = [statistics.mean(tally.images_s for tally in tallies) for tallies in of_sides]
     return statistics.harmonic_mean(rates)
-
-
-def busy_cores(seconds: float) -> float:
-    """Cores of this machine that are busy, over so many seconds."""
-    began = _busy_s()
-    time.sleep(seconds)
-    return (_busy_s() - began) / seconds
-
-
-def _busy_s() -> float:
-    with open("/proc/stat", encoding="ascii") as file:
-        ticks = [int(value) for value in file.readline().split()[1:9]]
-    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_S  # idle, and waiting for files

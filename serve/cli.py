@@ -18,6 +18,7 @@ from configs import profile_names
 from deployments.diffusion.profile import parse_bytes
 from serve import local
 from serve.demo import DemoFailed, Shot, Tour
+from serve.loopback import free_port
 from serve.settings import load_profile
 
 console = Console()
@@ -165,7 +166,7 @@ def serve(profile: str, port: int, library: str | None = None) -> int:
 
 def demo(folder: Path) -> int:
     """The tour, on an application of its own."""
-    with started("embedded", local.free_port()) as running:
+    with started("embedded", free_port()) as running:
         with console.status("drawing") as status:
 
             def told(shot: Shot) -> None:

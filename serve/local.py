@@ -19,8 +19,8 @@ import httpx
 import yaml
 
 from configs import SERVE_CONFIG
+from serve.loopback import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 2**20  # pictures in passing; the rest of the machine is the model's
 START_TIMEOUT_S = 180.0
 POLL_S = 0.25
@@ -48,14 +48,6 @@ class Running:
     token: str
     logs: Path
     library: str
-
-
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def require_free(port: int) -> None:
@@ -170,16 +162,20 @@ def deploy(config: dict[str, Any], folder: Path) -> None:
     try:
         with redirect_stdout(said), redirect_stderr(said):
             run.main(["--non-blocking", str(path)], standalone_mode=False)
-    except (SystemExit, ValueError) as error:  # it prints what went wrong, then exits
-        reason = said.getvalue() or str(error)
+    except (SystemExit, ValueError) as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        printed = isinstance(error, SystemExit)  # it says what went wrong, then exits
+        reason = said.getvalue() if printed else str(error)
         raise StartFailed(f"Ray refused the configuration: {reason}") from error
 
 
 def undeploy() -> None:
-    """Drain and stop every deployment."""
+    """Drain and stop every deployment; Serve's own processes end with the cluster."""
     from ray import serve as ray_serve
 
-    ray_serve.shutdown()
+    for name in ray_serve.status().applications:
+        ray_serve.delete(name)
 
 
 def wait_until_ready(running: Running, on_wait: Callable[[str], None]) -> None:

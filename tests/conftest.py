@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve import local
+from serve.loopback import free_port
 
 local.prepare_environment()  # before any test module imports Ray
 
@@ -12,5 +13,5 @@ local.prepare_environment()  # before any test module imports Ray
 @pytest.fixture(scope="session")
 def service() -> Iterator[local.Running]:
     """The application on the embedded model, ready."""
-    with local.application("embedded", local.free_port()) as running:
+    with local.application("embedded", free_port()) as running:
         yield running

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from serve import local
+from serve.loopback import LOOPBACK
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     ):
         from benchmarks.baselines import batches  # Ray reads its environment when first imported
 
-        batches.run(told.port, local.LOOPBACK, told.threads)
+        batches.run(told.port, LOOPBACK, told.threads)
         stop.wait()
 
 

@@ -29,7 +29,7 @@ from deployments.diffusion.passes import begin_next_pass, plan_passes
 from deployments.diffusion.phases import Phases
 from deployments.diffusion.preparation import Preparation, paste_back
 from deployments.diffusion.preview import LatentProjection, show
-from deployments.diffusion.profile import DiffusionProfile, EngineLimits, parse_size
+from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.recovery import (
     Recovery,
     attempt,
@@ -40,6 +40,7 @@ from deployments.diffusion.recovery import (
 from deployments.diffusion.request import Generation, Request
 from deployments.diffusion.residency import Placement
 from deployments.diffusion.state import SERVING, EngineState, Gauges
+from deployments.diffusion.warm_up import warm_up
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 from deployments.handover import Drawn, Fitted
 
@@ -206,29 +207,12 @@ class Engine:
             self._admission.limit_forwards(plan.token_budget)
         phases.end("placement")
         self._admission.enter("warming")
-        self._warm_up()
+        warm_up(self.profile, family, self._preparation, self._recovery, self._admission.cost)
         self._projection = LatentProjection(family.latents_of)
         phases.end("warm_up")
         self._gauges.start_s = phases.seconds
         self._idle_since = time.monotonic()
         self._admission.enter("ready")
-
-    def _warm_up(self) -> None:
-        """Run every stage at the default size, so that the first client does not pay for it."""
-        width, height = parse_size(self.profile.sizes.default)
-        params = GenerationParams("warm up", width, height, 1, seed=0)
-        passes = plan_passes(params, self.profile, self._loaded)
-        request = Request("warm-up", params, None, NO_HURRY, passes)
-        for calibrating in (False, True):  # the first pass pays for kernels and allocations
-            (row,) = self._preparation.rows(request)
-            began = time.perf_counter()
-            forward = partial(self._loaded.velocity, [row])
-            (velocity,) = self._recovery.run("forward", request, forward)
-            stepped = time.perf_counter()
-            self._decoded(request, width * height, row.latents + velocity)
-            if calibrating:
-                self._admission.cost.observe_step(row.tokens, stepped - began)
-                self._admission.cost.observe_decode(width * height, time.perf_counter() - stepped)
 
     def _border(self) -> None:
         """Between two steps: everything that may change does so here."""

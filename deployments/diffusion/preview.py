@@ -1,11 +1,10 @@
-"""Previews without a decode: a linear map from latents to RGB, fitted to the VAE when first asked.
+"""Previews without a decode: a linear map from latents to RGB, fitted to the VAE at load.
 
 The VAE's latents are close to linear in the mean colour of the pixels beneath them, so that a
 least-squares fit on coloured rectangles shows layout and colours for nearly nothing.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,19 +22,12 @@ class LatentProjection:
     """RGB = latents @ weights + bias, for latents of C channels."""
 
     def __init__(self, encode: Callable[[NDArray[np.uint8]], torch.Tensor]) -> None:
-        """Of a VAE. `encode`: uint8 (H, W, 3) to latents (1, C, h, w); called on the first use, so
-        that a start does not wait for what nobody may want.
-        """
-        self._encode = encode
-
-    @cached_property
-    def _fit(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights (C, 3) and bias (3,)."""
+        """Fit to a VAE. `encode`: uint8 (H, W, 3) to latents (1, C, h, w)."""
         rng = np.random.default_rng(0)
         inputs, targets = [], []
         for _ in range(FIT_PICTURES):
             picture = random_rectangles(rng)
-            latents = self._encode(picture)[0].float().cpu()
+            latents = encode(picture)[0].float().cpu()
             height, width = latents.shape[-2:]
             pixels = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)
             mean = torch.nn.functional.adaptive_avg_pool2d(pixels, (height, width))
@@ -44,13 +36,12 @@ class LatentProjection:
         known = torch.cat(inputs)
         ones = torch.ones(len(known), 1)
         solution = torch.linalg.lstsq(torch.cat([known, ones], 1), torch.cat(targets)).solution
-        return solution[:-1], solution[-1]
+        self._weights, self._bias = solution[:-1], solution[-1]
 
     def __call__(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """uint8 (h, w, 3) of clean latents (1, C, h, w)."""
         channels_last = latents[0].permute(1, 2, 0).float().cpu()
-        weights, bias = self._fit
-        rgb = channels_last @ weights + bias
+        rgb = channels_last @ self._weights + self._bias
         picture: NDArray[np.uint8] = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         return picture
 

@@ -14,9 +14,9 @@ from benchmarks.baselines import pipelines
 from benchmarks.baselines.asking import Asked, Fields, call
 from benchmarks.baselines.lock_server import create_app
 from benchmarks.clients import Clients, Mix, run
-from benchmarks.serving import free_port
 from benchmarks.tally import Answer, Tally
 from deployments.diffusion.profile import EMBEDDED_MODEL
+from serve.loopback import free_port
 from tests.polling import wait_until
 
 SMALL = ((128, 128),)

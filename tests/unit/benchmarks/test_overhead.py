@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from benchmarks import overhead
-from benchmarks.jobs import Job
+from benchmarks.jobs import SAME_PROMPT, Job
 from benchmarks.overhead_report import BARE, EMPTY, ENGINE, HTTP, REST, SERVED, Measured, report
 
 
@@ -56,8 +56,8 @@ def test_a_remembered_answer_is_no_measurement() -> None:
 def test_no_two_pictures_of_a_size_share_a_seed(quick: bool) -> None:
     for case in overhead.cases(quick):
         seeds = [job.seed for job in case.jobs()]
-        words = [seed + overhead.SAME_PROMPT for seed in seeds]
-        check = [seeds[0] + 2 * overhead.SAME_PROMPT]
+        words = [seed + SAME_PROMPT for seed in seeds]
+        check = [seeds[0] + 2 * SAME_PROMPT]
         every = list(itertools.chain(seeds, words, check))
         assert len(set(every)) == len(every)
         assert len(seeds) == case.rounds + overhead.WARM_UP

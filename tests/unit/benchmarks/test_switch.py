@@ -26,7 +26,7 @@ def test_every_way_draws_every_pair(model: switch.Model) -> None:
 
     assert set(told) == {RELOAD, SEPARATE, HANDED, OURS}
     assert all(len(pairs.same) == len(pairs.changed) == PAIRS for pairs in told.values())
-    assert len(said) == 1
+    assert said[1:] == ["Embedded model, kinds: 1 of 1 rounds"]
 
 
 def test_styles_and_sleeps_are_timed_too(model: switch.Model) -> None:

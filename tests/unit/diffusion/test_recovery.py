@@ -91,7 +91,7 @@ TWENTY = [
 ]
 
 SQUEEZES: list[tuple[str, dict[Stage, int], Asked, set[str]]] = [
-    ("encode", {"encode": 50 * KB}, text_to_image(), {"alone"}),
+    ("encode", {"encode": 60 * KB}, text_to_image(), {"alone"}),
     (
         "start",
         {"start": 1500 * KB},

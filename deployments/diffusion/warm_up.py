@@ -1,0 +1,37 @@
+"""What an engine runs before it takes requests, so that the first client does not pay for it."""
+
+import time
+from functools import partial
+
+from deployments.diffusion.cost import CostModel
+from deployments.diffusion.families import Family
+from deployments.diffusion.params import NO_HURRY, GenerationParams
+from deployments.diffusion.passes import plan_passes
+from deployments.diffusion.preparation import Preparation
+from deployments.diffusion.profile import DiffusionProfile, parse_size
+from deployments.diffusion.recovery import Recovery
+from deployments.diffusion.request import Request
+
+
+def warm_up(
+    profile: DiffusionProfile,
+    family: Family,
+    preparation: Preparation,
+    recovery: Recovery,
+    cost: CostModel,
+) -> None:
+    """Every stage at the default size, in the device thread; `cost` learns how long they take."""
+    width, height = parse_size(profile.sizes.default)
+    pixels = width * height
+    params = GenerationParams("warm up", width, height, 1, seed=0)
+    request = Request("warm-up", params, None, NO_HURRY, plan_passes(params, profile, family))
+    for calibrating in (False, True):  # the first pass pays for kernels and allocations
+        (row,) = preparation.rows(request)
+        began = time.perf_counter()
+        (velocity,) = recovery.run("forward", request, partial(family.velocity, [row]))
+        stepped = time.perf_counter()
+        decode = partial(family.decode, row.latents + velocity)
+        recovery.by_vae("decode", request, pixels, decode)
+        if calibrating:
+            cost.observe_step(row.tokens, stepped - began)
+            cost.observe_decode(pixels, time.perf_counter() - stepped)
