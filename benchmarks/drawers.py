@@ -87,7 +87,7 @@ def _load_pipelines(
 
 def _load_reloading(folder: Path, dtype: torch.dtype, threads: int, more: dict[str, Any]) -> None:
     torch.set_num_threads(threads)
-    ways.append(partial(Reloading(folder, dtype).draw, **more))
+    ways.append(partial(Reloading(folder, dtype, torch.device("cpu")).draw, **more))
 
 
 def _load_engine(profile: DiffusionProfile) -> None:

@@ -4,18 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from benchmarks.jobs import Job
-from configs import profile_path
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.profile import DiffusionProfile
+from serve.profiles import load_profile
 
 READY_WITHIN_S = 300.0
 ANSWER_WITHIN_S = 600.0
@@ -24,12 +22,7 @@ NUMBERS = count()
 
 def embedded(**engine: Any) -> DiffusionProfile:
     """The packaged profile of the embedded model, with other settings of its engine."""
-    return changed(read_profile(profile_path("embedded")), **engine)
-
-
-def read_profile(path: Path) -> DiffusionProfile:
-    """A profile from its file."""
-    return DiffusionProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return changed(load_profile("embedded"), **engine)
 
 
 def changed(profile: DiffusionProfile, **engine: Any) -> DiffusionProfile:

@@ -38,12 +38,12 @@ def start(file: Path, began: float) -> dict[str, float]:
             for module in modules:
                 importlib.import_module(module)
             phases.end(name)
-    from benchmarks import engines
     from deployments.diffusion import components
     from deployments.diffusion.engine import Engine
     from deployments.diffusion.families.load import load_family
+    from serve.profiles import load_profile
 
-    profile = engines.read_profile(file)
+    profile = load_profile(str(file))
     phases.end("profile")
     with clock.watch({"weights": [(components, "load_mapped")]}, time.perf_counter) as watched:
         engine = Engine(profile, partial(load_family, profile))

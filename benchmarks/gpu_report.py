@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks import memory_report, turns
+from benchmarks.footprint import Footprint
 from benchmarks.report import Cell, Figure, Report, Table
 
 PUBLISHED_MS = 906.0  # SGLang Diffusion, H100, 1024x1024, 9 steps
@@ -16,18 +18,88 @@ Run = Mapping[str, Any]
 def told(run: Run) -> Report:
     """The report of a run, as `gpu.run` answers it; latency counts on the largest budget."""
     drawn = [case for case in run["cases"] if "requests" in case]
+    largest = [case for case in drawn if case["budget"] == drawn[-1]["budget"]]
     load, sleep = run["load"], run["sleep"]
+    ways = {way: Footprint(**taken) for way, taken in run["footprints"].items()}
     notes = [
         f"{run['device']['name']}; {run['model']}, random weights of the real shapes, "
         f"{load['bytes'] / GIB:.2f} GiB, loaded in {load['seconds']:.1f} s "
         f"({load['gb_per_s']:.1f} GB/s, page cache warm); to sleep in {sleep['sleep_s']:.2f} s, "
-        f"awake in {sleep['wake_s']:.2f} s."
+        f"awake in {sleep['wake_s']:.2f} s.",
+        *_reloads(run["reloads"]),
+        *map(_busy, largest),
     ]
     return Report(
-        figures=[_latency(case) for case in drawn if case["budget"] == drawn[-1]["budget"]],
-        tables=[_plans(run["cases"]), _single(drawn), _batched(drawn)],
+        figures=[
+            *map(_latency, largest),
+            *map(_beside_bare, largest),
+            *memory_report.figures(run["model"], ways),
+        ],
+        tables=[
+            _plans(run["cases"]),
+            _single(drawn),
+            _batched(drawn),
+            memory_report.table(run["model"], ways),
+            _levers(run["levers"]),
+            *map(_kernels, largest),
+        ],
         notes=notes,
         data=dict(run),
+    )
+
+
+def _beside_bare(case: Run) -> Figure:
+    """Of times taken turn by turn."""
+    times = case["paired"]
+    ratio = turns.ratio(times["engine"], times["bare pipeline"])
+    return Figure(
+        name=f"engine over the bare pipeline on its modules{_compiled(case)}",
+        number=3,
+        value=ratio.value,
+        low=ratio.low,
+        high=ratio.high,
+        bound=1.0,
+        baseline=f"bare pipeline: {1e3 * statistics.median(times['bare pipeline']):.0f} ms",
+    )
+
+
+def _reloads(reloads: Run) -> list[str]:
+    first, again = (statistics.median(reloads[name]) for name in ("first_ms", "again_ms"))
+    return [
+        f"Pipelines that are unloaded and loaded again take {first / 1e3:.1f} s for the first "
+        f"picture of one step after a change of kind, {again:.0f} ms for the next."
+    ]
+
+
+def _busy(case: Run) -> str:
+    changes, kernels = case["changes"], case["kernels"]
+    first, again = (statistics.median(changes[name]) for name in ("first_ms", "again_ms"))
+    return (
+        f"{_case(case)}: the first picture of one step after a change of kind took {first:.1f} ms, "
+        f"the next of that kind {again:.1f} ms. The device's kernels filled "
+        f"{kernels['busy']:.1%} of the time that one picture of the default size took."
+    )
+
+
+def _levers(levers: Run) -> Table:
+    return Table(
+        title="One forward by attention kernel, one decode by memory layout, ms",
+        columns=["What", "How", "ms"],
+        rows=[
+            [what, how, round(ms, 2)] for what, ways in levers.items() for how, ms in ways.items()
+        ],
+    )
+
+
+def _kernels(case: Run) -> Table:
+    whole = case["kernels"]["kernels_ms"]
+    return Table(
+        title=f"Kernels of one picture, {_case(case)}",
+        columns=["Kernel", "ms", "Share", "Calls"],
+        rows=[
+            [f"`{one['kernel']}`", round(one["ms"], 1), f"{one['ms'] / whole:.1%}", one["calls"]]
+            for one in case["kernels"]["top"]
+        ],
     )
 
 

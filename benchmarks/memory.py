@@ -19,7 +19,7 @@ from benchmarks.suite import Say
 from deployments.diffusion.measure import computed, demand_of
 from deployments.diffusion.memory import plan
 from deployments.diffusion.profile import EMBEDDED_MODEL
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 WAYS = (*PIPELINES, SIGNBOARD)
 QUICK_WAYS = ("one", "three", SIGNBOARD)
@@ -30,16 +30,16 @@ CHILD_WITHIN_S = 300.0
 def measure(quick: bool, say: Say) -> Report:
     """The embedded model in float32 and the 1 GB checkpoint in bfloat16 (quick: the former)."""
     ways = QUICK_WAYS if quick else WAYS
-    embedded = _take((*ways, WITH_STYLES), EMBEDDED_MODEL, "float32", say)
+    embedded = take_each((*ways, WITH_STYLES), EMBEDDED_MODEL, "float32", say)
     taken = {"Embedded model, float32": embedded}
     if not quick:
         with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
             folder = checkpoint.save(Path(name))
-            taken["1 GB checkpoint, bfloat16"] = _take(ways, folder, "bfloat16", say)
+            taken["1 GB checkpoint, bfloat16"] = take_each(ways, folder, "bfloat16", say)
     return memory_report.report(taken, on_paper(REAL_SIZE))
 
 
-def _take(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapping[str, Footprint]:
+def take_each(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapping[str, Footprint]:
     """Each way's footprint. Raises subprocess.CalledProcessError, whose words were printed."""
     taken = {}
     for way in ways:

@@ -76,13 +76,13 @@ class OnPaper:
 
 def report(taken: Mapping[str, Mapping[str, Footprint]], paper: OnPaper) -> Report:
     """taken: footprints by model and way; `one`, `three` and Signboard's are among them."""
-    figures = [figure for model, ways in taken.items() for figure in _figures(model, ways)]
+    held_to = [figure for model, ways in taken.items() for figure in figures(model, ways)]
     held = {model: {way: one.held for way, one in ways.items()} for model, ways in taken.items()}
     whole = f"{REAL}, {paper.dtype}, on paper"
     held[whole] = {way: paper.of(way) for way in BARS}
     return Report(
-        figures=figures,
-        tables=[*(_table(model, ways) for model, ways in taken.items()), _paper(whole, paper)],
+        figures=held_to,
+        tables=[*(table(model, ways) for model, ways in taken.items()), _paper(whole, paper)],
         plots=[_plot(model, ways) for model, ways in reversed(held.items())],
         notes=[*NOTES, *_trap(taken), _planned(paper)],
         data={
@@ -95,7 +95,7 @@ def report(taken: Mapping[str, Mapping[str, Footprint]], paper: OnPaper) -> Repo
     )
 
 
-def _figures(model: str, ways: Mapping[str, Footprint]) -> list[Figure]:
+def figures(model: str, ways: Mapping[str, Footprint]) -> list[Figure]:
     def figure(name: str, baseline: str, bound: float) -> Figure:
         value = ways[SIGNBOARD].held_bytes / ways[baseline].held_bytes
         against = f"{TITLES[baseline].lower()}: {ways[baseline].held_bytes / MB:,.1f} MB"
@@ -116,7 +116,7 @@ def _figures(model: str, ways: Mapping[str, Footprint]) -> list[Figure]:
     ]
 
 
-def _table(model: str, ways: Mapping[str, Footprint]) -> Table:
+def table(model: str, ways: Mapping[str, Footprint]) -> Table:
     """In MB, and in sets of what one pipeline holds."""
     rows: list[list[Cell]] = []
     for way, one in ways.items():

@@ -1,5 +1,6 @@
 """A model on a device, from nothing: random weights, a checkpoint on disk, sleep and wake."""
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -98,6 +99,14 @@ def settle(device: torch.device) -> None:
 def allocated(device: torch.device) -> int:
     """Bytes of tensors on a CUDA device; 0 on the CPU, which does not say."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+def release(device: torch.device) -> None:
+    """Give back what nothing refers to any more, so that other processes find it free."""
+    gc.collect()
+    torch.compiler.reset()  # compiled code keeps what it was compiled for
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.deployment import PostProcessDeployment
 from serve.http.ingress import Ingress
-from serve.settings import AppArgs, find_brands, load_profile
+from serve.profiles import load_profile
+from serve.settings import AppArgs, find_brands
 
 if TYPE_CHECKING:
     from deployments.diffusion.families.load import LoadFamily

@@ -19,7 +19,7 @@ from deployments.diffusion.profile import parse_bytes
 from serve import local
 from serve.demo import DemoFailed, Shot, Tour
 from serve.loopback import free_port
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 console = Console()
 

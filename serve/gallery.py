@@ -24,7 +24,8 @@ from deployments.postprocess.brand import Brand
 from deployments.postprocess.finish import finish
 from deployments.postprocess.spec import Box, Output, OverlaySpec, TextLayer
 from deployments.postprocess.template import find_template, template_names
-from serve.settings import AppArgs, find_brands, load_profile
+from serve.profiles import load_profile
+from serve.settings import AppArgs, find_brands
 
 PLAN = Path(__file__).with_name("gallery.yaml")
 LANGUAGES = {"ko": "Korean", "en": "English", "ja": "Japanese", "ar": "Arabic", "th": "Thai"}

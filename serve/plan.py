@@ -10,7 +10,7 @@ from deployments.diffusion.figures import Figures
 from deployments.diffusion.measure import computed, demand_of
 from deployments.diffusion.memory import MIB, MemoryPlan, NothingFits, Phase, plan
 from deployments.diffusion.profile import DiffusionProfile
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 GIB = 2**30
 PHASES = 4  # of pictures in one pass; those of a second pass follow in a table of their own

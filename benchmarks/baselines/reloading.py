@@ -15,9 +15,10 @@ from benchmarks.jobs import Job, Kind
 class Reloading:
     """Holds the pipeline of the last kind that was asked for."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         self._folder = folder
         self._dtype = dtype
+        self._device = device
         self._held: dict[Kind, Any] = {}
 
     def draw(self, job: Job, **more: Any) -> NDArray[np.uint8]:
@@ -25,5 +26,6 @@ class Reloading:
         if job.kind not in self._held:
             self._held.clear()
             gc.collect()  # modules are in cycles; without this two sets would be held at once
-            self._held[job.kind] = pipelines.load(job.kind, self._folder, self._dtype)
+            loaded = pipelines.load(job.kind, self._folder, self._dtype)
+            self._held[job.kind] = loaded.to(self._device)
         return pipelines.draw(self._held, job, **more)

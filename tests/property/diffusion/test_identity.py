@@ -15,7 +15,7 @@ from configs import profile_path
 from deployments.diffusion.identity import identity, request_key
 from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 EMBEDDED = load_profile("embedded")
 PARAMS = GenerationParams("a red circle", 256, 256, 8, seed=1)

@@ -43,7 +43,7 @@ def test_a_footprint_is_of_a_process_that_drew(taken: dict[str, Footprint]) -> N
 
 def test_a_child_tells_the_same(taken: dict[str, Footprint]) -> None:
     said: list[str] = []
-    told = memory._take(("one",), EMBEDDED_MODEL, "float32", said.append)["one"]
+    told = memory.take_each(("one",), EMBEDDED_MODEL, "float32", said.append)["one"]
 
     assert told.held == taken["one"].held
     assert told.peak["resident"] > told.before["resident"]

@@ -44,7 +44,7 @@ def test_jobs_are_the_same_work_and_other_pictures(model: switch.Model) -> None:
 
 
 def test_reloading_holds_one_pipeline_and_draws_what_the_others_draw(model: switch.Model) -> None:
-    reloading = Reloading(EMBEDDED_MODEL, torch.float32)
+    reloading = Reloading(EMBEDDED_MODEL, torch.float32, torch.device("cpu"))
     kept = pipelines.handed_over(EMBEDDED_MODEL, torch.float32)
     for kind in (*KINDS, *KINDS[:2]):
         job = model.job(kind, 1)

@@ -15,7 +15,7 @@ from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import Terms
 from deployments.diffusion.preview import LatentProjection, preview_steps
 from deployments.errors import InvalidValue
-from serve.settings import load_profile
+from serve.profiles import load_profile
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS, text_to_image

@@ -21,7 +21,7 @@ from deployments.diffusion.measure import computed, demand_of, measured, plan_fo
 from deployments.diffusion.memory import MIB, plan
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Generation
-from serve.settings import load_profile
+from serve.profiles import load_profile
 from tests.tiny_checkpoint import tiny_profile
 
 GIB = 2**30

@@ -18,7 +18,7 @@ from deployments.diffusion.passes import enlarge
 from deployments.diffusion.recovery import TOLD
 from deployments.errors import InvalidValue, Overloaded
 from deployments.handover import Fitted
-from serve.settings import load_profile
+from serve.profiles import load_profile
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine

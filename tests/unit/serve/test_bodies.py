@@ -9,7 +9,7 @@ from deployments.errors import InvalidValue
 from serve.http.bodies import EditBody, GenerationBody, form_values
 from serve.http.errors import ModelNotFound
 from serve.http.images import finish_spec
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 PROFILE = load_profile("embedded")
 WORDS = {"layers": [{"role": "headline", "text": "x"}]}

@@ -19,7 +19,8 @@ from deployments.diffusion.deployment import DiffusionDeployment
 from deployments.postprocess.deployment import PostProcessDeployment
 from serve import app
 from serve.http.ingress import Ingress
-from serve.settings import AppArgs, load_profile
+from serve.profiles import load_profile
+from serve.settings import AppArgs
 
 NESTED: dict[str, type[BaseModel]] = {
     "applications": ServeApplicationSchema,

@@ -6,7 +6,7 @@ import pytest
 
 from deployments.diffusion.profile import parse_bytes
 from serve import cli
-from serve.settings import load_profile
+from serve.profiles import load_profile
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

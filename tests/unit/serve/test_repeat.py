@@ -14,8 +14,8 @@ from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
 from serve import VERSION
 from serve.http.bodies import GenerationBody, KeptEditBody
 from serve.http.finishing import prompt_in_file
+from serve.profiles import load_profile
 from serve.repeat import EDITS, GENERATIONS, inspection_answer, repeat_of
-from serve.settings import load_profile
 
 PROFILE = load_profile("embedded")
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="지금")], ai_label="both")

@@ -8,7 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from configs import profile_path
-from serve.settings import AppArgs, find_brands, load_profile
+from serve.profiles import load_profile
+from serve.settings import AppArgs, find_brands
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import GenerationParams
 from deployments.handover import Fitted
 from serve import cli
-from serve.settings import load_profile
+from serve.profiles import load_profile
 from serve.strength import STRENGTHS, TABLE_STEPS, beginning, table
 from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
 

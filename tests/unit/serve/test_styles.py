@@ -10,7 +10,7 @@ from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import GenerationParams
 from deployments.errors import InvalidValue
 from serve.http.bodies import EditBody, GenerationBody
-from serve.settings import load_profile
+from serve.profiles import load_profile
 from tests.polling import wait_until
 
 PROFILE = load_profile("embedded")
