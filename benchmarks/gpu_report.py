@@ -40,7 +40,6 @@ def told(run: Run) -> Report:
             _single(drawn),
             _batched(drawn),
             memory_report.table(run["model"], ways),
-            _levers(run["levers"]),
             *map(_kernels, largest),
         ],
         notes=notes,
@@ -78,16 +77,6 @@ def _busy(case: Run) -> str:
         f"{_case(case)}: the first picture of one step after a change of kind took {first:.1f} ms, "
         f"the next of that kind {again:.1f} ms. The device's kernels filled "
         f"{kernels['busy']:.1%} of the time that one picture of the default size took."
-    )
-
-
-def _levers(levers: Run) -> Table:
-    return Table(
-        title="One forward by attention kernel, one decode by memory layout, ms",
-        columns=["What", "How", "ms"],
-        rows=[
-            [what, how, round(ms, 2)] for what, ways in levers.items() for how, ms in ways.items()
-        ],
     )
 
 

@@ -117,8 +117,8 @@ def limited_to(device: torch.device, budget: int, context: int) -> Iterator[None
         return
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(min((budget - context) / total, 1.0), device)
+    torch.cuda.set_per_process_memory_fraction(min((budget - context) / total, 1.0))
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0)

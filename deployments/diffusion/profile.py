@@ -78,6 +78,7 @@ class ModelSource(Source):
     device: "auto" takes a CUDA device where there is one.
     architecture: a file that says what a hub model is made of, for plans made without it.
     memory_budget: what the process may take of the device, "22.5GiB" for example; all by default.
+    compile: draw with compiled blocks and a compiled decoder: faster, for a longer start.
     residency: "always" keeps the weights where the plan puts them; "sleep" moves all of them to
     host memory after `sleep_after_s` seconds without work, and back for the next request.
     """
@@ -87,6 +88,7 @@ class ModelSource(Source):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     architecture: str | None = None
     memory_budget: ByteSize | None = None
+    compile: bool = False
     residency: Literal["always", "sleep"] = "always"
     sleep_after_s: float = Field(default=600.0, ge=0)
 
@@ -248,4 +250,13 @@ class DiffusionProfile(Strict):
         places = self.engine.max_running + self.engine.max_waiting
         if self.max_n > places:
             raise ValueError(f"max_n: {self.max_n} pictures need more than the {places} places")
+        return self
+
+    @model_validator(mode="after")
+    def _styles_act_on_what_is_written(self) -> Self:
+        if self.model.compile and self.styles:
+            raise ValueError(
+                "model.compile: compiled blocks do not notice styles; set it to false, or leave "
+                "the styles out"
+            )
         return self

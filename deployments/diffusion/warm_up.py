@@ -1,6 +1,7 @@
 """What an engine runs before it takes requests, so that the first client does not pay for it."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 
 from deployments.diffusion.cost import CostModel
@@ -10,7 +11,7 @@ from deployments.diffusion.passes import plan_passes
 from deployments.diffusion.preparation import Preparation
 from deployments.diffusion.profile import DiffusionProfile, parse_size
 from deployments.diffusion.recovery import Recovery
-from deployments.diffusion.request import Request
+from deployments.diffusion.request import Generation, Request
 
 
 def warm_up(
@@ -35,3 +36,20 @@ def warm_up(
         if calibrating:
             cost.observe_step(row.tokens, stepped - began)
             cost.observe_decode(pixels, time.perf_counter() - stepped)
+    if profile.model.compile and profile.engine.max_running > 1:
+        for rows in _rows_together(profile, family, preparation):
+            recovery.run("forward", request, partial(family.velocity, rows))
+
+
+def _rows_together(
+    profile: DiffusionProfile, family: Family, preparation: Preparation
+) -> Iterator[list[Generation]]:
+    """Small rows of one size, then of two, which need a mask: each has compiled code of its own."""
+    side = profile.sizes.min_side
+    rows = []
+    for height in (side, side, side + profile.sizes.multiple):
+        params = GenerationParams("warm up", side, height, 1, seed=0)
+        passes = plan_passes(params, profile, family)
+        rows += preparation.rows(Request("warm-up", params, None, NO_HURRY, passes))
+    yield rows[:2]
+    yield rows[1:]

@@ -63,8 +63,9 @@ class LatentSpace:
             return self._encode(picture)
 
     def _encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
-        values = torch.from_numpy(picture[None].astype(np.float32) / 255).permute(0, 3, 1, 2)
-        pixels = self._laid_out((2.0 * values - 1.0).to(self._device, self._dtype))
+        # One byte a value travels to the device, and back from `decode`, not four.
+        values = torch.tensor(picture[None], device=self._device).permute(0, 3, 1, 2).float() / 255
+        pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype))
         if not self._upcast:
             return self._vae.encode(pixels).latent_dist
         # Weights in float32 are lent for this one call: the shared module is never changed.
@@ -85,8 +86,8 @@ class LatentSpace:
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
         with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
             image = self._vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
-        image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
-        picture: NDArray[np.uint8] = (image * 255).round().astype(np.uint8)
+        image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float()
+        picture: NDArray[np.uint8] = (image * 255).round().to(torch.uint8).cpu().numpy()
         return picture
 
     def _laid_out(self, values: torch.Tensor) -> torch.Tensor:

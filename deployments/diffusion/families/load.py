@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from deployments.diffusion.components import SharedComponents
+from deployments.diffusion.compiled import compile_modules
+from deployments.diffusion.components import ModelUnavailable, SharedComponents
 from deployments.diffusion.families import Family, Uses
 from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
@@ -27,6 +28,13 @@ def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) 
     """
     make = FAMILIES[profile.model.family]
     components = SharedComponents.load(profile.model, loaded_on_host(make.uses, reliefs))
+    if profile.model.compile:
+        if "streamed_blocks" in reliefs:
+            raise ModelUnavailable(
+                "model.compile: blocks that are streamed from host memory cannot be compiled; set "
+                "it to false, or give the model more memory"
+            )
+        compile_modules(components, make.uses)
     return with_styles(family_of(profile, components), profile.styles)
 
 
