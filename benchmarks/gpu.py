@@ -84,10 +84,10 @@ def run(
         say(f"{result['model']}: random weights to disk, and loaded")
         result["build"] = save_random_checkpoint(first, device, folder)
         components, result["load"] = load_timed(first, device, folder)
-        result["cases"] = [_case(*budgets[-1], components, say)]
+        result["cases"] = [case_of(*budgets[-1], components, say)]
         if compiled:
             compile_modules(components, ZImage.uses)
-            result["cases"] += [_case(*one, components, say, compiled=True) for one in budgets]
+            result["cases"] += [case_of(*one, components, say, compiled=True) for one in budgets]
         result["sleep"] = sleep_and_wake(family_of(first, components))
         del components
         release(device)
@@ -111,7 +111,7 @@ def cases(device: torch.device, *, small: bool) -> list[tuple[DiffusionProfile, 
     return every
 
 
-def _case(
+def case_of(
     profile: DiffusionProfile,
     budget: int,
     components: SharedComponents,

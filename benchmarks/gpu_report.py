@@ -16,30 +16,33 @@ Run = Mapping[str, Any]
 
 
 def told(run: Run) -> Report:
-    """The report of a run, as `gpu.run` answers it; latency counts on the largest budget."""
+    """The report of a run, as `gpu.run` answers it; latency counts on the largest budget.
+
+    A run that was cut short lacks what comes last: sleep, reloads, footprints.
+    """
     drawn = [case for case in run["cases"] if "requests" in case]
     largest = [case for case in drawn if case["budget"] == drawn[-1]["budget"]]
-    load, sleep = run["load"], run["sleep"]
-    ways = {way: Footprint(**taken) for way, taken in run["footprints"].items()}
+    load = run["load"]
+    ways = {way: Footprint(**taken) for way, taken in run.get("footprints", {}).items()}
     notes = [
         f"{run['device']['name']}; {run['model']}, random weights of the real shapes, "
         f"{load['bytes'] / GIB:.2f} GiB, loaded in {load['seconds']:.1f} s "
-        f"({load['gb_per_s']:.1f} GB/s, page cache warm); to sleep in {sleep['sleep_s']:.2f} s, "
-        f"awake in {sleep['wake_s']:.2f} s.",
-        *_reloads(run["reloads"]),
+        f"({load['gb_per_s']:.1f} GB/s, page cache warm).",
+        *map(_slept, [run["sleep"]] if "sleep" in run else []),
+        *map(_reloads, [run["reloads"]] if "reloads" in run else []),
         *map(_busy, largest),
     ]
     return Report(
         figures=[
             *map(_latency, largest),
             *map(_beside_bare, largest),
-            *memory_report.figures(run["model"], ways),
+            *(memory_report.figures(run["model"], ways) if ways else []),
         ],
         tables=[
             _plans(run["cases"]),
             _single(drawn),
             _batched(drawn),
-            memory_report.table(run["model"], ways),
+            *([memory_report.table(run["model"], ways)] if ways else []),
             *map(_kernels, largest),
         ],
         notes=notes,
@@ -62,12 +65,16 @@ def _beside_bare(case: Run) -> Figure:
     )
 
 
-def _reloads(reloads: Run) -> list[str]:
+def _slept(sleep: Run) -> str:
+    return f"To sleep in {sleep['sleep_s']:.2f} s, awake in {sleep['wake_s']:.2f} s."
+
+
+def _reloads(reloads: Run) -> str:
     first, again = (statistics.median(reloads[name]) for name in ("first_ms", "again_ms"))
-    return [
+    return (
         f"Pipelines that are unloaded and loaded again take {first / 1e3:.1f} s for the first "
         f"picture of one step after a change of kind, {again:.0f} ms for the next."
-    ]
+    )
 
 
 def _busy(case: Run) -> str:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,10 +29,17 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> DiffusionProfile:
     return tiny.model_copy(update={"sizes": sizes, "engine": engine})
 
 
-def test_what_a_run_tells(profile: DiffusionProfile) -> None:
-    result = gpu.run([(profile, 2**30)], CPU, print, compiled=False)
+@pytest.fixture(scope="module")
+def whole_run(profile: DiffusionProfile) -> dict[str, Any]:
+    run: dict[str, Any] = gpu.run([(profile, 2**30)], CPU, print, compiled=False)
+    plain: dict[str, Any] = json.loads(json.dumps(run))
+    return plain
 
-    (case,) = json.loads(json.dumps(result))["cases"]
+
+def test_what_a_run_tells(whole_run: dict[str, Any]) -> None:
+    result = whole_run
+
+    (case,) = result["cases"]
     assert case["plan"]["basis"] == case["working_memory"]["basis"] == "computed"
     assert case["plan"]["complete"]
     assert {name: len(drawn) for name, drawn in case["requests"].items()} == {
@@ -40,19 +48,23 @@ def test_what_a_run_tells(profile: DiffusionProfile) -> None:
         "alternating": 6,
     }
     kinds = [drawn["steps_executed"] for drawn in case["requests"]["alternating"]]
-    assert kinds == [4, 3] * 3  # 4 steps at strength 0.6 run 3
+    assert kinds == [4, 3, 3] * 2  # 4 steps at strength 0.6 run 3
     assert [(b["size"], b["n"]) for b in case["batches"]] == [
-        ([side, side], n) for side in (64, 96) for n in range(1, 9)
+        ([side, side], n) for side in (64, 96) for n in (1, 2, 4, 8)
     ]
     assert all(b["forwards"] == 4 for b in case["batches"])  # eight rows share each
     assert all(b["step_ms"] > 0 and b["picture_ms"] < b["total_ms"] + 1 for b in case["batches"])
     assert result["load"]["bytes"] == result["build"]["bytes"] > 0
     report = told(result)
-    (latency,) = report.figures
+    latency, beside_bare, third, whole = report.figures
     times = [drawn["total_ms"] for drawn in case["requests"]["t2i"][1:]]
     assert min(times) == latency.low <= latency.value <= latency.high == max(times)
-    plans, single, batched = report.tables
-    assert [len(table.rows) for table in report.tables] == [1, 3, 16]
+    assert len(case["paired"]["engine"]) == len(case["paired"]["bare pipeline"]) > 1
+    assert beside_bare.value > 0
+    assert third.value == pytest.approx(whole.value / 3)
+    assert len(case["changes"]["first_ms"]) == len(case["changes"]["again_ms"]) == 9
+    plans, single, batched, memory, _kernels = report.tables
+    assert [len(table.rows) for table in (plans, single, batched, memory)] == [1, 3, 8, 3]
     assert (
         plans.rows[0][:2]
         == [single.rows[0][0], "all resident"]
@@ -60,11 +72,24 @@ def test_what_a_run_tells(profile: DiffusionProfile) -> None:
     )
 
 
-def test_a_model_that_needs_relief_is_planned_but_not_drawn_with(profile: DiffusionProfile) -> None:
+def test_a_run_that_was_cut_short_tells_what_it_has(whole_run: dict[str, Any]) -> None:
+    parts = ("sleep", "reloads", "footprints")
+    cut = {name: part for name, part in whole_run.items() if name not in parts}
+
+    assert [figure.name for figure in told(cut).figures] == [
+        figure.name for figure in told(whole_run).figures[:2]
+    ]
+
+
+def test_a_model_that_needs_relief_is_planned_but_not_drawn_with(
+    profile: DiffusionProfile, tmp_path: Path
+) -> None:
+    save_random_checkpoint(profile, CPU, tmp_path)
+    components, _ = load_timed(profile, CPU, tmp_path)
     with pytest.raises(NothingFits) as refused:
         plan_for(profile, 1)
 
-    (case,) = gpu.run([(profile, refused.value.least)], CPU, print, compiled=False)["cases"]
+    case = gpu.case_of(profile, refused.value.least, components, print)
 
     assert case["plan"]["reliefs"]
     assert case["skipped"]
