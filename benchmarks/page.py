@@ -33,6 +33,7 @@ def _page(results: Sequence[Result]) -> Iterable[str]:
     yield from _machines(results)
     yield "## Figures"
     yield _markdown(FIGURES, [_row(figure) for result in results for figure in _sorted(result)])
+    yield from _missed([figure for result in results for figure in _sorted(result)])
     for result in results:
         yield f"## {result.title}"
         yield f"`{result.command}`, {result.took_s / 60:.1f} minutes."
@@ -65,6 +66,19 @@ def _machines(results: Sequence[Result]) -> Iterable[str]:
 
 def _sorted(result: Result) -> list[Figure]:
     return sorted(result.report.figures, key=lambda figure: figure.number or 99)
+
+
+def _missed(figures: Iterable[Figure]) -> Iterable[str]:
+    """By how much each figure that does not hold lies beyond its bound, and where it says why."""
+    missed = [
+        f"- {one.name}: {_cell(one.value)} where {one.sense} {_cell(one.bound)} is wanted, "
+        f"{abs(one.value / one.bound - 1):.0%} off"
+        for one in figures
+        if not one.holds
+    ]
+    if missed:
+        lines = "\n".join(missed)
+        yield f"Not reached; [performance.md](performance.md) says why:\n\n{lines}"
 
 
 def _row(figure: Figure) -> list[str]:

@@ -45,6 +45,18 @@ def result(**report: object) -> Result:
     return Result.model_validate({**told, **made, "report": Report.model_validate(report)})
 
 
+def test_what_is_not_reached_is_named_with_its_distance(tmp_path: Path) -> None:
+    missed = FIGURE.model_copy(update={"name": "the other", "value": 2.1})
+    told = tmp_path / "benchmarks.md"
+
+    page.write([result(figures=[FIGURE, missed])], told)
+
+    lines = told.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- the other: 2.100 where at most 1.050 is wanted, 100% off"
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "holds"),
     [
