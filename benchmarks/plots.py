@@ -16,6 +16,8 @@ COLOURS = (
     *("#0c8599", "#9c36b5", "#e8590c", "#5c940d", "#364fc7"),
 )
 INCHES = (7.2, 4.0)
+LEGEND_COLUMNS = 5
+LABEL_ROOM = 80  # characters that fit side by side under the bars
 BAR_SHARE = 0.8  # of the room between two names
 STYLE = {
     "svg.hashsalt": "signboard",  # ids in the file do not change from run to run
@@ -46,7 +48,8 @@ def draw(plot: Plot, path: Path) -> None:
             axes.set_yscale("log")
             _plain_numbers(axes.yaxis)
         if len(plot.series) > 1:
-            canvas.legend(loc="outside lower center", ncols=len(plot.series), frameon=False)
+            columns = min(len(plot.series), LEGEND_COLUMNS)
+            canvas.legend(loc="outside lower center", ncols=columns, frameon=False)
         canvas.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -61,6 +64,7 @@ def _bars(axes: Any, plot: Plot) -> None:
         axes.bar_label(bars, fmt=_short, padding=2, fontsize=8)
     axes.set_xticks(np.arange(len(names)), names)
     axes.margins(y=0.12)
+    _tell_apart(axes, plot)
 
 
 def _stacked(axes: Any, plot: Plot) -> None:
@@ -73,7 +77,18 @@ def _stacked(axes: Any, plot: Plot) -> None:
         axes.annotate(
             _short(height), (name, height), (0, 2), textcoords="offset points", ha="center"
         )
-    axes.margins(y=0.12)
+    axes.set_ylim(0, 1.12 * below.max())
+    _tell_apart(axes, plot)
+
+
+def _tell_apart(axes: Any, plot: Plot) -> None:
+    """Turn the names under bars where they would run into one another."""
+    lines = [line for name in plot.series[0].x for line in str(name).splitlines()]
+    if max(map(len, lines)) * len(plot.series[0].x) > LABEL_ROOM:
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set_ha("right")
+            label.set_rotation_mode("anchor")
 
 
 def _lines(axes: Any, plot: Plot) -> None:
