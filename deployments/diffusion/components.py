@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 from safetensors import SafetensorError
+from torch._subclasses.fake_tensor import FakeTensor
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.adapters import Adapters
@@ -140,8 +141,10 @@ def live_storage_bytes() -> int:
 
 
 def _live_tensors() -> dict[int, torch.Tensor]:
+    """By the address of their storage; those that a compiler keeps as shapes alone have none."""
     gc.collect()
-    tensors = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+    every = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+    tensors = [t for t in every if not isinstance(t, FakeTensor) and t.device.type != "meta"]
     return {t.untyped_storage().data_ptr(): t for t in tensors if t.untyped_storage().nbytes()}
 
 

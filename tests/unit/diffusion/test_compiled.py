@@ -34,6 +34,7 @@ def test_a_picture_is_the_same_to_a_grey_level(profile: DiffusionProfile) -> Non
         try:
             engine.wait_until_ready(READY_WITHIN_S)
             pictures.append(engine.submit("one", params).result(60).pictures[0].astype(int))
+            assert engine.held_twice_bytes() == 0  # what a compiler keeps has no storage
         finally:
             engine.close()
 
