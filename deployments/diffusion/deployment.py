@@ -54,7 +54,6 @@ class DiffusionDeployment:
 
     def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
         start = phases.Phases()
-        imports.yield_while_waiting()
         with imports.in_one_go():
             from deployments.diffusion.engine import Engine
             from deployments.diffusion.families.load import load_family
