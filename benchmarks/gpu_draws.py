@@ -1,22 +1,26 @@
 """Pictures through one engine on one device, each with its times."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
+from benchmarks.jobs import EXACT_STRENGTH, KINDS, STRENGTH, Job, Kind
 from benchmarks.suite import Say
 from deployments.diffusion.engine import Engine
-from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import parse_size
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn
 
 TIMEOUT_S = 600.0
 BATCHES = (1, 2, 4, 8)
 CHANGES = 3  # rounds over the three kinds
-ORDERS = {"t2i": ("t2i",) * 4, "i2i": ("i2i",) * 4, "alternating": ("t2i", "i2i", "inpaint") * 2}
+ORDERS: Mapping[str, Sequence[Kind]] = {
+    "t2i": ("t2i",) * 4,
+    "i2i": ("i2i",) * 4,
+    "alternating": KINDS * 2,
+}
 
 
 class Draws:
@@ -48,31 +52,17 @@ class Draws:
         size: tuple[int, int],
         n: int = 1,
         *,
-        kind: str = "t2i",
+        kind: Kind = "t2i",
         steps: int | None = None,
-        strength: float | None = None,
+        strength: float = STRENGTH,
     ) -> dict[str, Any]:
         """One request: its latency, a step's and a picture's, in milliseconds.
 
-        steps: the profile's default where not given; strength, of an edit, likewise.
+        steps: the profile's default where not given.
         """
         self._asked += 1
-        given, mask = None, None
-        if kind == "inpaint":
-            mask = np.zeros((size[1], size[0]), np.bool_)
-            mask[size[1] // 4 : -size[1] // 4, size[0] // 4 : -size[0] // 4] = True
-        if kind != "t2i":
-            given = Fitted(np.zeros((size[1], size[0], 3), np.uint8), mask)
-            strength = strength or self.profile.default_strength
-        params = GenerationParams(
-            prompt=prompt(self._asked),
-            width=size[0],
-            height=size[1],
-            num_inference_steps=steps or self.profile.steps.default,
-            seed=self._asked,
-            n=n,
-            strength=strength,
-        )
+        job = Job(kind, self._asked, *size, steps or self.profile.steps.default, strength)
+        params, given = replace(job.params, n=n), job.given
         before = self._engine.state().forwards
         began = time.perf_counter()
         drawn: Drawn = self._engine.submit(f"{self._asked}", params, given).result(TIMEOUT_S)
@@ -91,11 +81,6 @@ class Draws:
         if self._device.type != "cuda":
             return None
         return torch.cuda.max_memory_allocated(self._device)
-
-
-def prompt(number: int) -> str:
-    """As long as an advert's, and never the same twice."""
-    return f"picture {number} of a red car on a white table beside a cup of coffee in the morning"
 
 
 def requests(draw: Draws) -> dict[str, list[dict[str, Any]]]:
@@ -123,13 +108,11 @@ def changes(draw: Draws) -> dict[str, list[float]]:
 
     One step at the smallest square, where a change would show most.
     """
-    kinds: Sequence[str] = ("t2i", "i2i", "inpaint")
     first, again = [], []
     for turn in range(CHANGES + 1):  # the first round warms up
-        for kind in kinds:
-            strength = None if kind == "t2i" else 1.0
+        for kind in KINDS:
             pair = [
-                draw(draw.least, kind=kind, steps=1, strength=strength)["total_ms"]
+                draw(draw.least, kind=kind, steps=1, strength=EXACT_STRENGTH)["total_ms"]
                 for _ in range(2)
             ]
             if turn:
