@@ -186,15 +186,11 @@ def _resize_mask(
     return np.array(image.resize(size, Image.Resampling.NEAREST, box=box)) > 0
 
 
-def _over_white(image: Image.Image, alpha: NDArray[np.uint8]) -> Image.Image:
-    """An RGBA picture laid over white, as RGB."""
-    mixed = Image.new("RGB", image.size)
-    for top, band in _bands(image):
-        weight = alpha[top : top + band.height, :, None].astype(np.uint16)
-        rgb = np.asarray(band)[..., :3] * weight
-        rgb += 255 * (255 - weight) + 127
-        mixed.paste(Image.fromarray((rgb // 255).astype(np.uint8)), (0, top))
-    return mixed
+def _over_white(image: Image.Image) -> Image.Image:
+    """An RGBA picture laid over white, as RGB, rounded to the nearest level."""
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -274,7 +270,7 @@ def _to_rgb(image: Image.Image, over_white: bool) -> Picture:
         image = _as_mode(image, "RGBA")
         alpha = np.array(image.getchannel("A"))
         if int(alpha.min()) < 255:
-            rgb = _over_white(image, alpha) if over_white else image.convert("RGB")
+            rgb = _over_white(image) if over_white else image.convert("RGB")
             return Picture(rgb, alpha)
     if image.mode == "CMYK":
         image = _cmyk_to_srgb(image)
