@@ -23,7 +23,7 @@ from deployments.diffusion.profile import DiffusionProfile
 
 ROUNDS = 9
 STARTS = 4  # of the engine, for each state of the page cache
-SERVED_STARTS = 3
+SERVED_STARTS = 2
 START_WITHIN_S = 120.0
 BOUND = 1.5
 CACHES = {"warm": "in the page cache", "dropped": "on the disk"}

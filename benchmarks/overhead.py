@@ -41,7 +41,7 @@ from deployments.diffusion.profile import EMBEDDED_MODEL
 
 THREADS = 2
 WARM_UP = 2
-ALONE_ROUNDS = 6  # of the bare loop before there is a server
+ALONE_ROUNDS = 4  # of the bare loop before there is a server
 ANSWER_WITHIN_S = 120.0
 WORDS_SET = {
     "layers": [{"role": "headline", "text": "Fresh today"}, {"role": "price", "text": "$4.90"}]
