@@ -31,7 +31,7 @@ CACHES = {"warm": "in the page cache", "dropped": "on the disk"}
 Parts = dict[str, float]
 
 NOTES = [
-    "The checkpoint has Z-Image's classes and random weights in bfloat16, the dtype it runs in. "
+    "The checkpoint has Z-Image's classes and random weights in the dtype it runs in. "
     "Loading means `SharedComponents.load` and adding up every byte of every weight, since mapped "
     "files are read only where they are touched; reading means all of its files of weights from "
     "start to end. Between the two, turn by turn, the page cache keeps the files or forgets them.",
@@ -52,7 +52,7 @@ def measure(quick: bool, say: Say) -> Report:
         size = sum(file.stat().st_size for file in files_of(folder))
         weights = {
             cache: loaded_and_read(
-                folder,
+                profile.model,
                 1 if quick else ROUNDS,
                 dropped=cache == "dropped",
                 told=_counted(say, f"weights {CACHES[cache]}"),

@@ -35,7 +35,7 @@ NOTES = [
     "other round runs backwards. Ratio and added time are medians over the pairs. All ways take "
     "turns, each in a process of its own with two threads; the server is measured apart.",
     "Unloading drops the pipeline, collects garbage and loads the next one by `from_pretrained`, "
-    "with the files in the page cache. The 1 GB checkpoint runs in bfloat16, as it is stored: its "
+    "with the files in the page cache. The 1 GB checkpoint runs in the dtype it is stored in: its "
     "files are mapped and not read, the cheapest reload there is. From a disk, onto a device, or "
     "in another dtype a reload takes longer, and Signboard's change does not.",
     "diffusers' pipelines pad prompts to 64 tokens here, which is what the profiles read at most, "

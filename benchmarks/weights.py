@@ -19,15 +19,14 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def loaded_and_read(
-    folder: Path, rounds: int, dropped: bool, told: Callable[[int, int], None]
+    source: ModelSource, rounds: int, dropped: bool, told: Callable[[int, int], None]
 ) -> Times:
     """Seconds to `load` and to `read`, in turn.
 
     dropped: the page cache forgets the files before each. What is imported and made once in a
     process is not timed.
     """
-    files = files_of(folder)
-    source = ModelSource(source=str(folder), dtype="bfloat16", device="cpu")
+    files = files_of(Path(source.source))
 
     def clock(way: Callable[[], object]) -> float:
         if dropped:

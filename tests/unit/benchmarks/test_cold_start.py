@@ -9,7 +9,7 @@ import pytest
 from benchmarks import cold_start, engines, served_start
 from benchmarks.serving import write_profile
 from benchmarks.weights import drop, files_of, loaded_and_read
-from deployments.diffusion.profile import EMBEDDED_MODEL
+from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource
 
 ENGINE_S = {"imports": 4.0, "plan": 0.0, "weights": 0.5, "placement": 0.1, "warm_up": 0.4}
 
@@ -25,7 +25,8 @@ def test_the_engine_started_in_a_fresh_process(tmp_path: Path) -> None:
 
 
 def test_weights_are_loaded_and_read_in_turn(tmp_path: Path) -> None:
-    times = loaded_and_read(EMBEDDED_MODEL, 2, dropped=False, told=lambda done, of: None)
+    source = ModelSource(source=str(EMBEDDED_MODEL), dtype="bfloat16", device="cpu")
+    times = loaded_and_read(source, 2, dropped=False, told=lambda done, of: None)
 
     assert {name: len(seconds) for name, seconds in times.items()} == {"read": 2, "load": 2}
     assert len(files_of(EMBEDDED_MODEL)) == 3
