@@ -2,6 +2,5 @@
 
 import torch
 
-# Engines under test bring their own OpenMP threads. With a second pool, this thread's, there are
-# more than cores, and libgomp puts waiting threads to sleep at once: both then take twice as long.
+# Two processes run the tests on two cores: a thread each. Engines bring what their profiles say.
 torch.set_num_threads(1)
