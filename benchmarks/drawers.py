@@ -68,7 +68,9 @@ def engine(profile: DiffusionProfile) -> Iterator[Drawer]:
 
 @contextmanager
 def _process(load: Callable[..., None], *arguments: Any) -> Iterator[Drawer]:
+    """It loads from now on, while others are started beside it; the first job waits for it."""
     with ProcessPoolExecutor(1, get_context("spawn"), load, arguments) as process:
+        process.submit(_loaded)
         yield Drawer(process)
 
 
@@ -92,6 +94,10 @@ def _load_reloading(folder: Path, dtype: torch.dtype, threads: int, more: dict[s
 
 def _load_engine(profile: DiffusionProfile) -> None:
     ways.append(partial(engines.draw, held.enter_context(engines.running(profile))))
+
+
+def _loaded() -> None:
+    """Nothing: a pool starts its process with the first thing that it is asked for."""
 
 
 def _draw(job: Job) -> NDArray[np.uint8]:
