@@ -19,7 +19,7 @@ import torch
 
 from benchmarks import checkpoint, engines
 from benchmarks.baselines import pipelines
-from benchmarks.baselines.pipelines import CLASSES, Pipelines
+from benchmarks.baselines.pipelines import Pipelines
 from benchmarks.jobs import KINDS, Job, Kind
 from deployments.diffusion.components import (
     DTYPES,
@@ -70,20 +70,11 @@ def _several(kinds: Sequence[Kind]) -> Load:
     return lambda folder, dtype: {kind: pipelines.load(kind, folder, dtype) for kind in kinds}
 
 
-def _from_pipe_untold(folder: Path, dtype: torch.dtype) -> Pipelines:
-    """`from_pipe` as it is called in most examples, with no word of the dtype."""
-    made: Pipelines = {"t2i": pipelines.load("t2i", folder, dtype)}
-    for kind in ("i2i", "inpaint"):
-        made[kind] = pipelines.quiet(CLASSES[kind].from_pipe(made["t2i"]))
-    return made
-
-
 PIPELINES: Mapping[str, Load] = {
     "one": _several(KINDS[:1]),
     "two": _several(KINDS[:2]),
     "three": pipelines.separate,
     "from_pipe": pipelines.from_pipe,
-    "from_pipe_untold": _from_pipe_untold,
     "handed_over": pipelines.handed_over,
 }
 SIGNBOARD, WITH_STYLES = "signboard", "signboard_with_styles"

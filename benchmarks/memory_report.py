@@ -13,8 +13,7 @@ TITLES = {
     "one": "One pipeline, one kind",
     "two": "Two separate pipelines",
     "three": "Three separate pipelines",
-    "from_pipe": "from_pipe, told the dtype",
-    "from_pipe_untold": "from_pipe, not told it",
+    "from_pipe": "from_pipe",
     "handed_over": "Components handed over",
     SIGNBOARD: "Signboard",
     WITH_STYLES: "Signboard with its two styles",
@@ -43,10 +42,6 @@ NOTES = [
     "pages after all; in another dtype (the embedded model: stored in bfloat16, run in float32), "
     "or on a device, each has its own copy.",
 ]
-TRAP = (
-    "{model}: `from_pipe` that is not told a dtype casts the modules which it shares to float32, "
-    "in the first pipeline too, and then {sets:.2f} sets are held."
-)
 FILES = {"Embedded model": "embedded", "1 GB checkpoint": "gigabyte", REAL: "real_size"}
 
 
@@ -84,7 +79,7 @@ def report(taken: Mapping[str, Mapping[str, Footprint]], paper: OnPaper) -> Repo
         figures=held_to,
         tables=[*(table(model, ways) for model, ways in taken.items()), _paper(whole, paper)],
         plots=[_plot(model, ways) for model, ways in reversed(held.items())],
-        notes=[*NOTES, *_trap(taken), _planned(paper)],
+        notes=[*NOTES, _planned(paper)],
         data={
             "footprints": {
                 model: {way: asdict(one) for way, one in ways.items()}
@@ -160,16 +155,6 @@ def _plot(model: str, ways: Mapping[str, Mapping[str, int]]) -> Plot:
             for part, title in PARTS.items()
         ],
     )
-
-
-def _trap(taken: Mapping[str, Mapping[str, Footprint]]) -> list[str]:
-    """Of `from_pipe`, where it was seen to cast the modules that it shares."""
-    return [
-        TRAP.format(model=model, sets=ways["from_pipe_untold"].held_bytes / one)
-        for model, ways in taken.items()
-        if "from_pipe_untold" in ways
-        and ways["from_pipe_untold"].held_bytes > (one := ways["one"].held_bytes)
-    ]
 
 
 def _planned(paper: OnPaper) -> str:

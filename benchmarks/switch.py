@@ -62,7 +62,7 @@ class Rounds:
     sleeps: int
 
 
-FULL = Rounds(small=11, large=18, theirs=2, styles=2, sleeps=4)
+FULL = Rounds(small=10, large=18, theirs=2, styles=2, sleeps=4)
 QUICK = Rounds(1, 1, 1, 1, 1)
 
 

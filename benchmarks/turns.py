@@ -68,19 +68,16 @@ def in_turn(
 
 
 def median(numbers: Sequence[float]) -> Spread:
-    """The median of one way's times, or of each round's own ratio."""
+    """The median of one way's times, or of anything else that every round gave once."""
     drawn = np.asarray(numbers)[_drawn(len(numbers))]
     return _spread(statistics.median(numbers), np.median(drawn, axis=1))
 
 
 def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:
-    """Median over median, of times that were taken in the same rounds."""
+    """The median of each round's own ratio: what slowed a whole round has no part in it."""
     if len(times) != len(baseline):
         raise ValueError(f"{len(times)} times cannot be paired with {len(baseline)}")
-    rounds = _drawn(len(times))
-    over, under = np.asarray(times)[rounds], np.asarray(baseline)[rounds]
-    value = statistics.median(times) / statistics.median(baseline)
-    return _spread(value, np.median(over, axis=1) / np.median(under, axis=1))
+    return median([one / other for one, other in zip(times, baseline, strict=True)])
 
 
 def _drawn(rounds: int) -> Numbers:

@@ -1,7 +1,6 @@
 """The memory benchmark's code on the embedded model: what it counts and what it tells."""
 
 import json
-from dataclasses import asdict
 
 import pytest
 
@@ -63,17 +62,3 @@ def test_what_a_report_tells(taken: dict[str, Footprint], paper: OnPaper) -> Non
     assert rows["Signboard"] < rows["Components handed over"] == "20.52"
     assert [plot.name for plot in report.plots] == ["memory_real_size", "memory_embedded"]
     assert json.dumps(report.data)
-
-
-def test_the_trap_of_from_pipe_is_told_where_it_was_seen(
-    taken: dict[str, Footprint], paper: OnPaper
-) -> None:
-    one = taken["one"]
-    twice = Footprint(**{**asdict(one), "held": {n: 2 * size for n, size in one.held.items()}})
-
-    def notes(untold: Footprint) -> list[str]:
-        ways = {**taken, "from_pipe_untold": untold}
-        return memory_report.report({"Embedded model, float32": ways}, paper).notes
-
-    assert any("2.00 sets" in note for note in notes(twice))
-    assert not any("not told a dtype" in note for note in notes(one))
