@@ -2,12 +2,13 @@
 
 The engine runs in this process on one core. Each picture it draws goes to another process on
 another core, which cuts it to its placement, sets four layers on it or none, and writes a JPEG.
-Windows with words and windows without follow each other in turn, the engine always full.
+Blocks of pictures with words and without follow each other in turn, the engine always full.
 """
 
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from benchmarks import adverts, engines
 from benchmarks.jobs import Job
 from benchmarks.report import Figure, Plot, Report, Series, Table
 from benchmarks.suite import Say
-from benchmarks.turns import in_turn, median, ratio, told_seconds
+from benchmarks.turns import Times, median, ratio
 from deployments.diffusion.engine import Engine
 from deployments.handover import Drawn
 from deployments.postprocess import render
@@ -32,15 +33,17 @@ from deployments.postprocess.spec import Output
 PLACEMENT = "feed_square"
 SIDE, STEPS = 256, 8
 IN_FLIGHT = 8
-PICTURES = 32  # of one window
-ROUNDS = 8
+PICTURES = 16  # of one block
+ROUNDS = 14
 BOUND = 0.98
 ANSWER_WITHIN_S = 120.0
+WAYS = {"without words": False, "with words": True}
 NOTE = (
     f"The embedded model draws {SIDE}x{SIDE} with one thread on one core, {IN_FLIGHT} requests at "
     f"any time; a process on the other core makes each a JPEG at {PLACEMENT}, with four layers of "
-    f"words or without. A window is {PICTURES} pictures; the first {IN_FLIGHT} fill it and do not "
-    "count, nor does what the last one waits for its file."
+    f"words or without: {PICTURES} pictures with, {PICTURES} without, and so on without a pause. A "
+    "block's time runs from the last drawn picture of the block before to its own; its files are "
+    "waited for before it is the next one's turn."
 )
 
 
@@ -54,34 +57,24 @@ class Finisher:
         """Hand a picture over: uint8 (H, W, 3)."""
         self._connection.send((picture, words))
 
-    def receive(self) -> float:
-        """When the next file was finished, on the monotonic clock that processes share."""
+    def receive(self) -> int:
+        """Bytes of the next finished file."""
         if not self._connection.poll(ANSWER_WITHIN_S):
             raise TimeoutError("the finishing process does not answer")
-        when: float = self._connection.recv()
-        return when
+        size: int = self._connection.recv()
+        return size
 
 
 def measure(quick: bool, say: Say) -> Report:
     """Pictures a second with words over those without."""
-    pictures, rounds = (IN_FLIGHT + 2, 1) if quick else (PICTURES, ROUNDS)
+    pictures, rounds = (4, 1) if quick else (PICTURES, ROUNDS)
     engine_core, words_core = two_cores()
     with finisher(words_core) as other, on_core(engine_core):
         profile = engines.embedded(threads=1, embedding_cache_bytes=0, max_running=IN_FLIGHT)
         with engines.running(profile) as engine:
-            seeds = count(1)
-            times = in_turn(
-                {
-                    "without words": lambda: window(engine, other, seeds, pictures, words=False),
-                    "with words": lambda: window(engine, other, seeds, pictures, words=True),
-                },
-                rounds,
-                clock=told_seconds,
-                told=lambda done, of: say(f"{done} of {of} rounds"),
-            )
+            times = in_blocks(engine, other, rounds, pictures, say)
     kept = ratio(times["without words"], times["with words"])  # of rates: the times' inverse
-    counted = pictures - IN_FLIGHT
-    rates = {way: [counted / seconds for seconds in taken] for way, taken in times.items()}
+    rates = {way: [pictures / seconds for seconds in taken] for way, taken in times.items()}
     spreads = {way: median(of) for way, of in rates.items()}
     return Report(
         figures=[
@@ -122,33 +115,45 @@ def measure(quick: bool, say: Say) -> Report:
             )
         ],
         notes=[NOTE],
-        data={"seconds": times, "pictures": counted},
+        data={"seconds": times, "pictures": pictures},
     )
 
 
-def window(
-    engine: Engine, other: Finisher, seeds: Iterator[int], pictures: int, *, words: bool
-) -> float:
-    """Draw and finish so many pictures, `IN_FLIGHT` asked for at any time.
+def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: Say) -> Times:
+    """Seconds of blocks of so many pictures, one of each way a round; every other round backwards.
 
-    Seconds from the file that ends the first `IN_FLIGHT` to the last: words make both later alike.
+    `IN_FLIGHT` pictures are asked for at any time. A first block without words fills the engine.
+    Raises RuntimeError for an empty file.
     """
-    asked: list[Future[Drawn]] = []
+    ways = list(WAYS)
+    blocks = [ways[0]]
+    for turn in range(rounds):
+        blocks += ways if turn % 2 == 0 else reversed(ways)
+    left = iter(range(len(blocks) * pictures))
+    asked: deque[Future[Drawn]] = deque()
 
     def ask() -> None:
-        seed = next(seeds)
-        job = Job("t2i", seed, SIDE, SIDE, STEPS)
-        asked.append(engine.submit(f"window-{seed}", job.params))
+        if (seed := next(left, None)) is not None:
+            job = Job("t2i", seed, SIDE, SIDE, STEPS)
+            asked.append(engine.submit(f"picture-{seed}", job.params))
 
     for _ in range(IN_FLIGHT):
         ask()
-    for done in range(pictures):
-        drawn = asked[done].result(ANSWER_WITHIN_S)
-        if len(asked) < pictures:
+    times: Times = {way: [] for way in ways}
+    began = 0.0
+    for number, way in enumerate(blocks):
+        for _ in range(pictures):
+            drawn = asked.popleft().result(ANSWER_WITHIN_S)
+            ended = time.perf_counter()
             ask()
-        other.send(drawn.pictures[0], words)
-    finished = [other.receive() for _ in range(pictures)]
-    return finished[-1] - finished[IN_FLIGHT - 1]
+            other.send(drawn.pictures[0], WAYS[way])
+        if not all(other.receive() for _ in range(pictures)):
+            raise RuntimeError("a picture came out empty")
+        if number:
+            times[way].append(ended - began)
+            say(f"{number} of {2 * rounds} blocks")
+        began = ended
+    return times
 
 
 def two_cores() -> tuple[int, int]:
@@ -189,11 +194,11 @@ def finisher(core: int) -> Iterator[Finisher]:
 
 
 def finish_all(connection: Connection, core: int) -> None:
-    """The other process: make a file of each picture and tell when, until nobody asks."""
+    """The other process: answer each picture with the bytes of its file, until nobody asks."""
     os.sched_setaffinity(0, {core})
     cv2.setNumThreads(1)
     render.warm()
-    connection.send(time.monotonic())
+    connection.send(1)
     for turn in count():
         try:
             picture, words = connection.recv()
@@ -201,8 +206,6 @@ def finish_all(connection: Connection, core: int) -> None:
             return
         spec = adverts.spec(turn % adverts.COUNT, turn) if words else None
         done = finish(picture, spec, PLACEMENT, Output("jpeg"), {})
-        connection.send(time.monotonic())
-        if not done.data:
-            raise RuntimeError("a picture came out empty")
+        connection.send(len(done.data))
         if words and (done.report is None or len(done.report.layers) != 4):
             raise RuntimeError(f"the words could not be set: {done.warnings}")

@@ -40,7 +40,7 @@ from benchmarks.turns import told_seconds
 from deployments.diffusion.profile import EMBEDDED_MODEL
 
 THREADS = 2
-WARM_UP = 2
+WARM_UP = 1
 ALONE_ROUNDS = 4  # of the bare loop before there is a server
 ANSWER_WITHIN_S = 120.0
 WORDS_SET = {

@@ -26,7 +26,7 @@ from serve.loopback import LOOPBACK, free_port
 CLIENTS = 16
 THREADS = 2  # of each server's model
 SIDES = (256, 128)
-CYCLES, WARM_UP_S, WINDOW_S = 2, 3.0, 12.0
+CYCLES, WARM_UP_S, WINDOW_S = 2, 3.0, 10.0
 LOAD = 0.7  # of what was measured to be the most
 OPEN_S = 16.0
 BULK = 4  # one request of so many
