@@ -27,8 +27,8 @@ def _page(results: Sequence[Result]) -> Iterable[str]:
     yield (
         "Made by `signboard bench`, which runs every benchmark below and writes this page from "
         "what it measured (`benchmarks/results/`). `signboard bench NAME` runs one anew. What is "
-        "compared ran in turn in the same run; ratios are medians of rounds, with their 95 % interval "
-        "unless a range is named."
+        "compared ran in turn in the same run; ratios are medians of rounds, with their 95 % "
+        "interval unless a range is named."
     )
     yield from _machines(results)
     yield "## Figures"
