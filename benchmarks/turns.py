@@ -8,17 +8,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 RESAMPLES = 4000
 SEED = 20
 CONFIDENCE = 0.95
 
 Times = dict[str, list[float]]
-Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,12 @@ def in_turn(
 
 def median(numbers: Sequence[float]) -> Spread:
     """The median of one way's times, or of anything else that every round gave once."""
-    drawn = np.asarray(numbers)[_drawn(len(numbers))]
-    return _spread(statistics.median(numbers), np.median(drawn, axis=1))
+    count = len(numbers)
+    rounds = np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+    resampled = np.median(np.asarray(numbers)[rounds], axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (tail, 1 - tail))
+    return Spread(statistics.median(numbers), float(low), float(high))
 
 
 def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:
@@ -78,13 +79,3 @@ def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:
     if len(times) != len(baseline):
         raise ValueError(f"{len(times)} times cannot be paired with {len(baseline)}")
     return median([one / other for one, other in zip(times, baseline, strict=True)])
-
-
-def _drawn(rounds: int) -> Numbers:
-    return np.random.default_rng(SEED).integers(0, rounds, (RESAMPLES, rounds))
-
-
-def _spread(value: float, resampled: Numbers) -> Spread:
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, (tail, 1 - tail))
-    return Spread(value, float(low), float(high))

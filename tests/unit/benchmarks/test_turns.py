@@ -43,6 +43,13 @@ def test_a_ratio_of_times_that_differ_by_a_factor_has_no_spread(
     assert spread.high == pytest.approx(factor)
 
 
+def test_a_ratio_is_of_pairs_so_that_a_slow_round_does_not_count() -> None:
+    """Median over median would be 1.5: the rounds took 1, 2 and 4 times as long."""
+    spread = ratio([3.0, 2.0, 4.4], [1.0, 2.0, 4.0])
+
+    assert spread.value == pytest.approx(1.1)
+
+
 @settings(max_examples=25, deadline=None)
 @given(TIMES)
 def test_a_median_lies_in_its_interval(times: list[float]) -> None:
