@@ -1,6 +1,5 @@
 """Progress and previews: complete, in order, cheap, and like the picture."""
 
-import time
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.turns import in_turn
 from deployments.diffusion.events import Event, Preview, Progress
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.params import Terms
@@ -80,12 +80,10 @@ def test_the_projection_shows_the_embedded_models_pictures() -> None:
         picture = np.full((256, 256, 3), (50, 90, 215), np.uint8)
         cv2.circle(picture, (128, 128), 70, (250, 215, 50), -1)
         latents = family.latents_of(picture)
-        began = time.perf_counter()
         preview = projection(latents)
-        preview_s = time.perf_counter() - began
-        began = time.perf_counter()
-        family.decode(latents)
-        decode_s = time.perf_counter() - began
+        ways = {"preview": lambda: projection(latents), "decode": lambda: family.decode(latents)}
+        times = in_turn(ways, rounds=7)
     small = cv2.resize(picture, preview.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(preview.astype(int) - small.astype(int)).mean() < 25
-    assert preview_s < 0.05 * decode_s
+    # The least of each: a pause of the machine's is neither's.
+    assert min(times["preview"]) < 0.05 * min(times["decode"])
