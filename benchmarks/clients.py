@@ -5,7 +5,7 @@
 Closed loop: so many clients, each asking anew once it has its answer. Open loop (--rate): requests
 come at random moments, a seeded Poisson process, whether or not earlier ones are answered. Every
 request has a seed of its own, so that no answer is one from before. Sizes, kinds and priorities
-take turns. What begins in the warm-up is not counted.
+take turns. The warm-up is not counted.
 """
 
 import argparse
@@ -101,19 +101,26 @@ class Clients:
         return len(self._answers)
 
     async def closed(self, clients: int, warm_up_s: float, seconds: float) -> Tally:
-        """So many clients; what is answered between the warm-up and the end counts."""
-        began = time.perf_counter()
-        until = began + warm_up_s + seconds
+        """So many clients, which ask anew for `seconds`; every answer counts, until the last one.
+
+        A window's edge would cut through a batch, and give it wholly to one side. warm_up_s: of a
+        crowd before, whose last answer is there when this one begins; 0 for none.
+        """
+        async with self._http:
+            await self._crowd(clients, warm_up_s)
+            began = time.perf_counter()
+            await self._crowd(clients, seconds)
+            took = time.perf_counter() - began
+        return Tally(tuple(one for one in self._answers if one.began >= began), took)
+
+    async def _crowd(self, clients: int, seconds: float) -> None:
+        until = time.perf_counter() + seconds
 
         async def client() -> None:
             while time.perf_counter() < until:
                 await self._ask()
 
-        async with self._http:
-            await asyncio.gather(*[client() for _ in range(clients)])
-        start = began + warm_up_s
-        counted = [one for one in self._answers if start <= one.ended < until]
-        return Tally(tuple(counted), seconds)
+        await asyncio.gather(*[client() for _ in range(clients)])
 
     async def open(self, rate: float, warm_up_s: float, seconds: float, seed: int = 0) -> Tally:
         """So many requests a second on the mean; those that come after the warm-up count."""

@@ -25,7 +25,7 @@ from serve.loopback import LOOPBACK, free_port
 REPLICAS = (1, 2)
 CLIENTS = 16
 SIDE = 256
-TURNS, WARM_UP_S, WINDOW_S = 2, 3.0, 12.0
+TURNS, WARM_UP_S, LOAD_S = 2, 1.0, 10.0
 SEEDS = count(100_000_000, 1_000_000)
 
 REPLICA = "ray::ServeReplica:signboard:"
@@ -40,7 +40,7 @@ PARTS: Mapping[str, str] = {
 def measure(quick: bool, say: Say) -> Report:
     """One and two replicas in turn, then the simulation. quick: a second of one replica."""
     counts, turns = (REPLICAS[:1], 1) if quick else (REPLICAS, TURNS)
-    warm_up_s, window_s = (0.5, 1.5) if quick else (WARM_UP_S, WINDOW_S)
+    warm_up_s, load_s = (0.5, 1.0) if quick else (WARM_UP_S, LOAD_S)
     measured: dict[int, list[Measured]] = {number: [] for number in counts}
     with ExitStack() as stack:
         urls: dict[int, str] = {}
@@ -50,7 +50,7 @@ def measure(quick: bool, say: Say) -> Report:
         for turn in range(turns):
             for number in counts if turn % 2 == 0 else reversed(counts):
                 say(f"turn {turn + 1} of {turns}: {number} replica(s)")
-                measured[number].append(loaded(urls[number], warm_up_s, window_s))
+                measured[number].append(loaded(urls[number], warm_up_s, load_s))
     say("simulating")
     return scale_report.report(measured, CLIENTS, SIDE, most_gpus=8 if quick else 1000)
 

@@ -26,9 +26,9 @@ from serve.loopback import LOOPBACK, free_port
 CLIENTS = 16
 THREADS = 2  # of each server's model
 SIDES = (256, 128)
-CYCLES, WARM_UP_S, WINDOW_S = 2, 3.0, 10.0
+CYCLES, WARM_UP_S, CLOSED_S = 3, 1.0, 7.0
 LOAD = 0.7  # of what was measured to be the most
-OPEN_S = 16.0
+OPEN_WARM_UP_S, OPEN_S = 3.0, 15.0
 BULK = 4  # one request of so many
 SEEDS = count(10_000_000, 1_000_000)  # every run has seeds of its own
 
@@ -37,7 +37,8 @@ def measure(quick: bool, say: Say) -> Report:
     """Saturated throughput, and an open loop. quick: two servers, seconds of load."""
     sides, cycles = (SIDES[1:], 1) if quick else (SIDES, CYCLES)
     names: Sequence[Server] = (SIGNBOARD, LOCK) if quick else (SIGNBOARD, LOCK, BATCH)
-    warm_up_s, window_s, open_s = (0.5, 2.0, 2.0) if quick else (WARM_UP_S, WINDOW_S, OPEN_S)
+    warm_up_s, closed_s = (0.5, 1.0) if quick else (WARM_UP_S, CLOSED_S)
+    open_warm_up_s, open_s = (0.5, 2.0) if quick else (OPEN_WARM_UP_S, OPEN_S)
     with ExitStack() as stack:
         urls: dict[Server, str] = {}
         for name in names:
@@ -50,8 +51,8 @@ def measure(quick: bool, say: Say) -> Report:
             for cycle in range(cycles):
                 for name in names if cycle % 2 == 0 else reversed(names):
                     say(f"{side}x{side}, turn {cycle + 1} of {cycles}: {name}")
-                    tally = closed(urls[name], mix, warm_up_s, window_s)
-                    turns[side, name].append(tally)
+                    first = warm_up_s if cycle == 0 else 0.0
+                    turns[side, name].append(closed(urls[name], mix, first, closed_s))
         rate = LOAD * capacity([turns[side, SIGNBOARD] for side in sides])
         sizes = tuple((side, side) for side in sides)
         opened: list[Open] = []
@@ -59,7 +60,7 @@ def measure(quick: bool, say: Say) -> Report:
             say(f"random arrivals, {rate:.1f} a second: {name}")
             own = name == SIGNBOARD
             mix = Mix(sizes=sizes, bulk=BULK if own else 0, streamed=own)
-            opened.append(random_arrivals(name, urls[name], mix, rate, warm_up_s, open_s))
+            opened.append(random_arrivals(name, urls[name], mix, rate, open_warm_up_s, open_s))
     return traffic_report.report(turns, opened, rate, idle_cores)
 
 
