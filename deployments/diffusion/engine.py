@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.admission import Admission
+from deployments.diffusion.cores import share_cores
 from deployments.diffusion.cost import Work
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.events import Sink
@@ -162,7 +163,7 @@ class Engine:
     # The device thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
-        torch.set_num_threads(self.profile.engine.threads)  # per thread: OpenMP's own setting
+        share_cores(self.profile)
         with torch.inference_mode():
             try:
                 retry_s = self.profile.engine.load_retry_s
