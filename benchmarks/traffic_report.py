@@ -188,6 +188,9 @@ def notes(idle_cores: float) -> list[str]:
         "*lock*: FastAPI, three diffusers pipelines that share their components, one "
         "`threading.Lock`. *@serve.batch*: one Ray Serve replica that takes up to 16 waiting "
         "requests at once and calls a pipeline once for those of equal kind, size and steps.",
+        "Pictures a second are all answers of a turn over the time from its first request to its "
+        "last answer, so that no window's edge cuts through a batch; 95th percentiles are of the "
+        "same answers.",
         "All servers are up all the time and take turns. While none has work, they and the rest "
         f"of the machine keep {idle_cores:.2f} cores busy, which slows all three alike.",
         f"In time: answered within {LIMIT_S:g} s. The open loop comes at 70 % of what "
