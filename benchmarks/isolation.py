@@ -32,18 +32,19 @@ from deployments.postprocess.spec import Output
 
 PLACEMENT = "feed_square"
 SIDE, STEPS = 256, 8
-IN_FLIGHT = 8
-PICTURES = 16  # of one block
-ROUNDS = 14
+RUNNING = 8  # rows of the engine
+ASKED = 2 * RUNNING  # at any time: there are rows to run while a block's files are waited for
+PICTURES = RUNNING  # of one block
+ROUNDS = 27
 BOUND = 0.98
 ANSWER_WITHIN_S = 120.0
 WAYS = {"without words": False, "with words": True}
 NOTE = (
-    f"The embedded model draws {SIDE}x{SIDE} with one thread on one core, {IN_FLIGHT} requests at "
-    f"any time; a process on the other core makes each a JPEG at {PLACEMENT}, with four layers of "
-    f"words or without: {PICTURES} pictures with, {PICTURES} without, and so on without a pause. A "
-    "block's time runs from the last drawn picture of the block before to its own; its files are "
-    "waited for before it is the next one's turn."
+    f"The embedded model draws {SIDE}x{SIDE} with one thread on one core, {RUNNING} requests at a "
+    f"time and as many waiting; a process on the other core makes each a JPEG at {PLACEMENT}, with "
+    f"four layers of words or without: {PICTURES} pictures with, {PICTURES} without, and so on "
+    "without a pause. A block's time runs from the last drawn picture of the block before to its "
+    "own; its files are waited for before it is the next one's turn."
 )
 
 
@@ -70,7 +71,7 @@ def measure(quick: bool, say: Say) -> Report:
     pictures, rounds = (4, 1) if quick else (PICTURES, ROUNDS)
     engine_core, words_core = two_cores()
     with finisher(words_core) as other, on_core(engine_core):
-        profile = engines.embedded(threads=1, embedding_cache_bytes=0, max_running=IN_FLIGHT)
+        profile = engines.embedded(threads=1, embedding_cache_bytes=0, max_running=RUNNING)
         with engines.running(profile) as engine:
             times = in_blocks(engine, other, rounds, pictures, say)
     kept = ratio(times["without words"], times["with words"])  # of rates: the times' inverse
@@ -122,7 +123,7 @@ def measure(quick: bool, say: Say) -> Report:
 def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: Say) -> Times:
     """Seconds of blocks of so many pictures, one of each way a round; every other round backwards.
 
-    `IN_FLIGHT` pictures are asked for at any time. A first block without words fills the engine.
+    `ASKED` pictures are asked for at any time. A first block without words fills the engine.
     Raises RuntimeError for an empty file.
     """
     ways = list(WAYS)
@@ -137,7 +138,7 @@ def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: 
             job = Job("t2i", seed, SIDE, SIDE, STEPS)
             asked.append(engine.submit(f"picture-{seed}", job.params))
 
-    for _ in range(IN_FLIGHT):
+    for _ in range(ASKED):
         ask()
     times: Times = {way: [] for way in ways}
     began = 0.0
