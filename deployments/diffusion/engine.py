@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.admission import Admission
-from deployments.diffusion.cores import share_cores
 from deployments.diffusion.cost import Work
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.events import Sink
@@ -163,7 +162,7 @@ class Engine:
     # The device thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
-        share_cores(self.profile)
+        torch.set_num_threads(self.profile.engine.threads)  # per thread: OpenMP's own setting
         with torch.inference_mode():
             try:
                 retry_s = self.profile.engine.load_retry_s

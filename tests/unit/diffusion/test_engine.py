@@ -1,8 +1,6 @@
 """The engine: shared forwards, cancelling, faults, memory, bounds."""
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
@@ -15,7 +13,6 @@ import pytest
 import torch
 
 from deployments.diffusion.components import ModelUnavailable, SharedComponents, live_storage_bytes
-from deployments.diffusion.cores import STAND_BACK
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.params import Terms
@@ -307,15 +304,3 @@ def test_closing_fails_what_is_on_its_way(gated: Engine) -> None:
         future.result(DEADLINE_S)
     closing.join(DEADLINE_S)
     assert not closing.is_alive()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own there")
-def test_a_processor_that_draws_stands_back_for_the_rest(
-    checkpoint: Path, make_engine: MakeEngine
-) -> None:
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    engine = make_engine(tiny_profile(checkpoint))
-    thread = next(one for one in threading.enumerate() if one.name == "device" and one.is_alive())
-    assert os.getpriority(os.PRIO_PROCESS, thread.native_id or 0) == min(own + STAND_BACK, 19)
-    engine.close()
-    assert os.getpriority(os.PRIO_PROCESS, 0) == own
