@@ -72,7 +72,7 @@ def cases(quick: bool) -> list[Case]:
     """Work of a second or more, and the embedded model's native size."""
     if quick:
         return [Case(f"{kind} 128x128, 2 steps", kind, 128, 2, 2, kind == "t2i") for kind in KINDS]
-    sizes = ((384, 50, 8, 5), (256, 8, 16, 8))
+    sizes = ((384, 50, 10, 2), (256, 8, 16, 4))
     return [
         Case(
             f"{kind} {side}x{side}, {steps} steps",
