@@ -52,18 +52,20 @@ class Model:
 class Rounds:
     """How many.
 
-    small, large: of Signboard with either model. theirs: of each baseline beside it.
+    small, large: of Signboard with either model. http: of its server. theirs: of each baseline
+    beside it.
     """
 
     small: int
+    http: int
     large: int
     theirs: int
     styles: int
     sleeps: int
 
 
-FULL = Rounds(small=10, large=26, theirs=2, styles=1, sleeps=3)
-QUICK = Rounds(1, 1, 1, 1, 1)
+FULL = Rounds(small=10, http=16, large=26, theirs=2, styles=1, sleeps=3)
+QUICK = Rounds(1, 1, 1, 1, 1, 1)
 
 
 def measure(quick: bool, say: Say) -> Report:
@@ -80,7 +82,7 @@ def measure(quick: bool, say: Say) -> Report:
         in_process = _in_process(small, rounds.small, rounds.theirs, say)
         return switch_report.report(
             kinds={
-                small.title: in_process | _over_http(small, rounds.small, say),
+                small.title: in_process | _over_http(small, rounds.http, say),
                 large.title: _in_process(large, rounds.large, rounds.theirs, say),
             },
             styles=_styles(small, rounds.styles, say),
