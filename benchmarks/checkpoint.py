@@ -18,7 +18,7 @@ SPREAD = 0.03  # of weights; small enough that activations stay finite
 
 
 def save(folder: Path) -> Path:
-    """Some 1.03 GB: Z-Image's classes, of fewer and narrower layers."""
+    """Some 1 GB: Z-Image's classes, of fewer and narrower layers."""
     torch.manual_seed(0)
     with torch.device("meta"):
         modules = build()
