@@ -7,6 +7,8 @@ dead or stuck, whoever finds it so gives up in its place.
 
 import logging
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
@@ -24,6 +26,7 @@ from deployments.handover import Drawn
 log = logging.getLogger(__name__)
 
 IDLE_BEAT_S = 1.0  # an idle device thread wakes this often, so that its heartbeat is always young
+BESIDE_S = 0.05  # one that waits for a decode beside it wakes this often, for deadlines and cancels
 
 
 class Admission:
@@ -116,6 +119,11 @@ class Admission:
             with suppress(InvalidStateError):  # the thread may have come back this very moment
                 request.future.set_exception(NotReady("The engine has failed.", None, "stopped"))
 
+    def wake(self) -> None:
+        """Have a device thread that waits look again."""
+        with self._lock:
+            self._lock.notify()
+
     def queue(self) -> Queue:
         """A snapshot of the phase and the queue."""
         with self._lock:
@@ -140,6 +148,14 @@ class Admission:
                 self._lock.wait(IDLE_BEAT_S)
             return self._phase in SERVING
 
+    def wait_beside(self, done: Callable[[], bool]) -> None:
+        """Wait, a while at most, until `done` or anything else can be gone on with.
+
+        Whoever makes `done` true calls `wake` then.
+        """
+        with self._lock:
+            self._lock.wait_for(lambda: done() or self._scheduler.busy, BESIDE_S)
+
     def pause(self, seconds: float) -> bool:
         """Wait that long; False as soon as the engine is to end."""
         with self._lock:
@@ -149,6 +165,12 @@ class Admission:
         """Everything on its way."""
         with self._lock:
             return list(self._requests.values())
+
+    def shared(self) -> bool:
+        """Whether several requests want the device now; what is bulk only where nothing else is."""
+        with self._lock:
+            priorities = Counter(request.priority for request in self._requests.values())
+        return (priorities["interactive"] or priorities["bulk"]) > 1
 
     def admit(self) -> Request | None:
         """The next request that may run now."""

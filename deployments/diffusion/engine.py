@@ -1,7 +1,7 @@
 """The loop that owns the device: admit, encode, step, decode, deliver.
 
 One thread (`device`) runs the model and owns every Generation; what it shares with callers is
-`Admission`'s.
+`Admission`'s. On a CPU the lane decodes pictures beside it, from final latents that it is lent.
 """
 
 import logging
@@ -12,22 +12,22 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from deployments.diffusion.admission import Admission
 from deployments.diffusion.cost import Work
+from deployments.diffusion.decoder import Decoded, Decoder, Picture
 from deployments.diffusion.embeddings import EncodingCache
 from deployments.diffusion.events import Sink
 from deployments.diffusion.families import Family
+from deployments.diffusion.lane import Lane
 from deployments.diffusion.loading import load_until_ready
 from deployments.diffusion.measure import start_plan
 from deployments.diffusion.memory import Residency
 from deployments.diffusion.params import NO_HURRY, GenerationParams, Terms
 from deployments.diffusion.passes import begin_next_pass, plan_passes
 from deployments.diffusion.phases import Phases
-from deployments.diffusion.preparation import Preparation, paste_back
+from deployments.diffusion.preparation import Preparation
 from deployments.diffusion.preview import LatentProjection, show
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.recovery import (
@@ -74,6 +74,8 @@ class Engine:
         self._admission = Admission(profile)
         self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
         self._gauges = Gauges()
+        self._lane: Lane[Picture] = Lane(threads=1)
+        self._decodes: Decoder | None = None
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._thread.start()
 
@@ -144,6 +146,8 @@ class Engine:
         limit_s = max(self.profile.engine.stall_s, predicted_s)
         if phase in SERVING and self._gauges.beat_age_s > limit_s:
             return f"the device thread is stuck: it has finished nothing for {limit_s:.0f} s"
+        if phase in SERVING and self._lane.age_s > limit_s:
+            return f"a decode is stuck: it has taken more than {limit_s:.0f} s"
         return None
 
     def give_up(self, reason: str) -> None:
@@ -176,6 +180,7 @@ class Engine:
             finally:
                 for request in self._admission.requests():
                     self._fail(request, NotReady("The engine has stopped.", None, "stopped"))
+                self._lane.join(self.profile.engine.stall_s)
 
     def _serving(self) -> bool:
         """Wait for work, a while at most; False once the engine is to end."""
@@ -189,7 +194,7 @@ class Engine:
         self._gauges.loads_failed += 1
         self._gauges.release()
         self._encodings = EncodingCache(self.profile.engine.embedding_cache_bytes)
-        self._family = self._ladder = self._prepare = None
+        self._family = self._ladder = self._prepare = self._decodes = None
 
     def _start(self) -> None:
         phases = Phases()
@@ -205,6 +210,10 @@ class Engine:
         self._gauges.hold(family.components, self._recovery, plan)
         if plan:
             self._admission.limit_forwards(plan.token_budget)
+        elif family.components.device.type == "cpu" and not reliefs:
+            # Plans and reliefs count on one piece of work at a time.
+            self._lane = Lane(self.profile.engine.threads)
+        self._decodes = Decoder(family, self._recovery, self._lane)
         phases.end("placement")
         self._admission.enter("warming")
         warm_up(self.profile, family, self._preparation, self._recovery, self._admission.cost)
@@ -217,10 +226,13 @@ class Engine:
     def _border(self) -> None:
         """Between two steps: everything that may change does so here."""
         self._drop_unwanted()
+        self._lane.share(self._admission.shared())
         for stage in (self._admit, self._step, self._tell, self._decode):
             if self._awake():
                 stage()
         self._gauges.beat()
+        if self._lane.busy:
+            self._admission.wait_beside(self._lane.done)
 
     def _awake(self) -> bool:
         """Whether the weights are where they belong: a request brings them back, idling does not.
@@ -247,7 +259,7 @@ class Engine:
     def _rest(self) -> None:
         """Sleep after an idle while, if the profile says so."""
         model = self.profile.model
-        idle = time.monotonic() - self._idle_since >= model.sleep_after_s
+        idle = time.monotonic() - self._idle_since >= model.sleep_after_s and not self._lane.busy
         if model.residency == "sleep" and idle and not self._placement.asleep:
             self._placement.sleep()
             self._admission.enter("sleeping")
@@ -311,7 +323,7 @@ class Engine:
                 self._fail(row.request, error)
         seconds = time.perf_counter() - began
         self._gauges.stepped(rows, seconds)
-        self._admission.cost.observe_step(tokens(rows), seconds)
+        self._admission.cost.observe_step(tokens(rows), seconds / 2 if self._lane.busy else seconds)
         self._gauges.beat()
 
     def _advance(self, row: Generation, velocity: torch.Tensor) -> None:
@@ -336,35 +348,48 @@ class Engine:
 
     def _decode(self) -> None:
         for row in self._admission.next_decodes():
-            request = row.request
-            if request.future.done():
+            self._collect()
+            if row.request.future.done():
                 continue
-            began = time.perf_counter()
-            try:
-                picture = paste_back(
-                    self._decoded(request, row.passes[0].pixels, row.latents), request.given
-                )
-                seconds = time.perf_counter() - began
-                if row.returns:
-                    again = partial(begin_next_pass, row, picture, self._loaded)
-                    self._recovery.by_vae("start", request, row.passes[1].pixels, again)
-                    self._admission.run([row])
-                    request.lap("enlarge")
-                else:
-                    row.picture = picture
-            except Exception as error:
-                self._fail(request, error)
-                continue
-            self._gauges.beat()
-            self._admission.cost.observe_decode(picture.shape[0] * picture.shape[1], seconds)
-            if request.drawn:
-                request.lap("decode")
-                self._deliver(request)
+            if self._lane.free and not row.returns:
+                self._decoder.begin(row, self._admission.wake)
+                self._gauges.decodes_beside += 1
+            else:
+                self._decoded(self._decoder.decode(row))
+        self._collect()
 
-    def _decoded(self, request: Request, pixels: int, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """The picture of final latents, which stay as they are until it is there."""
-        decode = partial(self._loaded.decode, latents)
-        return self._recovery.by_vae("decode", request, pixels, decode)
+    def _collect(self) -> None:
+        decoded = self._decoder.take()
+        if decoded and not decoded.row.request.future.done():
+            self._decoded(decoded)
+
+    def _decoded(self, decoded: Decoded) -> None:
+        """Hand the picture on, or begin to draw over it once more."""
+        row, outcome, device_s = decoded
+        request = row.request
+        self._gauges.beat()
+        if isinstance(outcome, Exception):
+            self._fail(request, outcome)
+            return
+        self._admission.cost.observe_decode(outcome.shape[0] * outcome.shape[1], device_s)
+        if row.returns:
+            self._draw_over(row, outcome)
+            return
+        row.picture = outcome
+        if request.drawn:
+            request.lap("decode")
+            self._deliver(request)
+
+    def _draw_over(self, row: Generation, picture: Picture) -> None:
+        request = row.request
+        again = partial(begin_next_pass, row, picture, self._loaded)
+        try:
+            self._recovery.by_vae("start", request, row.passes[1].pixels, again)
+        except Exception as error:
+            self._fail(request, error)
+        else:
+            self._admission.run([row])
+            request.lap("enlarge")
 
     def _deliver(self, request: Request) -> None:
         drawn = request.as_drawn()
@@ -404,6 +429,12 @@ class Engine:
         if self._prepare is None:
             raise AssertionError("nothing is prepared before the model is loaded")
         return self._prepare
+
+    @property
+    def _decoder(self) -> Decoder:
+        if self._decodes is None:
+            raise AssertionError("nothing is decoded before the model is loaded")
+        return self._decodes
 
     @property
     def _placement(self) -> Placement:

@@ -36,6 +36,13 @@ METRICS = (
         "shared_forwards",
     ),
     Metric("signboard_rows_total", "counter", "rows", "Pictures stepped, summed.", "rows"),
+    Metric(
+        "signboard_decodes_beside_total",
+        "counter",
+        "pictures",
+        "Pictures decoded on a CPU while others were stepped.",
+        "decodes_beside",
+    ),
     Metric("signboard_encodes_total", "counter", "prompts", "Prompts encoded.", "encodes"),
     Metric(
         "signboard_encode_hits_total",

@@ -214,7 +214,8 @@ class EngineLimits(Strict):
     ageing_borders: steps that bulk work waits for interactive work at a time.
     max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
     embeddings kept for the next request with the same prompt.
-    threads: CPU threads of the device thread, when the device is the CPU.
+    threads: CPU threads that draw, when the device is the CPU; from two on, half of them decode
+    while the others step.
     load_retry_s: until a failed load is tried again; twice as long each time, 300 at most.
     stall_s: that one encode, forward or decode may take before the device thread counts as stuck;
     ten times the predicted time of the largest one, where that is more.

@@ -67,6 +67,11 @@ class StepScheduler(Generic[EntryT, RowT]):
         return self.limits.max_running + self.limits.max_waiting
 
     @property
+    def busy(self) -> bool:
+        """Whether anything can be admitted, stepped or decoded."""
+        return bool(self.waiting or self.running or self.decoding)
+
+    @property
     def held(self) -> int:
         """Places taken by requests that are not yet released."""
         return self._held["interactive"] + self._held["bulk"]

@@ -38,7 +38,8 @@ class EngineState(Queue):
     """A snapshot of all that the engine tells.
 
     forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
-    those with rows of more than one request. encodes: prompts encoded; encode_hits: those whose
+    those with rows of more than one request. decodes_beside: pictures decoded on a CPU while
+    others were stepped. encodes: prompts encoded; encode_hits: those whose
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
     rungs: how often each rung of the ladder was used when memory did not suffice. loads_failed:
@@ -50,6 +51,7 @@ class EngineState(Queue):
 
     forwards: int
     shared_forwards: int
+    decodes_beside: int
     rows: int
     encodes: int
     encode_hits: int
@@ -73,6 +75,7 @@ class Gauges:
     def __init__(self) -> None:
         self.forwards = 0
         self.shared_forwards = 0
+        self.decodes_beside = 0
         self.rows = 0
         self.loads_failed = 0
         self.start_s: dict[str, float] = {}
@@ -122,6 +125,7 @@ class Gauges:
         return {
             "forwards": self.forwards,
             "shared_forwards": self.shared_forwards,
+            "decodes_beside": self.decodes_beside,
             "rows": self.rows,
             "held_bytes": self._held_bytes,
             "device_bytes": recovery.placement.device_bytes if recovery else 0,

@@ -48,8 +48,8 @@ class Architecture:
                 super().__init__(components, max_prompt_tokens)
                 self.decoded: list[NDArray[np.uint8]] = []
 
-            def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-                picture: NDArray[np.uint8] = super().decode(latents)
+            def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+                picture: NDArray[np.uint8] = super().decode(latents, tiled=tiled)
                 self.decoded.append(picture)
                 return picture
 

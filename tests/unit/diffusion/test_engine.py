@@ -51,10 +51,10 @@ class Faulty(ZImage):
             raise RuntimeError("no sea here")
         return super().velocity(rows)
 
-    def decode(self, latents: torch.Tensor) -> np.ndarray:
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> np.ndarray:
         if latents.shape[-1] == 12:
             raise RuntimeError("no width of 96 here")
-        return super().decode(latents)
+        return super().decode(latents, tiled=tiled)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def mixed(count: int) -> list[Asked]:
 
 
 def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -> None:
-    engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0))
+    engine = make_engine(tiny_profile(checkpoint, embedding_cache_bytes=0, threads=2))
     asked = mixed(200)
     alone = [engine.submit(f"alone-{i}", *one).result(60).pictures for i, one in enumerate(asked)]
     before = settled_bytes(engine)
@@ -56,5 +56,6 @@ def test_two_hundred_mixed_requests(checkpoint: Path, make_engine: MakeEngine) -
     for ours, twin in zip(together, alone, strict=True):
         assert_same_picture(ours, twin)
     assert engine.state().shared_forwards > 50
+    assert engine.state().decodes_beside > 20
     assert median(resident[150:]) <= 1.05 * median(resident[50:100])
     assert settled_bytes(engine) == before
