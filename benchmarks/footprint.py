@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import checkpoint, engines
+from benchmarks import checkpoint, engines, profiles
 from benchmarks.baselines import pipelines
 from benchmarks.baselines.pipelines import Pipelines
 from benchmarks.jobs import KINDS, Job, Kind
@@ -86,7 +86,7 @@ def take(way: str, folder: Path, dtype: str) -> Footprint:
     watched = _Watched()
     if way in PIPELINES:
         return _counted(watched, *_of_pipelines(PIPELINES[way](folder, DTYPES[dtype])))
-    profile = engines.embedded() if way == WITH_STYLES else checkpoint.profile(folder, dtype)
+    profile = profiles.embedded() if way == WITH_STYLES else checkpoint.profile(folder, dtype)
     with _engine(_anywhere(profile)) as (engine, family):
         return _counted(watched, KINDS, _parts(family), partial(engines.draw, engine))
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import adverts, engines
+from benchmarks import adverts, engines, profiles
 from benchmarks.jobs import Job
 from benchmarks.report import Figure, Plot, Report, Series, Table
 from benchmarks.suite import Say
@@ -71,7 +71,7 @@ def measure(quick: bool, say: Say) -> Report:
     pictures, rounds = (4, 1) if quick else (PICTURES, ROUNDS)
     engine_core, words_core = two_cores()
     with finisher(words_core) as other, on_core(engine_core):
-        profile = engines.embedded(threads=1, embedding_cache_bytes=0, max_running=RUNNING)
+        profile = profiles.embedded(threads=1, embedding_cache_bytes=0, max_running=RUNNING)
         with engines.running(profile) as engine:
             times = in_blocks(engine, other, rounds, pictures, say)
     kept = ratio(times["without words"], times["with words"])  # of rates: the times' inverse

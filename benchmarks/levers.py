@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks import engines, turns
+from benchmarks import profiles, turns
 from benchmarks.baselines import pipelines
 from benchmarks.report import Report, Table
 from benchmarks.steps import rows
@@ -52,7 +52,7 @@ def measure(quick: bool, say: Say) -> Report:
     """The report; `quick` takes one round."""
     torch.set_num_threads(THREADS)
     rounds = 1 if quick else 15
-    settings = engines.embedded(threads=THREADS)
+    settings = profiles.embedded(threads=THREADS)
     family = load_family(settings)
     stock = pipelines.load("t2i", EMBEDDED_MODEL, torch.float32)
     with torch.inference_mode():

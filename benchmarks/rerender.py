@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import engines, serving
+from benchmarks import profiles, serving
 from benchmarks.report import Cell, Figure, Report, Table
 from benchmarks.suite import Say
 from benchmarks.turns import in_turn, median, ratio
@@ -92,7 +92,7 @@ def measure(quick: bool, say: Say) -> Report:
     with tempfile.TemporaryDirectory(prefix="signboard-bench-") as folder:
         say("a server starts")
         with (
-            serving.signboard(engines.embedded(), Path(folder)) as url,
+            serving.signboard(profiles.embedded(), Path(folder)) as url,
             httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
         ):
             return told(client, Path(folder), 2 if quick else ROUNDS, say)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from benchmarks import engines, scale_report, serving
+from benchmarks import profiles, scale_report, serving
 from benchmarks.clients import Clients, Mix, run
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import Report
@@ -58,7 +58,7 @@ def measure(quick: bool, say: Say) -> Report:
 @contextmanager
 def server(replicas: int) -> Iterator[str]:
     """One server with so many replicas, each a thread wide, their caches off."""
-    profile = engines.embedded(threads=1, embedding_cache_bytes=0)
+    profile = profiles.embedded(threads=1, embedding_cache_bytes=0)
     with tempfile.TemporaryDirectory() as name:
         file = serving.write_profile(profile, Path(name))
         port = free_port()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import arithmetic, engines, turns
+from benchmarks import arithmetic, profiles, turns
 from benchmarks.arithmetic import Flops, StepTime
 from benchmarks.report import Figure, Plot, Report, Series, Table
 from benchmarks.suite import Say
@@ -29,7 +29,7 @@ from deployments.diffusion.residency import Placement
 
 THREADS = 2
 SIDES = (256, 384, 512, 768, 1024)
-ROWS = (1, 2, 3, 4, 6, 8)
+ROWS = (1, 2, 3, 4, 8)
 MOST_TOKENS = 16_000
 ROUNDS = 3  # of which the first pays what a shape pays once: the median leaves it out
 BOUND = 0.30
@@ -159,7 +159,7 @@ def _step(family: Family, batch: list[Generation]) -> Callable[[], object]:
 
 def random_profile() -> DiffusionProfile:
     """Of the random model: any size up to 1024 pixels a side."""
-    told = engines.embedded().model_dump(mode="json", exclude={"hires", "styles"})
+    told = profiles.embedded().model_dump(mode="json", exclude={"hires", "styles"})
     sizes = {
         "multiple": 16,
         "min_side": min(SIDES),

@@ -17,8 +17,9 @@ from benchmarks import changes, checkpoint, drawers, serving, switch_report
 from benchmarks.baselines import pipelines
 from benchmarks.changes import Asked, Changes, Way
 from benchmarks.drawers import Drawer
-from benchmarks.engines import ANSWER_WITHIN_S, changed, embedded, running
+from benchmarks.engines import ANSWER_WITHIN_S, running
 from benchmarks.jobs import EXACT_STRENGTH, KINDS, SAME_PROMPT, Job, Kind
+from benchmarks.profiles import changed, embedded
 from benchmarks.report import Report
 from benchmarks.suite import Say
 from benchmarks.turns import timed, told_seconds

@@ -14,7 +14,7 @@ from itertools import count
 
 import httpx
 
-from benchmarks import engines, serving, traffic_report
+from benchmarks import profiles, serving, traffic_report
 from benchmarks.clients import Clients, Mix, run
 from benchmarks.processes import busy_cores
 from benchmarks.report import Report
@@ -67,7 +67,7 @@ def measure(quick: bool, say: Say) -> Report:
 def server(name: Server) -> AbstractContextManager[str]:
     """One server of the embedded model, its caches off."""
     if name == SIGNBOARD:
-        return serving.signboard(engines.embedded(threads=THREADS, embedding_cache_bytes=0))
+        return serving.signboard(profiles.embedded(threads=THREADS, embedding_cache_bytes=0))
     module = "lock_server" if name == LOCK else "batch_server"
     port = free_port()
     command = [sys.executable, "-m", f"benchmarks.baselines.{module}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cold_start, engines, served_start
+from benchmarks import cold_start, profiles, served_start
 from benchmarks.serving import write_profile
 from benchmarks.weights import drop, files_of, loaded_and_read
 from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource
@@ -16,7 +16,7 @@ ENGINE_S = {"imports": 4.0, "plan": 0.0, "weights": 0.5, "placement": 0.1, "warm
 
 def test_the_engine_started_in_a_fresh_process(tmp_path: Path) -> None:
     began = time.time()
-    parts = cold_start.engine_start(write_profile(engines.embedded(), tmp_path))
+    parts = cold_start.engine_start(write_profile(profiles.embedded(), tmp_path))
     took = time.time() - began
 
     assert {"interpreter", "torch", "weights", "tokenizer, configs", "warm-up"} <= set(parts)

@@ -8,8 +8,8 @@ from benchmarks import switch, switch_report
 from benchmarks.baselines import pipelines
 from benchmarks.baselines.reloading import Reloading
 from benchmarks.changes import PAIRS, Changes
-from benchmarks.engines import embedded
 from benchmarks.jobs import KINDS
+from benchmarks.profiles import embedded
 from benchmarks.switch_report import HANDED, HTTP, OURS, RELOAD, SEPARATE
 from deployments.diffusion.profile import EMBEDDED_MODEL
 
