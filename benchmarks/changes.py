@@ -26,13 +26,14 @@ class Changes:
 
     @property
     def ratio(self) -> Spread:
-        """After another kind over after the same: the median of the pairs."""
-        return turns.median([c / s for s, c in zip(self.same, self.changed, strict=True)])
+        """After another kind over after the same."""
+        return turns.ratio(self.changed, self.same)
 
     @property
     def added(self) -> Spread:
-        """Seconds that a change adds: the median of the pairs, which may lie below 0."""
-        return turns.median([c - s for s, c in zip(self.same, self.changed, strict=True)])
+        """Seconds that a change adds, which may lie below 0."""
+        differences = [c - s for s, c in zip(self.same, self.changed, strict=True)]
+        return turns.hodges_lehmann(differences)
 
 
 @dataclass(frozen=True)

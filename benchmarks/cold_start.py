@@ -21,7 +21,7 @@ from benchmarks.turns import Times, median, ratio
 from benchmarks.weights import drop, files_of, loaded_and_read
 from deployments.diffusion.profile import DiffusionProfile
 
-ROUNDS = 8
+ROUNDS = 7
 STARTS = 2  # of the engine, for each state of the page cache
 SERVED_STARTS = 2
 START_WITHIN_S = 120.0

@@ -73,19 +73,11 @@ def cases(quick: bool) -> list[Case]:
     """Work of a second or more, and the embedded model's native size."""
     if quick:
         return [Case(f"{kind} 128x128, 2 steps", kind, 128, 2, 2, kind == "t2i") for kind in KINDS]
-    sizes = ((384, 50, 14, 2), (NATIVE, 8, 16, 4))
-    return [
-        Case(
-            f"{kind} {side}x{side}, {steps} steps",
-            kind,
-            side,
-            steps,
-            rounds if kind == "t2i" else fewer,
-            kind == "t2i" and side == NATIVE,
-        )
-        for side, steps, rounds, fewer in sizes
-        for kind in KINDS
+    native = [
+        Case(f"{kind} {NATIVE}x{NATIVE}, 8 steps", kind, NATIVE, 8, rounds, kind == "t2i")
+        for kind, rounds in (("t2i", 16), ("i2i", 4), ("inpaint", 4))
     ]
+    return [Case("t2i 384x384, 50 steps", "t2i", 384, 50, 14), *native]
 
 
 def measure(quick: bool, say: Say) -> Report:

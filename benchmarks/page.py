@@ -27,8 +27,10 @@ def _page(results: Sequence[Result]) -> Iterable[str]:
     yield (
         "Made by `signboard bench`, which runs every benchmark below and writes this page from "
         "what it measured (`benchmarks/results/`). `signboard bench NAME` runs one anew. What is "
-        "compared ran in turn in the same run; ratios are medians of rounds, with their 95 % "
-        "interval unless a range is named."
+        "compared ran in turn in the same run. Ratios are made within rounds; told are their "
+        "Hodges-Lehmann estimate, the median of the means of all pairs of them (of logarithms), "
+        "and its 95 % interval, unless a range is named: the machine has two speeds, and a plain "
+        "median jumps from one to the other."
     )
     yield from _machines(results)
     yield "## Figures"

@@ -25,7 +25,7 @@ from serve.loopback import LOOPBACK, free_port
 REPLICAS = (1, 2)
 CLIENTS = 16
 SIDE = 256
-TURNS, WARM_UP_S, LOAD_S = 2, 1.0, 7.0
+TURNS, WARM_UP_S, LOAD_S = 2, 1.0, 5.0
 SEEDS = count(100_000_000, 1_000_000)
 
 REPLICA = "ray::ServeReplica:signboard:"

@@ -32,8 +32,9 @@ NOTES = [
     "Every kind is asked for twice running: the first request comes after another kind, the second "
     "after its own. The two are a pair: the same size, steps and words at full strength, with "
     f"another seed. A round has {PAIRS} pairs, one for each change from one kind to another; every "
-    "other round runs backwards. Ratio and added time are medians over the pairs. All ways take "
-    "turns, each in a process of its own with two threads; the server is measured apart.",
+    "other round runs backwards. Ratio and added time are Hodges-Lehmann estimates over the "
+    "pairs. All ways take turns, each in a process of its own with two threads; the server is "
+    "measured apart.",
     "Unloading drops the pipeline, collects garbage and loads the next one by `from_pretrained`, "
     "with the files in the page cache. The 1 GB checkpoint runs in the dtype it is stored in: its "
     "files are mapped and not read, the cheapest reload there is. From a disk, onto a device, or "
@@ -101,11 +102,11 @@ def _resolution(ways: Mapping[str, Changes]) -> str:
     apart = turns.median([abs(one - added.value) for one in differences]).value
     return (
         f"On the 1 GB checkpoint half of the pairs differ by more than {1e3 * apart:.0f} ms from "
-        "the median pair, in either direction: every request reads all the weights, and the "
+        "the estimate, in either direction: every request reads all the weights, and the "
         f"machine's memory is not equally fast all the time. Over {len(differences)} pairs the "
         f"time that a change adds is {_ms(added.value)} ms, with an interval up to "
         f"{_ms(added.high)} ms; 1 % of what reloading adds is {_ms(reload / 100)} ms. The figure "
-        "is judged by the median; where the interval's upper end lies above the bound, that is "
+        "is judged by the estimate; where the interval's upper end lies above the bound, that is "
         "as far as so many pairs can tell it from 0."
     )
 

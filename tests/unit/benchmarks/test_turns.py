@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.turns import in_turn, median, ratio
+from benchmarks.turns import hodges_lehmann, in_turn, median, ratio
 
 TIMES = st.lists(st.floats(0.01, 10), min_size=3, max_size=40)
 
@@ -44,10 +44,35 @@ def test_a_ratio_of_times_that_differ_by_a_factor_has_no_spread(
 
 
 def test_a_ratio_is_of_pairs_so_that_a_slow_round_does_not_count() -> None:
-    """Median over median would be 1.5: the rounds took 1, 2 and 4 times as long."""
-    spread = ratio([3.0, 2.0, 4.4], [1.0, 2.0, 4.0])
+    """Median over median would be 2.2: the rounds took 1, 2 and 4 times as long."""
+    spread = ratio([1.1, 2.2, 4.4, 2.2, 1.1], [1.0, 2.0, 4.0, 2.0, 1.0])
 
-    assert spread.value == pytest.approx(1.1)
+    assert spread.value == spread.low == spread.high == pytest.approx(1.1)
+
+
+def test_a_few_wild_rounds_move_it_little() -> None:
+    quiet = [1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99]
+
+    assert ratio([*quiet, 5.0, 0.1], [1.0] * 10).value == pytest.approx(1.0, abs=0.01)
+
+
+def test_it_is_the_median_of_the_means_of_all_pairs() -> None:
+    """Of 0, 0, 0, 2, 2, 2, 2: means of 0 (six), 1 (twelve) and 2 (ten). Their median is 1, where
+    the plain one is 2, and would be 0 with one number otherwise."""
+    spread = hodges_lehmann([0, 0, 0, 2, 2, 2, 2])
+
+    assert (spread.value, spread.low, spread.high) == (1, 0, 2)
+
+
+def test_it_wanders_less_than_the_median_where_numbers_fall_in_two_heaps() -> None:
+    rng = np.random.default_rng(3)
+    samples = [rng.choice((-1.0, 1.0), 60) + rng.normal(0, 0.1, 60) for _ in range(200)]
+    theirs = [median(list(sample)).value for sample in samples[:50]]
+    ours = [hodges_lehmann(list(sample)).value for sample in samples[:50]]
+
+    assert np.std(ours) < 0.5 * np.std(theirs)
+    held = [spread.low <= 0 <= spread.high for spread in map(hodges_lehmann, samples)]
+    assert 180 <= sum(held) <= 200
 
 
 @settings(max_examples=25, deadline=None)
