@@ -73,9 +73,10 @@ def cases(quick: bool) -> list[Case]:
     """Work of a second or more, and the embedded model's native size."""
     if quick:
         return [Case(f"{kind} 128x128, 2 steps", kind, 128, 2, 2, kind == "t2i") for kind in KINDS]
+    rounds: dict[Kind, int] = {"t2i": 16, "i2i": 4, "inpaint": 4}
     native = [
-        Case(f"{kind} {NATIVE}x{NATIVE}, 8 steps", kind, NATIVE, 8, rounds, kind == "t2i")
-        for kind, rounds in (("t2i", 16), ("i2i", 4), ("inpaint", 4))
+        Case(f"{kind} {NATIVE}x{NATIVE}, 8 steps", kind, NATIVE, 8, number, kind == "t2i")
+        for kind, number in rounds.items()
     ]
     return [Case("t2i 384x384, 50 steps", "t2i", 384, 50, 14), *native]
 
