@@ -8,12 +8,12 @@ Blocks of pictures with words and without follow each other in turn, the engine 
 import multiprocessing
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 
 import cv2
 import numpy as np
@@ -131,23 +131,25 @@ def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: 
     for turn in range(rounds):
         blocks += ways if turn % 2 == 0 else reversed(ways)
     left = iter(range(len(blocks) * pictures))
-    asked: deque[Future[Drawn]] = deque()
+    drawn: SimpleQueue[tuple[float, Future[Drawn]]] = SimpleQueue()
+
+    def note(one: Future[Drawn]) -> None:
+        drawn.put((time.perf_counter(), one))  # the device thread's time: ours may be busy then
 
     def ask() -> None:
         if (seed := next(left, None)) is not None:
             job = Job("t2i", seed, SIDE, SIDE, STEPS)
-            asked.append(engine.submit(f"picture-{seed}", job.params))
+            engine.submit(f"picture-{seed}", job.params).add_done_callback(note)
 
     for _ in range(ASKED):
         ask()
     times: Times = {way: [] for way in ways}
-    began = 0.0
+    began = ended = 0.0
     for number, way in enumerate(blocks):
         for _ in range(pictures):
-            drawn = asked.popleft().result(ANSWER_WITHIN_S)
-            ended = time.perf_counter()
+            ended, one = drawn.get(timeout=ANSWER_WITHIN_S)
             ask()
-            other.send(drawn.pictures[0], WAYS[way])
+            other.send(one.result().pictures[0], WAYS[way])
         if not all(other.receive() for _ in range(pictures)):
             raise RuntimeError("a picture came out empty")
         if number:

@@ -69,7 +69,7 @@ def test_parts_of_a_served_start_are_found_in_its_words_and_logs(tmp_path: Path)
 
 
 def test_what_a_report_tells() -> None:
-    weights = {"warm": {"load": [1.2, 1.4, 1.3], "read": [1.0, 1.0, 1.0]}}
+    weights = {"warm": {"load": [1.2, 1.3**2 / 1.2, 1.3], "read": [1.0, 1.0, 1.0]}}
     starts = [{"imports": 4.0, "warm-up": 1.0}, {"imports": 6.0, "warm-up": 1.0}]
     told = cold_start.report(10**9, weights, {"warm": starts}, starts[:1])
 
