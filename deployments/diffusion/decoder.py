@@ -53,10 +53,9 @@ class Decoder:
         """Decode the row here, with all that is done when memory does not suffice."""
         began = time.perf_counter()
         pixels = row.passes[0].pixels
-        work = partial(self._recovery.by_vae, "decode", row.request, pixels)
-        outcome = attempt(partial(work, partial(self._picture, row)))
-        seconds = time.perf_counter() - began
-        return Decoded(row, outcome, seconds / 2 if self._lane.busy else seconds)
+        work = partial(self._picture, row)
+        outcome = attempt(lambda: self._recovery.by_vae("decode", row.request, pixels, work))
+        return Decoded(row, outcome, self._lane.device_s(time.perf_counter() - began))
 
     def _picture(self, row: Generation, *, tiled: bool = False) -> Picture:
         """What the latents show, and of an edit what its mask protects."""

@@ -323,7 +323,7 @@ class Engine:
                 self._fail(row.request, error)
         seconds = time.perf_counter() - began
         self._gauges.stepped(rows, seconds)
-        self._admission.cost.observe_step(tokens(rows), seconds / 2 if self._lane.busy else seconds)
+        self._admission.cost.observe_step(tokens(rows), self._lane.device_s(seconds))
         self._gauges.beat()
 
     def _advance(self, row: Generation, velocity: torch.Tensor) -> None:

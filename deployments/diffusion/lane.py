@@ -61,6 +61,10 @@ class Lane(Generic[T]):
             self._shared = shared
             torch.set_num_threads(self._threads - self._half if shared else self._threads)
 
+    def device_s(self, seconds: float) -> float:
+        """What `seconds` of the device thread cost the device: half while the lane works too."""
+        return seconds / 2 if self.busy else seconds
+
     def done(self) -> bool:
         """Whether there is an outcome to take."""
         return self._done is not None
