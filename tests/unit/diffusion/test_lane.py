@@ -139,6 +139,7 @@ def test_who_is_decoded_in_the_lane_can_be_cancelled(engine: Engine) -> None:
 
 def test_a_stuck_lane_is_a_fault(engine: Engine) -> None:
     long, short = engine.submit("long", *LONG), engine.submit("short", *SHORT)
+    assert engine.fault() is None
     long.result(DEADLINE_S)
     engine._admission.cost = CostModel()  # which predicts nothing: the limit is STALL_S
     wait_until(engine.fault, DEADLINE_S)
