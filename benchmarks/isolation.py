@@ -2,7 +2,7 @@
 
 The engine runs in this process on one core. Each picture it draws goes to another process on
 another core, which cuts it to its placement, sets four layers on it or none, and writes a JPEG.
-Blocks of pictures with words and without follow each other in turn, the engine always full.
+Pictures with words and without take turns, one by one, the engine always full.
 """
 
 import multiprocessing
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -32,19 +33,18 @@ from deployments.postprocess.spec import Output
 
 PLACEMENT = "feed_square"
 SIDE, STEPS = 256, 8
-RUNNING = 8  # rows of the engine
-ASKED = 2 * RUNNING  # at any time: there are rows to run while a block's files are waited for
-PICTURES = RUNNING  # of one block
-ROUNDS = 20
+RUNNING = 8  # rows of the engine, each a step further than the next
+PAIRS = 20
 BOUND = 0.98
 ANSWER_WITHIN_S = 120.0
 WAYS = {"without words": False, "with words": True}
+LATE = "files with words that came after the next picture"
 NOTE = (
     f"The embedded model draws {SIDE}x{SIDE} with one thread on one core, {RUNNING} requests at a "
     f"time and as many waiting; a process on the other core makes each a JPEG at {PLACEMENT}, with "
-    f"four layers of words or without: {PICTURES} pictures with, {PICTURES} without, and so on "
-    "without a pause. A block's time runs from the last drawn picture of the block before to its "
-    "own; its files are waited for before it is the next one's turn."
+    "four layers of words or without, in turn. What a picture's file costs the engine is in the "
+    f"time to the next picture. {2 * RUNNING} such times make a pair: {RUNNING} after pictures "
+    f"with words, {RUNNING} after those without; in the next {RUNNING} they change parts."
 )
 
 
@@ -58,25 +58,24 @@ class Finisher:
         """Hand a picture over: uint8 (H, W, 3)."""
         self._connection.send((picture, words))
 
-    def receive(self) -> int:
-        """Bytes of the next finished file."""
+    def receive(self) -> float:
+        """When the next file was finished, on perf_counter's clock. Raises TimeoutError."""
         if not self._connection.poll(ANSWER_WITHIN_S):
             raise TimeoutError("the finishing process does not answer")
-        size: int = self._connection.recv()
-        return size
+        finished: float = self._connection.recv()
+        return finished
 
 
 def measure(quick: bool, say: Say) -> Report:
     """Pictures a second with words over those without."""
-    pictures, rounds = (4, 1) if quick else (PICTURES, ROUNDS)
+    running, pairs = (2, 1) if quick else (RUNNING, PAIRS)
     engine_core, words_core = two_cores()
     with finisher(words_core) as other, on_core(engine_core):
-        profile = profiles.embedded(threads=1, embedding_cache_bytes=0, max_running=RUNNING)
+        profile = profiles.embedded(threads=1, embedding_cache_bytes=0, max_running=running)
         with engines.running(profile) as engine:
-            times = in_blocks(engine, other, rounds, pictures, say)
+            times, late = one_by_one(engine, other, running, pairs, say)
     kept = ratio(times["without words"], times["with words"])  # of rates: the times' inverse
-    rates = {way: [pictures / seconds for seconds in taken] for way, taken in times.items()}
-    spreads = {way: median(of) for way, of in rates.items()}
+    rates = {way: median([running / seconds for seconds in times[way]]) for way in times}
     return Report(
         figures=[
             Figure(
@@ -94,7 +93,7 @@ def measure(quick: bool, say: Say) -> Report:
             Table(
                 title="Pictures a second",
                 columns=["", "median", "low", "high"],
-                rows=[[way, s.value, s.low, s.high] for way, s in spreads.items()],
+                rows=[[way, s.value, s.low, s.high] for way, s in rates.items()],
             )
         ],
         plots=[
@@ -107,30 +106,56 @@ def measure(quick: bool, say: Say) -> Report:
                 series=[
                     Series(
                         label="pictures a second",
-                        x=list(spreads),
-                        y=[s.value for s in spreads.values()],
-                        low=[s.low for s in spreads.values()],
-                        high=[s.high for s in spreads.values()],
+                        x=list(rates),
+                        y=[s.value for s in rates.values()],
+                        low=[s.low for s in rates.values()],
+                        high=[s.high for s in rates.values()],
                     )
                 ],
             )
         ],
-        notes=[NOTE],
-        data={"seconds": times, "pictures": pictures},
+        notes=[NOTE, f"{LATE}: {late:.0%}."],
+        data={"seconds": times, "pictures": running, "late": late},
     )
 
 
-def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: Say) -> Times:
-    """Seconds of blocks of so many pictures, one of each way a round; every other round backwards.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one drawn picture to the next, in seconds. words: whether the first is given any; late:
+    whether its file was still in the making when the next picture was drawn."""
 
-    `ASKED` pictures are asked for at any time. A first block without words fills the engine.
-    Raises RuntimeError for an empty file.
+    seconds: float
+    words: bool
+    late: bool
+
+
+def one_by_one(
+    engine: Engine, other: Finisher, running: int, pairs: int, say: Say
+) -> tuple[Times, float]:
+    """Seconds of each pair's pictures by their way, and the share of files with words that were
+    late.
+
+    Twice `running` pictures are asked for at any time; a first pair fills the engine, uncounted.
     """
-    ways = list(WAYS)
-    blocks = [ways[0]]
-    for turn in range(rounds):
-        blocks += ways if turn % 2 == 0 else reversed(ways)
-    left = iter(range(len(blocks) * pictures))
+    pair = 2 * running
+    taken: list[Step] = []
+    for step in steps(engine, other, running, pair * (pairs + 1)):
+        taken.append(step)
+        if len(taken) % pair == 0:
+            say(f"{len(taken) // pair - 1} of {pairs} pairs")
+    counted = taken[pair:]
+    times: Times = {way: [] for way in WAYS}
+    for first in range(0, len(counted), pair):
+        for way, words in WAYS.items():
+            own = [step.seconds for step in counted[first : first + pair] if step.words == words]
+            times[way].append(sum(own))
+    late = sum(step.words and step.late for step in counted)
+    return times, late / (running * pairs)
+
+
+def steps(engine: Engine, other: Finisher, running: int, number: int) -> Iterator[Step]:
+    """So many, of pictures with words and without in turn."""
+    left = iter(range(number + 1))
     drawn: SimpleQueue[tuple[float, Future[Drawn]]] = SimpleQueue()
 
     def note(one: Future[Drawn]) -> None:
@@ -138,25 +163,27 @@ def in_blocks(engine: Engine, other: Finisher, rounds: int, pictures: int, say: 
 
     def ask() -> None:
         if (seed := next(left, None)) is not None:
-            job = Job("t2i", seed, SIDE, SIDE, STEPS)
+            # The first take ever more steps, so that from then on one picture ends at a time.
+            job = Job("t2i", seed, SIDE, SIDE, min(STEPS, 1 + seed * STEPS // running))
             engine.submit(f"picture-{seed}", job.params).add_done_callback(note)
 
-    for _ in range(ASKED):
+    def hand_over(words: bool) -> float:
+        ended, one = drawn.get(timeout=ANSWER_WITHIN_S)
         ask()
-    times: Times = {way: [] for way in ways}
-    began = ended = 0.0
-    for number, way in enumerate(blocks):
-        for _ in range(pictures):
-            ended, one = drawn.get(timeout=ANSWER_WITHIN_S)
-            ask()
-            other.send(one.result().pictures[0], WAYS[way])
-        if not all(other.receive() for _ in range(pictures)):
-            raise RuntimeError("a picture came out empty")
-        if number:
-            times[way].append(ended - began)
-            say(f"{number} of {2 * rounds} blocks")
-        began = ended
-    return times
+        other.send(one.result().pictures[0], words)
+        return ended
+
+    for _ in range(2 * running):
+        ask()
+    words = True
+    began = hand_over(words)
+    for picture in range(1, number + 1):
+        # Even and odd places of a crowd change parts with every crowd.
+        following = (picture + picture // running) % 2 == 0
+        ended = hand_over(following)
+        yield Step(ended - began, words, late=other.receive() > ended)
+        began, words = ended, following
+    other.receive()
 
 
 def two_cores() -> tuple[int, int]:
@@ -189,7 +216,7 @@ def finisher(core: int) -> Iterator[Finisher]:
     theirs.close()
     try:
         other = Finisher(ours)
-        other.receive()
+        other.receive()  # it is warm
         yield other
     finally:
         ours.close()
@@ -197,11 +224,14 @@ def finisher(core: int) -> Iterator[Finisher]:
 
 
 def finish_all(connection: Connection, core: int) -> None:
-    """The other process: answer each picture with the bytes of its file, until nobody asks."""
+    """The other process: answer each picture with the time of its file, until nobody asks.
+
+    Raises RuntimeError where words could not be set.
+    """
     os.sched_setaffinity(0, {core})
     cv2.setNumThreads(1)
     render.warm()
-    connection.send(1)
+    connection.send(time.perf_counter())
     for turn in count():
         try:
             picture, words = connection.recv()
@@ -209,6 +239,6 @@ def finish_all(connection: Connection, core: int) -> None:
             return
         spec = adverts.spec(turn % adverts.COUNT, turn) if words else None
         done = finish(picture, spec, PLACEMENT, Output("jpeg"), {})
-        connection.send(len(done.data))
         if words and (done.report is None or len(done.report.layers) != 4):
             raise RuntimeError(f"the words could not be set: {done.warnings}")
+        connection.send(time.perf_counter())

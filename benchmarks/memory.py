@@ -35,7 +35,8 @@ def measure(quick: bool, say: Say) -> Report:
     if not quick:
         with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
             folder = checkpoint.save(Path(name))
-            taken["1 GB checkpoint, as stored"] = take_each(ways, folder, checkpoint.DTYPE, say)
+            fewer = tuple(way for way in ways if way != "two")  # which three tell too
+            taken["1 GB checkpoint, as stored"] = take_each(fewer, folder, checkpoint.DTYPE, say)
     return memory_report.report(taken, on_paper(REAL_SIZE))
 
 

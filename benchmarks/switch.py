@@ -65,7 +65,7 @@ class Rounds:
     sleeps: int
 
 
-FULL = Rounds(small=10, http=10, large=26, theirs=2, styles=1, sleeps=3)
+FULL = Rounds(small=10, http=10, large=26, theirs=1, styles=1, sleeps=3)
 QUICK = Rounds(1, 1, 1, 1, 1, 1)
 
 

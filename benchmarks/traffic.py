@@ -26,7 +26,7 @@ from serve.loopback import LOOPBACK, free_port
 CLIENTS = 16
 THREADS = 2  # of each server's model
 SIDES = (256, 128)
-CYCLES, WARM_UP_S, CLOSED_S = 3, 1.0, 5.0
+CYCLES, WARM_UP_S, CLOSED_S = 4, 1.0, 4.0
 LOAD = 0.7  # of what was measured to be the most
 OPEN_WARM_UP_S, OPEN_S = 3.0, 10.0
 BULK = 4  # one request of so many
