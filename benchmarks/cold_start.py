@@ -23,7 +23,6 @@ from deployments.diffusion.profile import DiffusionProfile
 
 ROUNDS = 7
 STARTS = 2  # of the engine, for each state of the page cache
-SERVED_STARTS = 2
 START_WITHIN_S = 120.0
 BOUND = 1.5
 CACHES = {"warm": "in the page cache", "dropped": "on the disk"}
@@ -35,7 +34,7 @@ NOTES = [
     "Loading means `SharedComponents.load` and adding up every byte of every weight, since mapped "
     "files are read only where they are touched; reading means all of its files of weights from "
     "start to end. Between the two, turn by turn, the page cache keeps the files or forgets them.",
-    "The starts are whole processes, of which medians are told part by part. The engine's own "
+    "The starts are whole processes; where there are several, medians are told. The engine's own "
     "phases are those that `/v1/capabilities` tells as `engine.start_s`; of a start by `signboard "
     "serve` the other moments are what the command prints and Ray's logs say. Python's and the "
     "libraries' files are in the page cache.",
@@ -60,10 +59,8 @@ def measure(quick: bool, say: Say) -> Report:
             for cache in CACHES
         }
         engine = engine_starts(profile, folder, 1 if quick else STARTS, say)
-        served = []
-        for done in range(1 if quick else SERVED_STARTS):
-            say(f"signboard serve, start {done + 1}")
-            served.append(served_start.start(profile))
+        say("signboard serve")
+        served = [served_start.start(profile)]
     return report(size, weights, engine, served)
 
 

@@ -2,7 +2,8 @@
 
 Two threads of one process that both run torch keep a pool of OpenMP threads each. As soon as the
 pools have more threads than there are cores, libgomp puts waiting threads to sleep at once, and
-every step of either takes twice as long: so what is compared never shares a process.
+every step of either takes twice as long: so what is compared never shares a process. They are
+forked from a process that has imported the libraries and computed nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from deployments.diffusion.profile import DiffusionProfile
 
 Draw = Callable[[Job], NDArray[np.uint8]]
 Make = Callable[[Path, torch.dtype], pipelines.Pipelines]
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
 
 
 class Drawer:
@@ -69,7 +72,7 @@ def engine(profile: DiffusionProfile) -> Iterator[Drawer]:
 @contextmanager
 def _process(load: Callable[..., None], *arguments: Any) -> Iterator[Drawer]:
     """It loads from now on, while others are started beside it; the first job waits for it."""
-    with ProcessPoolExecutor(1, get_context("spawn"), load, arguments) as process:
+    with ProcessPoolExecutor(1, FORKS, load, arguments) as process:
         process.submit(_loaded)
         yield Drawer(process)
 

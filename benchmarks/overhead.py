@@ -78,7 +78,7 @@ def cases(quick: bool) -> list[Case]:
         Case(f"{kind} {NATIVE}x{NATIVE}, 8 steps", kind, NATIVE, 8, number, kind == "t2i")
         for kind, number in rounds.items()
     ]
-    return [Case("t2i 384x384, 40 steps", "t2i", 384, 40, 12), *native]
+    return [Case("t2i 384x384, 40 steps", "t2i", 384, 40, 10), *native]
 
 
 def measure(quick: bool, say: Say) -> Report:

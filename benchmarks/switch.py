@@ -65,7 +65,7 @@ class Rounds:
     sleeps: int
 
 
-FULL = Rounds(small=10, http=10, large=26, theirs=1, styles=1, sleeps=3)
+FULL = Rounds(small=20, http=20, large=26, theirs=1, styles=1, sleeps=3)
 QUICK = Rounds(1, 1, 1, 1, 1, 1)
 
 
@@ -75,7 +75,7 @@ def measure(quick: bool, say: Say) -> Report:
     Every request is new work: what Signboard keeps of a prompt is off, and seeds are fresh.
     """
     rounds = QUICK if quick else FULL
-    small = Model("Embedded model", EMBEDDED_MODEL, embedded(embedding_cache_bytes=0), 128, 8)
+    small = Model("Embedded model", EMBEDDED_MODEL, embedded(embedding_cache_bytes=0), 128, 4)
     with tempfile.TemporaryDirectory(prefix="signboard-bench-") as name:
         folder = EMBEDDED_MODEL if quick else checkpoint.save(Path(name))
         profile = changed(checkpoint.profile(folder), embedding_cache_bytes=0)
