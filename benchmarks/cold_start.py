@@ -22,7 +22,7 @@ from benchmarks.weights import drop, files_of, loaded_and_read
 from deployments.diffusion.profile import DiffusionProfile
 
 ROUNDS = 7
-STARTS = 2  # of the engine, for each state of the page cache
+STARTS = 1  # of the engine, for each state of the page cache
 START_WITHIN_S = 120.0
 BOUND = 1.5
 CACHES = {"warm": "in the page cache", "dropped": "on the disk"}
@@ -143,7 +143,7 @@ def _table(title: str, starts: Sequence[Parts]) -> Table:
     whole = [sum(parts.values()) for parts in starts]
     columns = {name: [parts[name] for parts in starts] for name in starts[0]} | {"whole": whole}
     return Table(
-        title=f"Start: {title} ({len(starts)} starts)",
+        title=f"Start: {title} ({len(starts)} start{'s' * (len(starts) > 1)})",
         columns=["part", "s", "least", "most", "share, %"],
         rows=[
             [

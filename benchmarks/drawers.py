@@ -2,15 +2,13 @@
 
 Two threads of one process that both run torch keep a pool of OpenMP threads each. As soon as the
 pools have more threads than there are cores, libgomp puts waiting threads to sleep at once, and
-every step of either takes twice as long: so what is compared never shares a process. They are
-forked from a process that has imported the libraries and computed nothing.
+every step of either takes twice as long: so what is compared never shares a process.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,12 @@ from benchmarks import engines, turns
 from benchmarks.baselines import pipelines
 from benchmarks.baselines.reloading import Reloading
 from benchmarks.engines import ANSWER_WITHIN_S
+from benchmarks.forks import fork
 from benchmarks.jobs import Job
 from deployments.diffusion.profile import DiffusionProfile
 
 Draw = Callable[[Job], NDArray[np.uint8]]
 Make = Callable[[Path, torch.dtype], pipelines.Pipelines]
-FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
 
 
 class Drawer:
@@ -72,7 +69,7 @@ def engine(profile: DiffusionProfile) -> Iterator[Drawer]:
 @contextmanager
 def _process(load: Callable[..., None], *arguments: Any) -> Iterator[Drawer]:
     """It loads from now on, while others are started beside it; the first job waits for it."""
-    with ProcessPoolExecutor(1, FORKS, load, arguments) as process:
+    with fork(load, *arguments) as process:
         process.submit(_loaded)
         yield Drawer(process)
 

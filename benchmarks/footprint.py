@@ -1,17 +1,13 @@
 """What one way of holding three kinds of pictures takes of memory, in a process of its own.
 
-    python -m benchmarks.footprint WAY FOLDER DTYPE
-
-Loads a checkpoint in the way that is named, draws a picture of each kind that it holds, and prints
-what that took as JSON. Linux; on a CUDA device where there is one.
+Loads a checkpoint in the way that is named, and draws a picture of each kind that it holds. Linux;
+on a CUDA device where there is one.
 """
 
-import argparse
-import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +45,7 @@ class Footprint:
 
     held: weights by component, each storage counted once. live: of every tensor that is alive once
     the pictures are drawn. before, after, peak: what Linux counts for the process (resident,
-    proportional, private) with no model yet, with all pictures drawn, and at most in between.
+    proportional) with no model yet, with all pictures drawn, and at most in between.
     device: what CUDA allocated and reserved, and the peak of the former; None without a device.
     """
 
@@ -78,7 +74,6 @@ PIPELINES: Mapping[str, Load] = {
     "handed_over": pipelines.handed_over,
 }
 SIGNBOARD, WITH_STYLES = "signboard", "signboard_with_styles"
-WAYS = (*PIPELINES, SIGNBOARD, WITH_STYLES)
 
 
 def take(way: str, folder: Path, dtype: str) -> Footprint:
@@ -156,15 +151,15 @@ def _counted(watched: "_Watched", kinds: Sequence[Kind], modules: Modules, draw:
 def of_process() -> dict[str, int]:
     """Bytes of this process.
 
-    resident: in memory, as often as it is mapped. proportional: what is mapped n times, here or
-    elsewhere, counts 1/n each time. private: of this process alone.
+    resident: in memory, as often as it is mapped. proportional: a file's page that is mapped n
+    times, here or elsewhere, counts 1/n each time. Memory of no file counts in full, although a
+    fork shares what it has not written yet with the process that it is a fork of.
     """
     lines = (line.split() for line in ROLLUP.read_text(encoding="ascii").splitlines()[1:])
     kib = {line[0].rstrip(":"): int(line[1]) for line in lines}
     counts = {
         "resident": kib["Rss"],
-        "proportional": kib["Pss"],
-        "private": kib["Private_Clean"] + kib["Private_Dirty"],
+        "proportional": kib["Anonymous"] + kib["Pss_File"] + kib["Pss_Shmem"],
     }
     return {name: 1024 * count for name, count in counts.items()}
 
@@ -199,17 +194,3 @@ class _Watched:
         while not self._ended.wait(SAMPLE_S):
             now = of_process()
             self._most = {name: max(most, now[name]) for name, most in self._most.items()}
-
-
-def main() -> None:
-    """Take one footprint and print it."""
-    arguments = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
-    arguments.add_argument("way", choices=WAYS)
-    arguments.add_argument("folder", type=Path, help="of a diffusers checkpoint")
-    arguments.add_argument("dtype", choices=DTYPES)
-    options = arguments.parse_args()
-    print(json.dumps(asdict(take(options.way, options.folder, options.dtype))))
-
-
-if __name__ == "__main__":
-    main()

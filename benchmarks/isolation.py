@@ -34,7 +34,7 @@ from deployments.postprocess.spec import Output
 PLACEMENT = "feed_square"
 SIDE, STEPS = 256, 8
 RUNNING = 8  # rows of the engine, each a step further than the next
-PAIRS = 20
+PAIRS = 16
 BOUND = 0.98
 ANSWER_WITHIN_S = 120.0
 WAYS = {"without words": False, "with words": True}

@@ -4,15 +4,13 @@ Every way is taken in a process of its own (`benchmarks.footprint`). Z-Image-Tur
 computed from its architecture, without weights.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import checkpoint, memory_report
+from benchmarks import checkpoint, footprint, memory_report
 from benchmarks.footprint import PIPELINES, SIGNBOARD, WITH_STYLES, Footprint
+from benchmarks.forks import fork
 from benchmarks.memory_report import OnPaper
 from benchmarks.report import Report
 from benchmarks.suite import Say
@@ -41,13 +39,13 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 def take_each(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapping[str, Footprint]:
-    """Each way's footprint. Raises subprocess.CalledProcessError, whose words were printed."""
+    """Each way's footprint."""
     taken = {}
     for way in ways:
         say(f"{folder.name}: {way}")
-        command = [sys.executable, "-m", "benchmarks.footprint", way, str(folder), dtype]
-        ended = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=CHILD_WITHIN_S)
-        taken[way] = Footprint(**json.loads(ended.stdout.splitlines()[-1]))
+        with fork() as process:
+            one = process.submit(footprint.take, way, folder, dtype)
+            taken[way] = one.result(CHILD_WITHIN_S)
     return taken
 
 

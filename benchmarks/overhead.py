@@ -42,7 +42,7 @@ from deployments.diffusion.profile import EMBEDDED_MODEL
 THREADS = 2
 NATIVE = 256  # the embedded model's own size
 WARM_UP = 1
-ALONE_ROUNDS = 4  # of the bare loop before there is a server
+ALONE_ROUNDS = 2  # of the bare loop before there is a server
 ANSWER_WITHIN_S = 120.0
 WORDS_SET = {
     "layers": [{"role": "headline", "text": "Fresh today"}, {"role": "price", "text": "$4.90"}]
@@ -78,7 +78,7 @@ def cases(quick: bool) -> list[Case]:
         Case(f"{kind} {NATIVE}x{NATIVE}, 8 steps", kind, NATIVE, 8, number, kind == "t2i")
         for kind, number in rounds.items()
     ]
-    return [Case("t2i 384x384, 40 steps", "t2i", 384, 40, 10), *native]
+    return [Case("t2i 384x384, 40 steps", "t2i", 384, 40, 16), *native]
 
 
 def measure(quick: bool, say: Say) -> Report:

@@ -50,7 +50,8 @@ def measure(quick: bool, say: Say) -> Report:
         for turn in range(turns):
             for number in counts if turn % 2 == 0 else reversed(counts):
                 say(f"turn {turn + 1} of {turns}: {number} replica(s)")
-                measured[number].append(loaded(urls[number], warm_up_s, load_s))
+                first = warm_up_s if turn == 0 else 0.0
+                measured[number].append(loaded(urls[number], first, load_s))
     say("simulating")
     return scale_report.report(measured, CLIENTS, SIDE, most_gpus=8 if quick else 1000)
 
@@ -70,13 +71,17 @@ def server(replicas: int) -> Iterator[str]:
 
 
 def loaded(url: str, warm_up_s: float, seconds: float) -> Measured:
-    """A server under load: pictures a second, and processor seconds a picture by process."""
+    """A server under load: pictures a second, and processor seconds a picture by process.
+
+    warm_up_s: of load before, which does not count; 0 for none.
+    """
     mix = Mix(sizes=((SIDE, SIDE),))
 
     async def load(clients: Clients, seconds: float) -> Tally:
         return await clients.closed(CLIENTS, 0.0, seconds)
 
-    run(lambda: load(Clients(url, mix, next(SEEDS)), warm_up_s))
+    if warm_up_s:
+        run(lambda: load(Clients(url, mix, next(SEEDS)), warm_up_s))
     clients = Clients(url, mix, next(SEEDS))
     before = cpu_seconds(PARTS)
     tally = run(lambda: load(clients, seconds))
