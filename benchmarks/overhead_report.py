@@ -33,15 +33,19 @@ class Measured:
     parts: Mapping[str, list[dict[str, float]]]
 
     def shares(self, way: str) -> dict[str, float]:
-        """Median milliseconds of a served way by part; what no part names is the hand-over."""
+        """Median milliseconds of a served way by part; what no part of a request names is its
+        hand-over. The medians need not add up to the whole's."""
         told = self.parts[way]
         medians = {
             TOLD_AS.get(part, part): statistics.median(one[part] for one in told)
             for part in told[0]
         }
         http = statistics.median(self.times[EMPTY]) * 1e3
-        rest = statistics.median(self.times[way]) * 1e3 - sum(medians.values()) - http
-        return {HTTP: http, **medians, REST: rest}
+        unnamed = [
+            1e3 * seconds - sum(one.values())
+            for seconds, one in zip(self.times[way], told, strict=True)
+        ]
+        return {HTTP: http, **medians, REST: statistics.median(unnamed) - http}
 
 
 def report(measured: list[Measured], alone: list[float], difference: int, threads: int) -> Report:
