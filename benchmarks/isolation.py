@@ -120,7 +120,7 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Interval:
     """From one drawn picture to the next, in seconds. words: whether the first is given any; late:
     whether its file was still in the making when the next picture was drawn."""
 
@@ -138,22 +138,22 @@ def one_by_one(
     Twice `running` pictures are asked for at any time; a first pair fills the engine, uncounted.
     """
     pair = 2 * running
-    taken: list[Step] = []
-    for step in steps(engine, other, running, pair * (pairs + 1)):
-        taken.append(step)
+    taken: list[Interval] = []
+    for interval in intervals(engine, other, running, pair * (pairs + 1)):
+        taken.append(interval)
         if len(taken) % pair == 0:
             say(f"{len(taken) // pair - 1} of {pairs} pairs")
     counted = taken[pair:]
     times: Times = {way: [] for way in WAYS}
     for first in range(0, len(counted), pair):
         for way, words in WAYS.items():
-            own = [step.seconds for step in counted[first : first + pair] if step.words == words]
+            own = [one.seconds for one in counted[first : first + pair] if one.words == words]
             times[way].append(sum(own))
-    late = sum(step.words and step.late for step in counted)
+    late = sum(one.words and one.late for one in counted)
     return times, late / (running * pairs)
 
 
-def steps(engine: Engine, other: Finisher, running: int, number: int) -> Iterator[Step]:
+def intervals(engine: Engine, other: Finisher, running: int, number: int) -> Iterator[Interval]:
     """So many, of pictures with words and without in turn."""
     left = iter(range(number + 1))
     drawn: SimpleQueue[tuple[float, Future[Drawn]]] = SimpleQueue()
@@ -181,7 +181,7 @@ def steps(engine: Engine, other: Finisher, running: int, number: int) -> Iterato
         # Even and odd places of a crowd change parts with every crowd.
         following = (picture + picture // running) % 2 == 0
         ended = hand_over(following)
-        yield Step(ended - began, words, late=other.receive() > ended)
+        yield Interval(ended - began, words, late=other.receive() > ended)
         began, words = ended, following
     other.receive()
 
