@@ -22,7 +22,6 @@ from benchmarks.weights import drop, files_of, loaded_and_read
 from deployments.diffusion.profile import DiffusionProfile
 
 ROUNDS = 7
-STARTS = 1  # of the engine, for each state of the page cache
 START_WITHIN_S = 120.0
 BOUND = 1.5
 CACHES = {"warm": "in the page cache", "dropped": "on the disk"}
@@ -58,7 +57,7 @@ def measure(quick: bool, say: Say) -> Report:
             )
             for cache in CACHES
         }
-        engine = engine_starts(profile, folder, 1 if quick else STARTS, say)
+        engine = engine_starts(profile, folder, say)
         say("signboard serve")
         served = [served_start.start(profile)]
     return report(size, weights, engine, served)
@@ -68,18 +67,15 @@ def _counted(say: Say, what: str) -> Callable[[int, int], None]:
     return lambda done, of: say(f"{what}: {done} of {of}")
 
 
-def engine_starts(
-    profile: DiffusionProfile, folder: Path, number: int, say: Say
-) -> dict[str, list[Parts]]:
-    """Starts of the engine in fresh processes, in turn with the weights cached and not."""
+def engine_starts(profile: DiffusionProfile, folder: Path, say: Say) -> dict[str, list[Parts]]:
+    """A start of the engine in a fresh process with the weights cached, and one without."""
     file = write_profile(profile, folder)
-    starts: dict[str, list[Parts]] = {cache: [] for cache in CACHES}
-    for done in range(number):
-        say(f"the engine in a fresh process: {done + 1} of {number}")
-        for cache, told in starts.items():
-            if cache == "dropped":
-                drop(files_of(folder))
-            told.append(engine_start(file))
+    starts: dict[str, list[Parts]] = {}
+    for cache, where in CACHES.items():
+        say(f"the engine in a fresh process, weights {where}")
+        if cache == "dropped":
+            drop(files_of(folder))
+        starts[cache] = [engine_start(file)]
     return starts
 
 

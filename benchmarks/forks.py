@@ -13,6 +13,6 @@ FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(["benchmarks.drawers", "benchmarks.footprint"])
 
 
-def fork(begin: Callable[..., object] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """One process. begin: what it calls first, with these arguments."""
+def fork(begin: Callable[..., object], *arguments: Any) -> ProcessPoolExecutor:
+    """One process, which calls `begin` first, with these arguments."""
     return ProcessPoolExecutor(1, FORKS, begin, arguments)

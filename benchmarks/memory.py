@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import checkpoint, footprint, memory_report
 from benchmarks.footprint import PIPELINES, SIGNBOARD, WITH_STYLES, Footprint
-from benchmarks.forks import fork
+from benchmarks.forks import FORKS
 from benchmarks.memory_report import OnPaper
 from benchmarks.report import Report
 from benchmarks.suite import Say
@@ -39,13 +39,12 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 def take_each(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapping[str, Footprint]:
-    """Each way's footprint."""
+    """Each way's footprint. Raises TimeoutError, and what the process raised."""
     taken = {}
     for way in ways:
         say(f"{folder.name}: {way}")
-        with fork() as process:
-            one = process.submit(footprint.take, way, folder, dtype)
-            taken[way] = one.result(CHILD_WITHIN_S)
+        with FORKS.Pool(1) as pool:  # which ends its process, done or not
+            taken[way] = pool.apply_async(footprint.take, (way, folder, dtype)).get(CHILD_WITHIN_S)
     return taken
 
 
