@@ -21,7 +21,7 @@ from benchmarks.turns import Times, median, ratio
 from benchmarks.weights import drop, files_of, loaded_and_read
 from deployments.diffusion.profile import DiffusionProfile
 
-ROUNDS = 7
+ROUNDS = 20
 START_WITHIN_S = 120.0
 BOUND = 1.5
 CACHES = {"warm": "in the page cache", "dropped": "on the disk"}

@@ -65,7 +65,7 @@ class Rounds:
     sleeps: int
 
 
-FULL = Rounds(small=20, http=20, large=22, theirs=1, styles=1, sleeps=3)
+FULL = Rounds(small=20, http=36, large=22, theirs=1, styles=1, sleeps=3)
 QUICK = Rounds(1, 1, 1, 1, 1, 1)
 
 
