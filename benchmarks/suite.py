@@ -1,19 +1,21 @@
 """Every benchmark by its name, each run in a process of its own."""
 
 import importlib
-import subprocess
+import os
+import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from subprocess import PIPE
 from types import ModuleType
 
 import torch
 
+from benchmarks.forks import FORKS
 from benchmarks.machine import machine
 from benchmarks.report import Report, Result, read
 
@@ -69,24 +71,38 @@ class Benchmark:
 
         out: the result's file. Raises BenchmarkFailed.
         """
-        command = [sys.executable, "-m", "benchmarks", self.name, "--out", str(out)]
-        with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
-                [*command, *["--quick"] * quick], stdout=PIPE, stderr=errors, text=True
+        told, telling = FORKS.Pipe(duplex=False)
+        with tempfile.NamedTemporaryFile("r") as errors:
+            process = FORKS.Process(
+                target=_measure, args=(self.name, quick, out, telling, errors.name)
             )
+            process.start()
+            telling.close()
             limit = threading.Timer(LIMIT_S, process.terminate)
             limit.start()
             try:
-                for line in process.stdout or ():
-                    say(line.rstrip())
+                while True:
+                    say(told.recv())
+            except EOFError:
+                pass
             finally:
                 limit.cancel()
-                code = process.wait(STOPPED_WITHIN_S)
-            if code:
-                errors.seek(0)
+                process.join(STOPPED_WITHIN_S)
+            if process.exitcode != 0:
                 end = "".join(errors.readlines()[-20:])
-                raise BenchmarkFailed(f"{self.name}: its process ended with {code}\n{end}")
+                raise BenchmarkFailed(
+                    f"{self.name}: its process ended with {process.exitcode}\n{end}"
+                )
         return read(out)
+
+
+def _measure(name: str, quick: bool, out: Path, telling: Connection, errors: str) -> None:
+    """What the process of a benchmark does. errors: the file that it writes them to."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    with open(errors, "a") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    BENCHMARKS[name].measure(quick, telling.send).write(out)
 
 
 BENCHMARKS = {
