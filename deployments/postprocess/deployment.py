@@ -13,7 +13,7 @@ from ray import serve
 
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import fonts, keeping, kept, render
+from deployments.postprocess import fonts, keeping, kept
 from deployments.postprocess.adoption import adopt
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.compose import enlarge
@@ -28,6 +28,7 @@ from deployments.postprocess.segmentation import SegmentationModel, Segmenter
 from deployments.postprocess.signing import sign_all, sign_one
 from deployments.postprocess.spec import Output
 from deployments.postprocess.store import Store
+from deployments.postprocess.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class PostProcessDeployment:
     sizes: (width, height) that an upload of no stated size is fitted to. library: its address, or
     None to keep nothing. credentials: what files are signed with, None to sign none. brands: the
     kits that an overlay may name. own_fonts: a folder of the user's, or None. segmentation_model:
-    what cuts subjects out, None for OpenCV's own ways. threads: pictures worked on at once;
-    Serve's `max_ongoing_requests` bounds what waits for them.
+    what cuts subjects out, None for OpenCV's own ways. threads: pictures worked on at once, words
+    in as many processes; Serve's `max_ongoing_requests` bounds what waits for them.
     """
 
     def __init__(
@@ -61,14 +62,14 @@ class PostProcessDeployment:
         self._sizes = sizes
         self._limits = limits
         self._threads = threads
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
         self._kept_in = Library(Store(library), library_bytes) if library is not None else None
         self._signatory = Signatory(credentials) if credentials is not None else None
         self._segmenter = Segmenter(segmentation_model) if segmentation_model is not None else None
         if self._kept_in is not None:
-            self._workers.submit(keeping.tidy, self._kept_in)
+            self._pool.submit(keeping.tidy, self._kept_in)
         fonts.use_folder(own_fonts)
-        render.warm()
+        self._workers = Workers(threads, own_fonts)
 
     async def intake(
         self,
@@ -133,7 +134,7 @@ class PostProcessDeployment:
         def read(library: Library) -> File:
             if variant == "clean":
                 return kept.clean_file(picture_id, library)
-            return kept.final_file(picture_id, library, self._brands)
+            return kept.final_file(picture_id, library, self._brands, self._workers.finish)
 
         return await self._look(lambda library: sign_one(read(library), self._signatory))
 
@@ -180,7 +181,8 @@ class PostProcessDeployment:
             async with turns:
                 return await self._work(task)
 
-        results = await asyncio.gather(*map(make, job.tasks(self._brands)), return_exceptions=True)
+        tasks = job.tasks(self._brands, self._workers.finish)
+        results = await asyncio.gather(*map(make, tasks), return_exceptions=True)
         made: list[Finished | None] = []
         for result in results:
             if isinstance(result, BaseException):
@@ -205,4 +207,4 @@ class PostProcessDeployment:
             raise NotReady(message, None, "library_unavailable") from error
 
     async def _work(self, task: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, task)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, task)

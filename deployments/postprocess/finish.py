@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -29,6 +29,7 @@ from deployments.postprocess.template import find_template
 from deployments.postprocess.window import window
 
 NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
+WITHOUT_WORDS = "setting the words failed: the picture comes without them"
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +47,9 @@ class Finished:
     report: OverlayReport | None = None
     warnings: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+Finish = Callable[..., Finished]  # `finish`, or what makes the same of its arguments elsewhere
 
 
 def finish(
@@ -145,7 +149,7 @@ def _overlay(
             raise
         # The picture took a model seconds: a fault here must not cost it.
         logger.exception("setting the words failed; the picture goes out without them")
-        return canvas.pixels, None, ("setting the words failed: the picture comes without them",)
+        return canvas.pixels, None, (WITHOUT_WORDS,)
 
 
 def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str | None:

@@ -13,7 +13,7 @@ from deployments.postprocess import facts
 from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import FinishSpec, Part
-from deployments.postprocess.finish import NO_BRANDS, Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finish, Finished, finish
 from deployments.postprocess.library import Drawing, Library, Record
 
 
@@ -45,13 +45,18 @@ class Job:
     cached: bool = False
     lost: bool = False
 
-    def tasks(self, brands: Mapping[str, Brand] = NO_BRANDS) -> list[Callable[[], Finished | None]]:
+    def tasks(
+        self, brands: Mapping[str, Brand] = NO_BRANDS, finish: Finish = finish
+    ) -> list[Callable[[], Finished | None]]:
         """One for each of the spec's parts, in their order; for any threads.
 
-        Each makes its file, or answers None where there is no such layout of the words. Raises
-        what `finish` raises.
+        Each makes its file by `finish`, or answers None where there is no such layout of the words.
+        Raises what `finish` raises.
         """
-        return [partial(_finish, self.clean, self.spec, part, brands) for part in self.spec.parts]
+        return [
+            partial(_finish, self.clean, self.spec, part, brands, finish)
+            for part in self.spec.parts
+        ]
 
 
 def with_missing_said(
@@ -74,7 +79,7 @@ def with_missing_said(
 
 
 def _finish(
-    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand]
+    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand], finish: Finish
 ) -> Finished | None:
     try:
         made = finish(

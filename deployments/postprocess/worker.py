@@ -1,0 +1,66 @@
+"""A process that makes adverts for another, which `workers` starts."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from logging.handlers import QueueHandler
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import cv2
+
+from deployments.postprocess import fonts, render
+from deployments.postprocess.finish import Finished, finish
+from deployments.postprocess.shared_picture import SharedPicture
+
+
+class Reply(NamedTuple):
+    """made: the advert, None where there is only that it is ready to be told. error: what was
+    raised in its place. said: what was logged meanwhile, for the other process to log."""
+
+    made: Finished | None
+    error: Exception | None
+    said: list[logging.LogRecord]
+
+
+def main() -> None:
+    """Answer the process at the other end of a `multiprocessing.Pipe` until it closes it.
+
+    The command's arguments are the descriptors of the pipe and of a SharedPicture and, if there is
+    one, the folder of the user's own fonts. Each answer is a Reply: one when it is ready, and one
+    to each shape of a picture with the other arguments of `finish`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the other process
+    cv2.setNumThreads(1)  # there are as many processes as may work at once
+    connection, picture = Connection(int(sys.argv[1])), SharedPicture(int(sys.argv[2]))
+    own_fonts = sys.argv[3] if len(sys.argv) > 3 else None
+    records: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    logging.getLogger().addHandler(QueueHandler(records))  # which makes records fit to be sent
+
+    def reply(work: Callable[[], Finished | None]) -> None:
+        made = error = None
+        try:
+            made = work()
+        except Exception as raised:
+            error = raised
+        said = [records.get() for _ in range(records.qsize())]
+        try:
+            connection.send(Reply(made, error, said))
+        except (TypeError, AttributeError, ValueError):  # pickle's ways to say that it cannot
+            connection.send(Reply(None, RuntimeError(repr(error)), said))
+
+    reply(partial(_prepare, own_fonts))
+    while True:
+        try:
+            shape, arguments, named = connection.recv()
+        except (EOFError, OSError):
+            return
+        reply(partial(finish, picture.read(shape), *arguments, **named))
+
+
+def _prepare(own_fonts: str | None) -> None:
+    fonts.use_folder(own_fonts)
+    render.warm()

@@ -1,0 +1,114 @@
+"""Words set in processes: the same files and errors as in this one, and what a lost one costs."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from deployments.errors import InvalidValue
+from deployments.postprocess import workers as module
+from deployments.postprocess.finish import WITHOUT_WORDS, finish
+from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
+from deployments.postprocess.workers import WorkerLost, Workers
+from tests.unit.postprocess.pictures import disc, noise
+
+JPEG = Output("jpeg")
+WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
+STRICT = WORDS.model_copy(update={"on_problem": "fail"})
+DEADLINE_S = 30
+
+
+@pytest.fixture(scope="module")
+def shared() -> Workers:
+    return Workers(1, own_fonts=None)
+
+
+@pytest.fixture
+def workers(shared: Workers) -> Workers:
+    """Ready for words, whatever the test before did to its process."""
+    assert shared.finish(disc(64, 64), STRICT, None, JPEG, {}).report
+    return shared
+
+
+def process_of(workers: Workers) -> int:
+    (worker,) = workers._free.queue
+    return worker._process.pid
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 256), (96, 64), (640, 512)])
+def test_the_file_is_that_of_this_process(workers: Workers, width: int, height: int) -> None:
+    """Whatever the size of the picture that its process had before."""
+    asked = (noise(width, height), WORDS, "market", JPEG, {"prompt": "noise"})
+    there, here = workers.finish(*asked), finish(*asked)
+    assert there.data == here.data
+    assert there.report == here.report
+
+
+def test_without_words_no_process_is_asked(workers: Workers) -> None:
+    os.kill(process_of(workers), signal.SIGSTOP)
+    try:
+        made = workers.finish(disc(64, 64), None, "market", JPEG, {})
+    finally:
+        os.kill(process_of(workers), signal.SIGCONT)
+    assert (made.width, made.height, made.report) == (1000, 1000, None)
+
+
+def test_what_it_raises_is_raised_here(workers: Workers) -> None:
+    with pytest.raises(InvalidValue) as raised:
+        workers.finish(disc(64, 64), WORDS, "billboard", JPEG, {})
+    assert raised.value.param == "placement"
+
+
+def test_what_it_logs_is_logged_here(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+    branded = WORDS.model_copy(update={"brand": "ours"})
+    made = workers.finish(disc(64, 64), branded, None, JPEG, {}, {"ours": "no brand"})  # type: ignore[dict-item]
+    assert made.warnings == (WITHOUT_WORDS,)
+    (record,) = caplog.records
+    assert record.name == finish.__module__
+    assert "AttributeError" in record.getMessage()
+
+
+def test_a_process_that_dies_costs_the_words_and_no_picture(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.kill(process_of(workers), signal.SIGKILL)
+    made = workers.finish(disc(64, 64), WORDS, "market", JPEG, {})
+    assert made.warnings == (WITHOUT_WORDS,)
+    assert (made.width, made.placement, made.report) == (1000, "market", None)
+    assert "has died" in caplog.text
+    assert workers.finish(disc(64, 64), WORDS, None, JPEG, {}).report
+
+
+def test_words_that_may_not_be_missing_fail_with_their_process(workers: Workers) -> None:
+    os.kill(process_of(workers), signal.SIGKILL)
+    with pytest.raises(WorkerLost):
+        workers.finish(disc(64, 64), STRICT, None, JPEG, {})
+    assert workers.finish(disc(64, 64), STRICT, None, JPEG, {}).report
+
+
+def test_a_process_that_hangs_is_ended(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = process_of(workers)
+    os.kill(stuck, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "LIMIT_S", 0.2)
+        assert workers.finish(disc(64, 64), WORDS, None, JPEG, {}).warnings == (WITHOUT_WORDS,)
+    assert process_of(workers) != stuck
+    assert not Path(f"/proc/{stuck}").exists()
+
+
+def test_a_font_that_cannot_be_used_is_named_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    with pytest.raises(ValueError, match=r"broken\.ttf"):
+        Workers(1, str(tmp_path))
+
+
+def test_its_processes_end_with_it() -> None:
+    workers = Workers(1, own_fonts=None)
+    process = process_of(workers)
+    del workers
+    deadline = time.monotonic() + DEADLINE_S
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
