@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -30,6 +30,7 @@ from deployments.postprocess.window import window
 
 NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 WITHOUT_WORDS = "setting the words failed: the picture comes without them"
+Overlaid = tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]  # pixels, warnings last
 logger = logging.getLogger(__name__)
 
 
@@ -73,17 +74,49 @@ def finish(
     a picture always comes out: should setting the words break, it comes without them and a warning
     says so.
     """
+    target = find_placement(placement) if placement is not None else None
+
+    def overlay(canvas: Canvas, spec: OverlaySpec) -> Overlaid:
+        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
+        return _overlay(canvas, spec, target, brand, layout, images)
+
+    made = _make(picture, spec, target, output, metadata, extension, overlay)
+    return replace(made, placement=placement, layout=layout)
+
+
+def finish_without_words(
+    picture: NDArray[np.uint8],
+    spec: OverlaySpec,
+    placement: str | None,
+    output: Output,
+    metadata: Mapping[str, str],
+    extension: Extension = "auto",
+    layout: int = 0,
+) -> Finished:
+    """The same where the words of `spec` could not be set, which a warning says."""
+    target = find_placement(placement) if placement is not None else None
+    made = _make(picture, spec, target, output, metadata, extension, _bare)
+    return replace(made, placement=placement, layout=layout)
+
+
+def _make(
+    picture: NDArray[np.uint8],
+    spec: OverlaySpec | None,
+    target: Placement | None,
+    output: Output,
+    metadata: Mapping[str, str],
+    extension: Extension,
+    overlay: Callable[[Canvas, OverlaySpec], Overlaid],
+) -> Finished:
     timings: dict[str, float] = {}
     started = time.perf_counter()
-    target = find_placement(placement) if placement is not None else None
     canvas = _canvas(picture, spec, target, extension)
     timings["place"] = _since(started)
     pixels, report = canvas.pixels, None
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
-        pixels, report, warnings = _overlay(canvas, spec, target, brand, layout, images)
+        pixels, report, warnings = overlay(canvas, spec)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     dpi = target.dpi if target else None
@@ -95,11 +128,9 @@ def finish(
         MEDIA_TYPES[output.format],
         width,
         height,
-        placement,
-        layout,
-        report,
-        warnings,
-        timings,
+        report=report,
+        warnings=warnings,
+        timings_ms=timings,
     )
 
 
@@ -139,7 +170,7 @@ def _overlay(
     brand: Brand | None,
     layout: int,
     images: Mapping[str, bytes],
-) -> tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]:
+) -> Overlaid:
     try:
         return set_words(canvas, spec, target.clear if target else 0, brand, layout, images)
     except (RequestError, NoOtherPlace):
@@ -149,7 +180,11 @@ def _overlay(
             raise
         # The picture took a model seconds: a fault here must not cost it.
         logger.exception("setting the words failed; the picture goes out without them")
-        return canvas.pixels, None, (WITHOUT_WORDS,)
+        return _bare(canvas, spec)
+
+
+def _bare(canvas: Canvas, spec: OverlaySpec) -> Overlaid:
+    return canvas.pixels, None, (WITHOUT_WORDS,)
 
 
 def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
+from pickle import PicklingError
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -40,7 +41,8 @@ def main() -> None:
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
     logging.getLogger().addHandler(QueueHandler(records))  # which makes records fit to be sent
 
-    def reply(work: Callable[[], Finished | None]) -> None:
+    def reply(work: Callable[[], Finished | None]) -> bool:
+        """Whether it went well."""
         made = error = None
         try:
             made = work()
@@ -49,11 +51,12 @@ def main() -> None:
         said = [records.get() for _ in range(records.qsize())]
         try:
             connection.send(Reply(made, error, said))
-        except (TypeError, AttributeError, ValueError):  # pickle's ways to say that it cannot
+        except (PicklingError, TypeError, AttributeError):  # the ways in which pickle says no
             connection.send(Reply(None, RuntimeError(repr(error)), said))
+        return error is None
 
-    reply(partial(_prepare, own_fonts))
-    while True:
+    ready = reply(partial(_prepare, own_fonts))
+    while ready:
         try:
             shape, arguments, named = connection.recv()
         except (EOFError, OSError):

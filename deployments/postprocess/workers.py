@@ -2,7 +2,7 @@
 
 A third of the time that an advert takes is the interpreter's, which runs one thread at a time: two
 threads took 0.7 of one's time for eight adverts (docs/performance.md). And a process that dies or
-hangs costs the words that it was setting, and no picture.
+hangs costs the words that it was setting, not the picture.
 """
 
 import logging
@@ -11,8 +11,6 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import LifoQueue
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from deployments.postprocess import worker
 from deployments.postprocess.brand import Brand
-from deployments.postprocess.finish import NO_BRANDS, WITHOUT_WORDS, Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finished, finish, finish_without_words
 from deployments.postprocess.shared_picture import SharedPicture
 from deployments.postprocess.spec import Extension, Output, OverlaySpec
 from deployments.postprocess.worker import Reply
@@ -47,8 +45,7 @@ class Workers:
         Raises what `fonts.use_folder` and `render.warm` raise, and WorkerLost.
         """
         workers = [_Worker(own_fonts) for _ in range(number)]
-        # The last one back is the first one out: the others' caches are no warmer for a rest.
-        self._free: LifoQueue[_Worker] = LifoQueue()
+        self._free: LifoQueue[_Worker] = LifoQueue()  # who worked last has the warmest caches
         for one in workers:
             one.wait()
             self._free.put(one)
@@ -70,11 +67,10 @@ class Workers:
 
         Without words there is nothing to win by a process: the file is made in this thread.
         """
-        bare = partial(
-            finish, picture, None, placement, output, metadata, extension=extension, layout=layout
-        )
         if spec is None:
-            return bare()
+            return finish(
+                picture, None, placement, output, metadata, extension=extension, layout=layout
+            )
         worker = self._free.get(timeout=LIMIT_S)
         try:
             return worker.finish(
@@ -86,7 +82,9 @@ class Workers:
             if spec.on_problem == "fail":
                 raise
             log.error("a picture goes out without its words: %s", error)
-            return replace(bare(), warnings=(WITHOUT_WORDS,))
+            return finish_without_words(
+                picture, spec, placement, output, metadata, extension, layout
+            )
         finally:
             self._free.put(worker)
 
