@@ -24,7 +24,7 @@ from benchmarks.suite import Say
 from benchmarks.turns import Spread, Times, in_turn, median, ratio
 from deployments.postprocess import backings, layers, legible, overlay, render, shapes
 from deployments.postprocess import finish as stage
-from deployments.postprocess.finish import Finish, Finished
+from deployments.postprocess.finish import Finished, Finisher
 from deployments.postprocess.spec import Output
 from deployments.postprocess.workers import Workers
 
@@ -52,7 +52,7 @@ PARTS: clock.Places = {
 Pixels = NDArray[np.uint8]
 
 
-def make(picture: Pixels, number: int, turn: int, finish: Finish = stage.finish) -> Finished:
+def make(picture: Pixels, number: int, turn: int, finish: Finisher = stage.finish) -> Finished:
     """Advert `number` by the whole stage."""
     return finish(picture, adverts.spec(number, turn), None, Output("jpeg"), {})
 
@@ -105,7 +105,7 @@ def by_threads(pictures: list[Pixels], rounds: int) -> Times:
     with cores(2):
         workers = Workers(2, own_fonts=None)
 
-        def make_all(threads: int, finish: Finish) -> None:
+        def make_all(threads: int, finish: Finisher) -> None:
             turn = next(turns)
             with ThreadPoolExecutor(threads) as pool:
                 made = [

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -50,7 +51,7 @@ class Finished:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
-Finish = Callable[..., Finished]  # `finish`, or what makes the same of its arguments elsewhere
+Finisher = Callable[..., Finished]  # `finish`, or what makes the same of its arguments elsewhere
 
 
 def finish(
@@ -74,14 +75,8 @@ def finish(
     a picture always comes out: should setting the words break, it comes without them and a warning
     says so.
     """
-    target = find_placement(placement) if placement is not None else None
-
-    def overlay(canvas: Canvas, spec: OverlaySpec) -> Overlaid:
-        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
-        return _overlay(canvas, spec, target, brand, layout, images)
-
-    made = _make(picture, spec, target, output, metadata, extension, overlay)
-    return replace(made, placement=placement, layout=layout)
+    overlay = partial(_overlay, brands=brands, layout=layout, images=images)
+    return _make(picture, spec, placement, output, metadata, extension, layout, overlay)
 
 
 def finish_without_words(
@@ -90,33 +85,33 @@ def finish_without_words(
     placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
-    extension: Extension = "auto",
-    layout: int = 0,
+    extension: Extension,
+    layout: int,
 ) -> Finished:
     """The same where the words of `spec` could not be set, which a warning says."""
-    target = find_placement(placement) if placement is not None else None
-    made = _make(picture, spec, target, output, metadata, extension, _bare)
-    return replace(made, placement=placement, layout=layout)
+    return _make(picture, spec, placement, output, metadata, extension, layout, _bare)
 
 
 def _make(
     picture: NDArray[np.uint8],
     spec: OverlaySpec | None,
-    target: Placement | None,
+    placement: str | None,
     output: Output,
     metadata: Mapping[str, str],
     extension: Extension,
-    overlay: Callable[[Canvas, OverlaySpec], Overlaid],
+    layout: int,
+    overlay: Callable[[Canvas, OverlaySpec, Placement | None], Overlaid],
 ) -> Finished:
     timings: dict[str, float] = {}
     started = time.perf_counter()
+    target = find_placement(placement) if placement is not None else None
     canvas = _canvas(picture, spec, target, extension)
     timings["place"] = _since(started)
     pixels, report = canvas.pixels, None
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
-        pixels, report, warnings = overlay(canvas, spec)
+        pixels, report, warnings = overlay(canvas, spec, target)
         timings["overlay"] = _since(started)
     started = time.perf_counter()
     dpi = target.dpi if target else None
@@ -128,9 +123,11 @@ def _make(
         MEDIA_TYPES[output.format],
         width,
         height,
-        report=report,
-        warnings=warnings,
-        timings_ms=timings,
+        placement,
+        layout,
+        report,
+        warnings,
+        timings,
     )
 
 
@@ -167,11 +164,12 @@ def _overlay(
     canvas: Canvas,
     spec: OverlaySpec,
     target: Placement | None,
-    brand: Brand | None,
+    brands: Mapping[str, Brand],
     layout: int,
     images: Mapping[str, bytes],
 ) -> Overlaid:
     try:
+        brand = find_brand(spec.brand, brands) if spec.brand is not None else None
         return set_words(canvas, spec, target.clear if target else 0, brand, layout, images)
     except (RequestError, NoOtherPlace):
         raise
@@ -180,10 +178,10 @@ def _overlay(
             raise
         # The picture took a model seconds: a fault here must not cost it.
         logger.exception("setting the words failed; the picture goes out without them")
-        return _bare(canvas, spec)
+        return _bare(canvas, spec, target)
 
 
-def _bare(canvas: Canvas, spec: OverlaySpec) -> Overlaid:
+def _bare(canvas: Canvas, spec: OverlaySpec, target: Placement | None) -> Overlaid:
     return canvas.pixels, None, (WITHOUT_WORDS,)
 
 

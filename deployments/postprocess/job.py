@@ -13,7 +13,7 @@ from deployments.postprocess import facts
 from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import FinishSpec, Part
-from deployments.postprocess.finish import NO_BRANDS, Finish, Finished, finish
+from deployments.postprocess.finish import NO_BRANDS, Finished, Finisher, finish
 from deployments.postprocess.library import Drawing, Library, Record
 
 
@@ -46,7 +46,7 @@ class Job:
     lost: bool = False
 
     def tasks(
-        self, brands: Mapping[str, Brand] = NO_BRANDS, finish: Finish = finish
+        self, brands: Mapping[str, Brand] = NO_BRANDS, finish: Finisher = finish
     ) -> list[Callable[[], Finished | None]]:
         """One for each of the spec's parts, in their order; for any threads.
 
@@ -79,7 +79,7 @@ def with_missing_said(
 
 
 def _finish(
-    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand], finish: Finish
+    clean: Clean, spec: FinishSpec, part: Part, brands: Mapping[str, Brand], finish: Finisher
 ) -> Finished | None:
     try:
         made = finish(

@@ -20,7 +20,7 @@ from deployments.postprocess.alternatives import NoOtherPlace
 from deployments.postprocess.brand import Brand
 from deployments.postprocess.delivery import File, FinishSpec
 from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.finish import NO_BRANDS, Finish, finish
+from deployments.postprocess.finish import NO_BRANDS, Finisher, finish
 from deployments.postprocess.ids import is_id
 from deployments.postprocess.inspection import inspect
 from deployments.postprocess.intake import IntakeLimits, fit_upload
@@ -69,7 +69,7 @@ def final_file(
     picture_id: str,
     library: Library,
     brands: Mapping[str, Brand] = NO_BRANDS,
-    finish: Finish = finish,
+    finish: Finisher = finish,
 ) -> File:
     """The advert as it was delivered, by `finish`. Raises NotFound, and what that raises.
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,13 @@ from tests.unit.postprocess.pictures import disc, noise
 
 JPEG = Output("jpeg")
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
-BROKEN = (WORDS.model_copy(update={"brand": "ours"}), "market", JPEG, {}, {"ours": "no brand"})
+BROKEN: tuple[Any, ...] = (
+    WORDS.model_copy(update={"brand": "ours"}),
+    "market",
+    JPEG,
+    {},
+    {"ours": "no brand"},
+)
 STRICT = WORDS.model_copy(update={"on_problem": "fail"})
 DEADLINE_S = 30
 
@@ -63,7 +70,7 @@ def test_what_it_raises_is_raised_here(workers: Workers) -> None:
 
 
 def test_what_it_logs_is_logged_here(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
-    made = workers.finish(disc(64, 64), *BROKEN)  # type: ignore[arg-type]
+    made = workers.finish(disc(64, 64), *BROKEN)
     assert made.warnings == (WITHOUT_WORDS,)
     (record,) = caplog.records
     assert record.name == finish.__module__
@@ -77,7 +84,7 @@ def test_a_process_that_dies_costs_the_words_and_no_picture(
     made = workers.finish(disc(64, 64), WORDS, "market", JPEG, {})
     assert made.warnings == (WITHOUT_WORDS,)
     assert (made.width, made.placement, made.report) == (1000, "market", None)
-    assert made.data == finish(disc(64, 64), *BROKEN).data  # type: ignore[arg-type]
+    assert made.data == finish(disc(64, 64), *BROKEN).data
     assert "has died" in caplog.text
     assert workers.finish(disc(64, 64), WORDS, None, JPEG, {}).report
 
