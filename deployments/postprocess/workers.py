@@ -114,6 +114,10 @@ class _Worker:
         self._end = weakref.finalize(self, _end, self._process, self._connection)
         self._is_ready = False
 
+    def _replace(self) -> None:
+        self._end()
+        self._start()
+
     def wait(self) -> None:
         """Return once the process is ready. Raises what it raised instead, and WorkerLost."""
         if not self._is_ready:
@@ -127,14 +131,17 @@ class _Worker:
         named: dict[str, object],
     ) -> Finished:
         """What `finish.finish` makes of these; raises what it raises, and WorkerLost: then another
-        process has taken the lost one's place."""
+        process has taken the lost one's place. One that died idle costs but the wait for another.
+        """
+        if self._process.poll() is not None:
+            log.error("a process that sets words died while it was idle")
+            self._replace()
         try:
             self.wait()
             self._send((self._picture.write(picture), arguments, named))
             made = self._reply(LIMIT_S).made
         except WorkerLost:
-            self._end()
-            self._start()
+            self._replace()
             raise
         assert made is not None  # it is None where there was an error, and when it became ready
         return made

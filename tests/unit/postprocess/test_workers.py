@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import workers as module
@@ -45,6 +47,21 @@ def process_of(workers: Workers) -> int:
     return worker._process.pid
 
 
+@pytest.fixture
+def dying(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """The process dies as soon as it is given a picture."""
+    (worker,) = workers._free.queue
+    write = worker._picture.write
+
+    def killed(picture: NDArray[np.uint8]) -> tuple[int, ...]:
+        monkeypatch.undo()
+        worker._process.kill()
+        return write(picture)
+
+    monkeypatch.setattr(worker._picture, "write", killed)
+    return workers
+
+
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (96, 64), (640, 512)])
 def test_the_file_is_that_of_this_process(workers: Workers, width: int, height: int) -> None:
     """Whatever the size of the picture that its process had before."""
@@ -78,22 +95,28 @@ def test_what_it_logs_is_logged_here(workers: Workers, caplog: pytest.LogCapture
 
 
 def test_a_process_that_dies_costs_the_words_and_no_picture(
-    workers: Workers, caplog: pytest.LogCaptureFixture
+    dying: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    os.kill(process_of(workers), signal.SIGKILL)
-    made = workers.finish(disc(64, 64), WORDS, "market", JPEG, {})
+    made = dying.finish(disc(64, 64), WORDS, "market", JPEG, {})
     assert made.warnings == (WITHOUT_WORDS,)
     assert (made.width, made.placement, made.report) == (1000, "market", None)
     assert made.data == finish(disc(64, 64), *BROKEN).data
     assert "has died" in caplog.text
-    assert workers.finish(disc(64, 64), WORDS, None, JPEG, {}).report
+    assert dying.finish(disc(64, 64), WORDS, None, JPEG, {}).report
 
 
-def test_words_that_may_not_be_missing_fail_with_their_process(workers: Workers) -> None:
-    os.kill(process_of(workers), signal.SIGKILL)
+def test_words_that_may_not_be_missing_fail_with_their_process(dying: Workers) -> None:
     with pytest.raises(WorkerLost):
-        workers.finish(disc(64, 64), STRICT, None, JPEG, {})
+        dying.finish(disc(64, 64), STRICT, None, JPEG, {})
+    assert dying.finish(disc(64, 64), STRICT, None, JPEG, {}).report
+
+
+def test_a_process_that_died_idle_costs_nothing(workers: Workers) -> None:
+    dead = process_of(workers)
+    os.kill(dead, signal.SIGKILL)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
     assert workers.finish(disc(64, 64), STRICT, None, JPEG, {}).report
+    assert process_of(workers) != dead
 
 
 def test_a_process_that_hangs_is_ended(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
