@@ -156,6 +156,8 @@ def serve(profile: str, port: int, library: str | None = None) -> int:
     if library is not None and "://" not in library:
         library = str(Path(library).expanduser().resolve())
     with started(profile, port, library, dashboard=True) as running:
+        # Ray has taken SIGTERM for a crash of its own: it would leave processes behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         console.print(addresses(running))
         console.print("Ctrl-C stops it.")
         with suppress(KeyboardInterrupt):
