@@ -106,8 +106,10 @@ def budget(size: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if all went well."""
+    """Run the command; 0 if all went well. SIGTERM ends it as Ctrl-C does."""
     options = parser().parse_args(arguments)
+    for stops in (signal.SIGINT, signal.SIGTERM):  # a shell's background job has no SIGINT
+        signal.signal(stops, signal.default_int_handler)
     try:
         if options.action == "demo":
             return demo(options.out)
@@ -149,19 +151,15 @@ def failed(error: Exception) -> int:
 
 
 def serve(profile: str, port: int, library: str | None = None) -> int:
-    """Run the application until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
+    """Run the application until Ctrl-C or SIGTERM, which stop it while it starts, too."""
     if Path(profile).is_file():
         profile = str(Path(profile).resolve())
     if library is not None and "://" not in library:
         library = str(Path(library).expanduser().resolve())
-    with started(profile, port, library, dashboard=True) as running:
-        # Ray has taken SIGTERM for a crash of its own: it would leave processes behind.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), started(profile, port, library, dashboard=True) as running:
         console.print(addresses(running))
         console.print("Ctrl-C stops it.")
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
     console.print("Stopped.")
     return 0
 

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -96,17 +97,23 @@ def ray_cluster(folder: Path, *, dashboard: bool) -> Iterator[str | None]:
     prepare_environment()
     import ray
 
+    sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        context = ray.init(
-            address="local",
-            namespace="serve",
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=dashboard,
-            dashboard_host=LOOPBACK,
-            log_to_driver=False,
-            configure_logging=False,
-            _temp_dir=str(folder),
-        )
+        try:
+            context = ray.init(
+                address="local",
+                namespace="serve",
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=dashboard,
+                dashboard_host=LOOPBACK,
+                log_to_driver=False,
+                configure_logging=False,
+                _temp_dir=str(folder),
+            )
+        except SystemExit:  # what Ray makes of SIGTERM meanwhile
+            raise KeyboardInterrupt from None
+        finally:  # it takes SIGTERM for good: it would abort, and leave processes behind
+            signal.signal(signal.SIGTERM, sigterm)
         yield f"http://{context.dashboard_url}" if dashboard else None
     finally:
         ray.shutdown()
@@ -153,6 +160,7 @@ def application(
 
 def deploy(config: dict[str, Any], folder: Path) -> None:
     """Deploy the config as `serve run` does, and by it, in this process. Raises StartFailed."""
+    from ray.exceptions import RayError
     from ray.serve.scripts import run
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # of this process alone
@@ -162,12 +170,14 @@ def deploy(config: dict[str, Any], folder: Path) -> None:
     try:
         with redirect_stdout(said), redirect_stderr(said):
             run.main(["--non-blocking", str(path)], standalone_mode=False)
-    except (SystemExit, ValueError) as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
+    except (SystemExit, ValueError, RuntimeError) as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # click's Abort is a RuntimeError
             raise error.__context__ from None
         printed = isinstance(error, SystemExit)  # it says what went wrong, then exits
         reason = said.getvalue() if printed else str(error)
         raise StartFailed(f"Ray refused the configuration: {reason}") from error
+    except (RayError, TimeoutError) as error:
+        raise StartFailed(f"Serve did not start: {error}") from error
 
 
 def undeploy() -> None:
