@@ -45,7 +45,7 @@ def take_each(ways: tuple[str, ...], folder: Path, dtype: str, say: Say) -> Mapp
         say(f"{folder.name}: {way}")
         with FORKS.Pool(1) as pool:  # which ends a process that is not done in time
             taken[way] = pool.apply_async(footprint.take, (way, folder, dtype)).get(CHILD_WITHIN_S)
-            pool.close()  # ended while it ends, one that is done would leave its locks' names
+            pool.close()  # it exits: terminated meanwhile, it would leave its locks registered
             pool.join()
     return taken
 

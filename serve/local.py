@@ -89,6 +89,22 @@ def _packaged() -> dict[str, Any]:
 
 
 @contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """SIGTERM's handler is the same after the block, in which Ray starts; for the main thread.
+
+    Ray exits on SIGTERM while it starts: that is told as a KeyboardInterrupt. Then it takes the
+    signal for a crash: it would abort, and leave processes behind.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
 def ray_cluster(folder: Path, *, dashboard: bool) -> Iterator[str | None]:
     """A Ray cluster of this machine with nothing deployed; yields its dashboard's address.
 
@@ -97,9 +113,8 @@ def ray_cluster(folder: Path, *, dashboard: bool) -> Iterator[str | None]:
     prepare_environment()
     import ray
 
-    sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        try:
+        with sigterm_kept():
             context = ray.init(
                 address="local",
                 namespace="serve",
@@ -110,10 +125,6 @@ def ray_cluster(folder: Path, *, dashboard: bool) -> Iterator[str | None]:
                 configure_logging=False,
                 _temp_dir=str(folder),
             )
-        except SystemExit:  # what Ray makes of SIGTERM meanwhile
-            raise KeyboardInterrupt from None
-        finally:  # it takes SIGTERM for good: it would abort, and leave processes behind
-            signal.signal(signal.SIGTERM, sigterm)
         yield f"http://{context.dashboard_url}" if dashboard else None
     finally:
         ray.shutdown()

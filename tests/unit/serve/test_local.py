@@ -1,5 +1,6 @@
-"""What becomes of a deployment that Ray's own command gives up."""
+"""What becomes of a signal while Ray starts, and of a deployment that its command gives up."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,20 @@ from ray.exceptions import ActorDiedError
 from ray.serve import scripts
 
 from serve import local
+
+
+def test_sigterm_while_ray_starts_is_ctrl_c_and_the_handler_stays() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def start() -> None:
+        with local.sigterm_kept():
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def interrupted(*_: object, **__: object) -> None:
