@@ -15,14 +15,11 @@ from types import ModuleType
 
 import torch
 
-from benchmarks.forks import FORKS
-from benchmarks.machine import machine
-from benchmarks.report import Report, Result, read
+from benchmarks.harness import FORKS, Report, Result, Say, read, this_machine
 
 LIMIT_S = 900.0  # no benchmark may take longer
 STOPPED_WITHIN_S = 90.0  # it stops its servers first
 
-Say = Callable[[str], None]
 Measure = Callable[[bool, Say], Report]
 
 
@@ -32,12 +29,13 @@ class BenchmarkFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A module of this package with `measure(quick, say) -> Report`.
+    """A module of one of the rooms, with `measure(quick, say) -> Report`.
 
     quick: so small that it only shows that the code runs. say: is told what is being done.
     on_gpu: needs a CUDA device, unless it is quick.
     """
 
+    room: str
     name: str
     title: str
     on_gpu: bool = False
@@ -52,7 +50,7 @@ class Benchmark:
 
     def measure(self, quick: bool, say: Say) -> Result:
         """Run it in this process."""
-        module: ModuleType = importlib.import_module(f"benchmarks.{self.name}")
+        module: ModuleType = importlib.import_module(f"benchmarks.{self.room}.{self.name}")
         measure: Measure = module.measure
         began = time.perf_counter()
         report = measure(quick, say)
@@ -60,7 +58,7 @@ class Benchmark:
             name=self.name,
             title=self.title,
             command=self.command,
-            machine=machine(),
+            machine=this_machine(),
             took_s=round(time.perf_counter() - began, 1),
             quick=quick,
             report=report,
@@ -108,17 +106,17 @@ def _measure(name: str, quick: bool, out: Path, telling: Connection, errors: str
 BENCHMARKS = {
     one.name: one
     for one in (
-        Benchmark("memory", "Memory for three kinds of pictures"),
-        Benchmark("switch", "A change of kind"),
-        Benchmark("overlay", "Setting words"),
-        Benchmark("isolation", "Words beside a busy engine"),
-        Benchmark("rerender", "New words on a kept picture"),
-        Benchmark("overhead", "What serving adds to the bare loop"),
-        Benchmark("steps", "A step against its arithmetic"),
-        Benchmark("levers", "Where the time goes, and what saves it"),
-        Benchmark("cold_start", "From the start of a process to ready"),
-        Benchmark("traffic", "Load"),
-        Benchmark("scale", "Scale"),
-        Benchmark("gpu", "Z-Image-Turbo at its real size", on_gpu=True),
+        Benchmark("memory", "memory", "Memory for three kinds of pictures"),
+        Benchmark("switch", "switch", "A change of kind"),
+        Benchmark("overlay", "overlay", "Setting words"),
+        Benchmark("load", "isolation", "Words beside a busy engine"),
+        Benchmark("overlay", "rerender", "New words on a kept picture"),
+        Benchmark("overhead", "overhead", "What serving adds to the bare loop"),
+        Benchmark("steps", "steps", "A step against its arithmetic"),
+        Benchmark("steps", "levers", "Where the time goes, and what saves it"),
+        Benchmark("start", "cold_start", "From the start of a process to ready"),
+        Benchmark("load", "traffic", "Load"),
+        Benchmark("scale", "scale", "Scale"),
+        Benchmark("gpu", "gpu", "Z-Image-Turbo at its real size", on_gpu=True),
     )
 }

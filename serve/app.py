@@ -6,15 +6,15 @@ import ray
 from ray.serve import Application, Deployment
 
 from deployments.diffusion.deployment import DiffusionDeployment
-from deployments.diffusion.identity import identity
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import model_identity
 from deployments.postprocess.deployment import PostProcessDeployment
 from serve.http.ingress import Ingress
 from serve.profiles import load_profile
 from serve.settings import AppArgs, find_brands
 
 if TYPE_CHECKING:
-    from deployments.diffusion.families.load import LoadFamily
+    from deployments.diffusion.families import LoadFamily
 
 DIFFUSION_CPUS = 0.5  # with the others' shares, all of the application schedules on one core
 
@@ -43,7 +43,7 @@ def bind(args: AppArgs, load: "LoadFamily | None" = None) -> Application:
         args.segmentation_model,
     )
     return deployment(Ingress).bind(
-        args, profile, identity(profile), diffusion, postprocess, brands
+        args, profile, model_identity(profile), diffusion, postprocess, brands
     )
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs import BRANDS
-from deployments.postprocess.brand import Brand, load_brands
-from deployments.postprocess.credentials import CredentialFiles, Signatory
-from deployments.postprocess.fonts import choices, read_own
-from deployments.postprocess.intake import IntakeLimits
-from deployments.postprocess.segmentation import SegmentationModel, Segmenter
-from deployments.postprocess.store import open_address
+from deployments.postprocess.design import Brand, load_brands
+from deployments.postprocess.files import CredentialFiles, Signatory
+from deployments.postprocess.intake import IntakeLimits, SegmentationModel, Segmenter
+from deployments.postprocess.library import open_address
+from deployments.postprocess.typesetting import choices, read_own
 
 MIB = 2**20
 GIB = 2**30

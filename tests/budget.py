@@ -14,11 +14,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.families import Encoding, Stage
+from deployments.diffusion.families.base import Encoding, Stage
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Generation, Start
+from deployments.diffusion.request.params import GenerationParams
+from deployments.diffusion.request.request import Generation, Start
+from deployments.diffusion.weights.components import SharedComponents
 from deployments.handover import Fitted
 
 

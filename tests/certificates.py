@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from deployments.postprocess.credentials import CredentialFiles
+from deployments.postprocess.files.credentials import CredentialFiles
 
 DAY = datetime.timedelta(days=1)
 PEM = serialization.Encoding.PEM

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from serve import local
-from serve.loopback import free_port
+from serve.commands import local
+from serve.commands.loopback import free_port
 
 local.prepare_environment()  # before any test module imports Ray
 

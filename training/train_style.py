@@ -24,11 +24,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deployments.diffusion.adapters import Adapter, Adapters, Update
-from deployments.diffusion.components import SharedComponents
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource, Style
-from deployments.diffusion.styles import load_style
+from deployments.diffusion.weights.adapters import Adapter, Adapters, Update
+from deployments.diffusion.weights.components import SharedComponents
+from deployments.diffusion.weights.styles import load_style
 from training.encode_latents import LOOSE_SHARE, LOOSE_SHIFT, encode
 from training.evaluate import cases, draw
 from training.models import make_scheduler

@@ -12,7 +12,7 @@ from fastapi import UploadFile
 from PIL import Image
 from pydantic import BaseModel
 
-from benchmarks.jobs import Kind
+from benchmarks.harness import Kind
 
 
 class Fields(BaseModel):

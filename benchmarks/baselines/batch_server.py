@@ -9,8 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from serve import local
-from serve.loopback import LOOPBACK
+from serve.commands import LOOPBACK, local
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """diffusers' own pipelines, one for each kind of request, come by in the ways that people use."""
 
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,13 @@ from diffusers import (
 )
 from numpy.typing import NDArray
 
-from benchmarks.jobs import Job, Kind
+from benchmarks.harness import Job, Kind
 
 CLASSES: Mapping[Kind, Any] = {
     "t2i": ZImagePipeline,
     "i2i": ZImageImg2ImgPipeline,
     "inpaint": ZImageInpaintPipeline,
 }
-
 Pipelines = dict[Kind, Any]
 
 
@@ -66,3 +66,22 @@ def quiet(pipeline: Any) -> Any:
     """Without a progress bar, which costs time and says nothing here."""
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+class Reloading:
+    """Holds the pipeline of the last kind that was asked for."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        self._folder = folder
+        self._dtype = dtype
+        self._device = device
+        self._held: dict[Kind, Any] = {}
+
+    def draw(self, job: Job, **more: Any) -> NDArray[np.uint8]:
+        """The picture of a job: uint8 (H, W, 3). more: arguments of the pipeline."""
+        if job.kind not in self._held:
+            self._held.clear()
+            gc.collect()  # modules are in cycles; without this two sets would be held at once
+            loaded = load(job.kind, self._folder, self._dtype)
+            self._held[job.kind] = loaded.to(self._device)
+        return draw(self._held, job, **more)

@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from serve import local
+from serve.commands import local
 
 ROOM = "DiffusionDeployment"
 

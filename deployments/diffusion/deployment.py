@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 from ray.serve.metrics import Counter, Gauge
 
-from deployments.diffusion import imports, phases
-from deployments.diffusion.events import Event
 from deployments.diffusion.metrics import METRICS, Metric
-from deployments.diffusion.params import NO_HURRY, GenerationParams, Terms
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
+from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Terms
+from deployments.diffusion.start import Phases, describe, in_one_go
 from deployments.handover import Drawn, Fitted
 
 if TYPE_CHECKING:
-    from deployments.diffusion.families.load import LoadFamily
+    from deployments.diffusion.families import LoadFamily
 
 log = logging.getLogger("ray.serve")
 
@@ -53,10 +52,10 @@ class DiffusionDeployment:
     """
 
     def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
-        start = phases.Phases()
-        with imports.in_one_go():
+        start = Phases()
+        with in_one_go():
             from deployments.diffusion.engine import Engine
-            from deployments.diffusion.families.load import load_family
+            from deployments.diffusion.families import load_family
         start.end("imports")
         self._imports_s = start.seconds
         self._start_is_told = False
@@ -134,7 +133,7 @@ class DiffusionDeployment:
             meter.report(metric.values(state))
         if state["phase"] == "ready" and not self._start_is_told:
             self._start_is_told = True
-            log.info("the model was ready after %s", phases.told(state["start_s"]))
+            log.info("the model was ready after %s", describe(state["start_s"]))
         fault = self._engine.fault()
         if fault:
             self._engine.give_up(fault)

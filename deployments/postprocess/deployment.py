@@ -13,22 +13,18 @@ from ray import serve
 
 from deployments.errors import NotFound, NotReady
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess import fonts, keeping, kept
-from deployments.postprocess.adoption import adopt
-from deployments.postprocess.brand import Brand
-from deployments.postprocess.compose import enlarge
-from deployments.postprocess.credentials import CredentialFiles, Signatory
-from deployments.postprocess.delivery import Delivery, File, FinishSpec
-from deployments.postprocess.encode import encode
-from deployments.postprocess.finish import NO_BRANDS, Finished
-from deployments.postprocess.intake import IntakeLimits, fit_upload
+from deployments.postprocess import keep_first, kept_pictures
+from deployments.postprocess.adopt_images import adopt
+from deployments.postprocess.canvas import enlarge
+from deployments.postprocess.design import Brand
+from deployments.postprocess.files import CredentialFiles, Signatory, encode, sign_all, sign_one
+from deployments.postprocess.finish import NO_BRANDS
+from deployments.postprocess.intake import IntakeLimits, SegmentationModel, Segmenter, fit_upload
 from deployments.postprocess.job import Job
-from deployments.postprocess.library import Library
-from deployments.postprocess.segmentation import SegmentationModel, Segmenter
-from deployments.postprocess.signing import sign_all, sign_one
-from deployments.postprocess.spec import Output
-from deployments.postprocess.store import Store
-from deployments.postprocess.workers import Workers
+from deployments.postprocess.library import Library, Store
+from deployments.postprocess.schema import Delivery, File, Finished, FinishSpec, Output
+from deployments.postprocess.typesetting import fonts
+from deployments.postprocess.worker_pool import Workers
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +63,7 @@ class PostProcessDeployment:
         self._signatory = Signatory(credentials) if credentials is not None else None
         self._segmenter = Segmenter(segmentation_model) if segmentation_model is not None else None
         if self._kept_in is not None:
-            self._pool.submit(keeping.tidy, self._kept_in)
+            self._pool.submit(keep_first.tidy, self._kept_in)
         fonts.use_folder(own_fonts)
         self._workers = Workers(threads, own_fonts)
 
@@ -104,7 +100,7 @@ class PostProcessDeployment:
         """The same of a kept picture; raises what `kept.fit_kept` raises."""
         width, height = size or (None, None)
         return await self._look(
-            lambda library: kept.fit_kept(
+            lambda library: kept_pictures.fit_kept(
                 picture_id, variant, width, height, fit, self._sizes, library, keep, self._segmenter
             )
         )
@@ -112,7 +108,7 @@ class PostProcessDeployment:
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
         """Every drawn picture, kept and finished as `spec` says; raises what `finish` raises."""
         library = self._kept_in
-        job = await self._work(lambda: keeping.begin(drawn, spec, given, library))
+        job = await self._work(lambda: keep_first.begin(drawn, spec, given, library))
         return await self._conclude(job)
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
@@ -120,12 +116,12 @@ class PostProcessDeployment:
         library = self._kept_in
         if library is None:
             return None
-        job = await self._work(lambda: keeping.recall(spec, library))
+        job = await self._work(lambda: keep_first.recall(spec, library))
         return None if job is None else await self._conclude(job)
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
         """A kept picture, finished as `spec` says; raises NotFound, and what `finish` raises."""
-        job = await self._look(lambda library: kept.take_up(picture_id, spec, library))
+        job = await self._look(lambda library: kept_pictures.take_up(picture_id, spec, library))
         return await self._conclude(job)
 
     async def file(self, picture_id: str, variant: Literal["clean", "final"]) -> File:
@@ -133,14 +129,14 @@ class PostProcessDeployment:
 
         def read(library: Library) -> File:
             if variant == "clean":
-                return kept.clean_file(picture_id, library)
-            return kept.final_file(picture_id, library, self._brands, self._workers.finish)
+                return kept_pictures.clean_file(picture_id, library)
+            return kept_pictures.final_file(picture_id, library, self._brands, self._workers.finish)
 
         return await self._look(lambda library: sign_one(read(library), self._signatory))
 
     async def record(self, picture_id: str) -> dict[str, Any]:
         """A kept picture's record, by the names of Record's fields. Raises NotFound."""
-        record = await self._look(lambda library: kept.find(picture_id, library))
+        record = await self._look(lambda library: kept_pictures.find(picture_id, library))
         return record.model_dump(mode="json")
 
     async def records(self, before: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
@@ -150,7 +146,7 @@ class PostProcessDeployment:
 
     async def forget(self, picture_id: str) -> None:
         """Remove a kept picture. Raises NotFound."""
-        await self._look(lambda library: kept.forget(picture_id, library))
+        await self._look(lambda library: kept_pictures.forget(picture_id, library))
 
     async def library_counters(self) -> dict[str, int]:
         """What is kept and how lookups ended, as this replica knows it; empty without a library."""
@@ -169,7 +165,7 @@ class PostProcessDeployment:
 
         Raises what `inspect` raises.
         """
-        return await self._work(lambda: kept.inspect_file(data, self._kept_in))
+        return await self._work(lambda: kept_pictures.inspect_file(data, self._kept_in))
 
     async def _conclude(self, job: Job) -> Delivery:
         """All files of a job, made side by side, but no more at once than there are workers, so
@@ -188,7 +184,7 @@ class PostProcessDeployment:
             if isinstance(result, BaseException):
                 raise result
             made.append(result)
-        return await self._work(lambda: sign_all(keeping.conclude(job, made), self._signatory))
+        return await self._work(lambda: sign_all(keep_first.conclude(job, made), self._signatory))
 
     async def _look(self, task: Callable[[Library], Answer]) -> Answer:
         """What `task` finds in the library; NotFound without one, NotReady out of its reach."""

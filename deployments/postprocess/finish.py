@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -11,50 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import RequestError
-from deployments.postprocess.alternatives import NoOtherPlace
-from deployments.postprocess.brand import Brand, find_brand
-from deployments.postprocess.compose import Canvas, to_placement
-from deployments.postprocess.copy_check import check
-from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.geometry import Rect
-from deployments.postprocess.labels import ai_label
-from deployments.postprocess.overlay import OverlayReport, set_words
-from deployments.postprocess.spec import (
+from deployments.postprocess.canvas import Canvas, Rect, to_placement
+from deployments.postprocess.design import Brand, ai_label_words, find_brand
+from deployments.postprocess.files import MEDIA_TYPES, encode
+from deployments.postprocess.painting import set_words
+from deployments.postprocess.placing import NoOtherPlace, window
+from deployments.postprocess.schema import (
     Extension,
+    Finished,
     Output,
+    OverlayReport,
     OverlaySpec,
     Placement,
     find_placement,
 )
-from deployments.postprocess.template import find_template
-from deployments.postprocess.window import window
 
 NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 WITHOUT_WORDS = "setting the words failed: the picture comes without them"
 Overlaid = tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]  # pixels, warnings last
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """An advert as a file. placement, layout: as `finish` was asked for them. timings_ms: wall
-    milliseconds of place, overlay and file."""
-
-    data: bytes
-    media_type: str
-    width: int
-    height: int
-    placement: str | None = None
-    layout: int = 0
-    report: OverlayReport | None = None
-    warnings: tuple[str, ...] = ()
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-
 Finisher = Callable[..., Finished]  # `finish`, or what makes the same of its arguments elsewhere
 
 
-def finish(
+def finish_picture(
     picture: NDArray[np.uint8],
     spec: OverlaySpec | None,
     placement: str | None,
@@ -131,15 +109,6 @@ def _make(
     )
 
 
-def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
-    """Raise InvalidValue for an unknown template, brand or font."""
-    check(spec)
-    if spec.template is not None:
-        find_template(spec.template)
-    if spec.brand is not None:
-        find_brand(spec.brand, brands)
-
-
 def _canvas(
     picture: NDArray[np.uint8],
     spec: OverlaySpec | None,
@@ -189,7 +158,7 @@ def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str 
     """The AI label in the language of the first words, where the file is to say it."""
     if spec is None or spec.ai_label not in ("metadata", "both"):
         return None
-    return ai_label(report.layers[0].lang if report and report.layers else "en")
+    return ai_label_words(report.layers[0].lang if report and report.layers else "en")
 
 
 def _since(started: float) -> float:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
-from deployments.postprocess import facts
-from deployments.postprocess.alternatives import NoOtherPlace
-from deployments.postprocess.brand import Brand
-from deployments.postprocess.delivery import FinishSpec, Part
-from deployments.postprocess.finish import NO_BRANDS, Finished, Finisher, finish
+from deployments.postprocess.design import Brand
+from deployments.postprocess.files import facts
+from deployments.postprocess.finish import NO_BRANDS, Finisher, finish_picture
 from deployments.postprocess.library import Drawing, Library, Record
+from deployments.postprocess.placing import NoOtherPlace
+from deployments.postprocess.schema import Finished, FinishSpec, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Job:
     lost: bool = False
 
     def tasks(
-        self, brands: Mapping[str, Brand] = NO_BRANDS, finish: Finisher = finish
+        self, brands: Mapping[str, Brand] = NO_BRANDS, finish: Finisher = finish_picture
     ) -> list[Callable[[], Finished | None]]:
         """One for each of the spec's parts, in their order; for any threads.
 

@@ -8,42 +8,19 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI
 from ray import serve as ray_serve
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.postprocess import fonts
-from deployments.postprocess.brand import Brand
+from deployments.postprocess.design import Brand
+from deployments.postprocess.typesetting import fonts
 from serve import VERSION
-from serve.http import errors, health, images, inspection, library, models
-from serve.http.limits import BoundedBody
+from serve.http.asgi import BoundedBody, LastResort
 from serve.http.rooms import Handle, Rooms
+from serve.http.routes import images, kept_images, service
+from serve.http.wire import errors
 from serve.settings import MIB, AppArgs
 
 log = logging.getLogger("ray.serve")
-
-
-class LastResort:
-    """ASGI middleware: logs what nobody foresaw, and answers it with a bare 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noting)
-        except Exception:
-            if scope["type"] != "http":
-                raise
-            log.exception("a request failed")
-            if not started:
-                await errors.internal_error()(scope, receive, send)
 
 
 def create_api(
@@ -62,10 +39,10 @@ def create_api(
     )
     errors.install(api)
     api.include_router(images.routes(images.Images(rooms, profile, args, drawer, brands)))
-    api.include_router(library.routes(rooms, profile.name, prompts=args.prompt_in_files))
-    api.include_router(inspection.routes(rooms, args))
-    api.include_router(models.routes(rooms, profile, args, brands))
-    api.include_router(health.routes(rooms))
+    api.include_router(kept_images.routes(rooms, profile.name, prompts=args.prompt_in_files))
+    api.include_router(kept_images.inspection_routes(rooms, args))
+    api.include_router(service.routes(rooms, profile, args, brands))
+    api.include_router(service.health_routes(rooms))
     return api
 
 

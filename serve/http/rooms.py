@@ -15,12 +15,10 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
-from deployments.diffusion.events import Event
-from deployments.diffusion.params import GenerationParams, Terms
+from deployments.diffusion.request import Event, GenerationParams, Terms
 from deployments.errors import DeadlineMissed, NotReady, Overloaded, RequestError
 from deployments.handover import Drawn, Fitted
-from deployments.postprocess.delivery import Delivery, FinishSpec
-from deployments.postprocess.spec import Output
+from deployments.postprocess.schema import Delivery, FinishSpec, Output
 
 Handle = DeploymentHandle[Any]
 Pending = DeploymentResponse[Any]

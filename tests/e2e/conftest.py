@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
-from serve.local import Running
+from serve.commands.local import Running
 from tests.e2e.watch import Watch
 
 

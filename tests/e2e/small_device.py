@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ray.serve import Application
 
-from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.families import Family, Stage
+from deployments.diffusion.families.base import Family, Stage
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.weights.components import SharedComponents
 from serve.app import bind
 from serve.settings import AppArgs
 from tests.budget import Budget, OnSmallDevice

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.postprocess.credentials import Signatory
-from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.spec import Output
-from serve.local import Running
+from deployments.postprocess.files.credentials import Signatory
+from deployments.postprocess.files.formats import MEDIA_TYPES, encode
+from deployments.postprocess.schema.placements import Output
+from serve.commands.local import Running
 from tests.certificates import write_chain
 from tests.hostile_files import small_files
 from tests.unit.postprocess.pictures import noise

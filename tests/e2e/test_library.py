@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from serve.local import Running
+from serve.commands.local import Running
 from tests.e2e.watch import Watch
 
 PROMPT = "a blue square on a green background"

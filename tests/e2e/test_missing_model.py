@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from configs import profile_path
-from serve import local
+from serve.commands import local
 from tests.polling import wait_until
 
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from PIL import Image
 
-from serve.local import Running
+from serve.commands.local import Running
 
 PROMPT = "a red circle on a yellow background"
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from serve import local
+from serve.commands import local
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks import rerender
-from serve.local import Running
+from benchmarks.overlay import rerender
+from serve.commands.local import Running
 from tests.e2e.test_library import PROMPT, events, generate
 from tests.e2e.watch import Watch
 

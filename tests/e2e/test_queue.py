@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve.local import Running
+from serve.commands.local import Running
 from tests.polling import wait_until
 
 LONG: dict[str, Any] = {"prompt": "a red circle", "n": 8, "num_inference_steps": 50, "seed": 1}

@@ -17,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.postprocess import metadata
-from serve import cli
-from serve.local import Running
+from deployments.postprocess.files import xmp
+from serve.commands import cli
+from serve.commands.local import Running
 from tests.unit.postprocess.artworks import url
 from tests.unit.postprocess.pictures import disc
 
@@ -105,8 +105,8 @@ def test_a_generation(
 
 
 def differing_facts(file: bytes, other: bytes) -> set[str]:
-    one, two = (metadata.read(data) for data in (file, other))
-    assert one.source_type == two.source_type == metadata.SOURCE_TYPE
+    one, two = (xmp.read(data) for data in (file, other))
+    assert one.source_type == two.source_type == xmp.SOURCE_TYPE
     assert one.description == two.description
     return {name for name, _ in set(one.facts.items()) ^ set(two.facts.items())}
 
@@ -194,14 +194,14 @@ def test_files_without_prompts(client: httpx.Client, seed: int, accept: str | No
     answer = client.post("/v1/images/generations", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     file = answer.content if accept else files(answer.json())[0]
-    picture_id = metadata.read(file).facts["id"]
+    picture_id = xmp.read(file).facts["id"]
     final = client.get(f"/v1/images/{picture_id}").content
     clean = client.get(f"/v1/images/{picture_id}", params={"variant": "clean"}).content
     words = client.post(f"/v1/images/{picture_id}/overlays", json={"overlay": WORDS}).json()
 
     for one in (file, final, clean, *files(words)):
         assert PROMPT.encode() not in one
-        assert metadata.read(one).facts["seed"] == str(seed)
+        assert xmp.read(one).facts["seed"] == str(seed)
         assert inspect(client, one)["repeat"]["body"]["prompt"] == PROMPT  # which the record has
     client.delete(f"/v1/images/{picture_id}")
     told = inspect(client, file)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from deployments.postprocess import credentials, metadata
-from deployments.postprocess.encode import MEDIA_TYPES
-from serve import local
+from deployments.postprocess.files import credentials, xmp
+from deployments.postprocess.files.formats import MEDIA_TYPES
+from serve.commands import local
 from tests.certificates import write_chain
 from tests.polling import wait_until
 
@@ -64,7 +64,7 @@ def test_every_file_that_leaves_is_signed(signing: httpx.Client, name: str) -> N
         assert signed is not None
         assert (signed.state, signed.signer) == ("Valid", "A test's signer")
         assert PROMPT.encode() not in file
-        assert metadata.read(file).facts["seed"] == "7"
+        assert xmp.read(file).facts["seed"] == "7"
     clean = signing.get(kept, params={"variant": "clean"}).content
     assert credentials.read(clean, "image/png") is not None
     told = signing.post("/v1/images/inspect", files={"image": ("a", files[0])}).json()

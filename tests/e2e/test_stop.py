@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve.loopback import free_port
+from serve.commands.loopback import free_port
 
 READY_WITHIN_S, STOPPED_WITHIN_S, POLL_S = 180.0, 60.0, 0.05
 GONE_WITHIN_S = 120.0  # Ray's agents that are still starting take a minute to see that it is gone
@@ -48,7 +48,7 @@ def test_sigterm_stops_it_and_nothing_is_left(when: Callable[[int, Path], bool])
     with tempfile.TemporaryDirectory(prefix="sb-") as name:
         folder, port = Path(name), free_port()
         said = folder / "said"
-        command = [sys.executable, "-m", "serve.cli", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "serve.commands.cli", "serve", "--port", str(port)]
         with said.open("w") as out:
             server = subprocess.Popen(
                 command, stdout=out, stderr=out, env=os.environ | {"TMPDIR": name}

@@ -9,7 +9,7 @@ import numpy as np
 import openai
 from PIL import Image
 
-from serve.local import Running
+from serve.commands.local import Running
 from tests.polling import wait_until
 
 PROMPT = "a red circle on a yellow background"

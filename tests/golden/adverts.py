@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess.compose import Canvas
-from deployments.postprocess.geometry import Rect
-from deployments.postprocess.overlay import set_words
-from deployments.postprocess.spec import OverlaySpec
+from deployments.postprocess.canvas.canvas import Canvas
+from deployments.postprocess.canvas.geometry import Rect
+from deployments.postprocess.painting.compose import set_words
+from deployments.postprocess.schema.overlay import OverlaySpec
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 FOLDER = Path(__file__).parent

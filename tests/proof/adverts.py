@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from deployments.postprocess.finish import finish
-from deployments.postprocess.overlay import OverlayReport
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.schema.overlay import OverlaySpec
+from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.reports import OverlayReport
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 KOREAN = (
@@ -84,7 +85,7 @@ def draw(
         for role, text in zip(roles, texts, strict=False)
     ]
     spec = OverlaySpec.model_validate({"layers": layers, "position": position})
-    done = finish(picture, spec, None, Output(file_format), {})  # type: ignore[arg-type]
+    done = finish_picture(picture, spec, None, Output(file_format), {})  # type: ignore[arg-type]
     assert done.report is not None
     delivered = np.asarray(Image.open(io.BytesIO(done.data)).convert("RGB"))
     return Advert(lang, delivered, picture, done.report, texts)

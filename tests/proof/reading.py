@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.postprocess.overlay import LayerReport
+from deployments.postprocess.schema.reports import LayerReport
 
 INSTALL = "apt-get install tesseract-ocr tesseract-ocr-kor tesseract-ocr-eng"
 _SIZES = (36.0, 42.0, 50.0, 64.0)  # pixels of font size that tesseract is shown

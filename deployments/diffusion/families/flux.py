@@ -13,15 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.adapters import linear_layers
-from deployments.diffusion.components import ModelUnavailable, SharedComponents
-from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding, Uses, flow
-from deployments.diffusion.families.latents import LatentSpace
-from deployments.diffusion.families.refusals import refuse_long_prompt, refuse_no_step
-from deployments.diffusion.families.schedules import FlowSchedule
-from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Embedding, Generation, Start
+from deployments.diffusion.families.base import Encoding, Uses, refuse_long_prompt, refuse_no_step
+from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
+from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 

@@ -1,24 +1,26 @@
 """From a profile to the family that serves it."""
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from deployments.diffusion.compiled import compile_modules
-from deployments.diffusion.components import ModelUnavailable, SharedComponents
-from deployments.diffusion.families import Family, Uses
+import torch
+from torch import _dynamo as dynamo
+from torch.fx.experimental import _config as symbols
+
+from deployments.diffusion.families.base import Family, Uses
 from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.memory import Residency
-from deployments.diffusion.profile import DiffusionProfile, Style
-from deployments.diffusion.styles import load_style
+from deployments.diffusion.profile import DiffusionProfile, Residency, Style
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents, load_style
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Residency]], Family]
-
 FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
     "z-image": ZImage,
     "sdxl": SDXL,
     "flux": Flux,
 }
+VARIANTS = 32  # of one block: with and without a mask, a style of modulation, one row or several
 
 
 def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) -> Family:
@@ -59,3 +61,21 @@ def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
         adapter = load_style(name, style, layers, family.components)
         family.components.adapters.add(name, adapter)
     return family
+
+
+def compile_modules(components: SharedComponents, uses: Uses) -> None:
+    """Compile the repeated blocks of what denoises, and the decoder of what decodes, in place.
+
+    Nothing is compiled yet: the first call of each pays for it. Sizes are symbols from the start,
+    so that a new size or number of rows finds its code ready. A block of which there are more than
+    VARIANTS runs as it was written: slower, not wrong.
+    """
+    symbols.use_duck_shape = False  # else a square first picture makes code for squares alone
+    dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, VARIANTS)
+    for name in uses["forward"]:
+        denoiser: Any = components.modules[name]
+        denoiser.compile_repeated_blocks(dynamic=True)
+    for name in uses["decode"]:
+        decoder: Any = components.modules[name].decoder
+        assert isinstance(decoder, torch.nn.Module)
+        decoder.compile(dynamic=True)

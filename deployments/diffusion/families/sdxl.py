@@ -11,19 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.adapters import linear_layers
-from deployments.diffusion.components import ModelUnavailable, SharedComponents
-from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding, Uses
-from deployments.diffusion.families.latents import LatentSpace
-from deployments.diffusion.families.refusals import (
+from deployments.diffusion.families.base import (
+    Encoding,
+    Uses,
     refuse_long_prompt,
     refuse_no_step,
     refuse_unread_negative,
 )
-from deployments.diffusion.families.schedules import DiscreteSchedule
-from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Embedding, Generation, Source, Start
+from deployments.diffusion.families.parts import DiscreteSchedule, LatentSpace
+from deployments.diffusion.request import (
+    Embedding,
+    Generation,
+    GenerationParams,
+    Source,
+    Start,
+    Work,
+)
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 

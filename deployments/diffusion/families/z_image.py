@@ -11,18 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.adapters import linear_layers
-from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.cost import Work
-from deployments.diffusion.families import Encoding, Uses, flow
-from deployments.diffusion.families.latents import LatentSpace
-from deployments.diffusion.families.refusals import (
+from deployments.diffusion.families.base import (
+    Encoding,
+    Uses,
     refuse_long_prompt,
     refuse_no_step,
     refuse_unread_negative,
 )
-from deployments.diffusion.params import GenerationParams
-from deployments.diffusion.request import Embedding, Generation, Start
+from deployments.diffusion.families.parts import LatentSpace, flow
+from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
+from deployments.diffusion.weights import SharedComponents, linear_layers
 from deployments.handover import Fitted
 
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this

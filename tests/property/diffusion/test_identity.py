@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs import profile_path
-from deployments.diffusion.identity import identity, request_key
-from deployments.diffusion.params import GenerationParams
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request.identity import model_identity, request_key
+from deployments.diffusion.request.params import GenerationParams
 from serve.profiles import load_profile
 
 EMBEDDED = load_profile("embedded")
@@ -75,7 +75,7 @@ def test_keys_are_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
 
-    assert keys == {request_key(identity(EMBEDDED) or "", PARAMS, "a")}
+    assert keys == {request_key(model_identity(EMBEDDED) or "", PARAMS, "a")}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_keys_are_the_same_in_every_process() -> None:
     ],
 )
 def test_whatever_a_profile_says_changes_its_identity(change: dict[str, Any]) -> None:
-    assert identity(changed(change)) not in (None, identity(EMBEDDED))
+    assert model_identity(changed(change)) not in (None, model_identity(EMBEDDED))
 
 
 def test_a_revision_changes_the_identity() -> None:
@@ -97,7 +97,7 @@ def test_a_revision_changes_the_identity() -> None:
         for revision in "ab"
     )
 
-    assert identity(one) != identity(other)
+    assert model_identity(one) != model_identity(other)
 
 
 def changed(change: dict[str, Any]) -> DiffusionProfile:
@@ -109,7 +109,7 @@ def changed(change: dict[str, Any]) -> DiffusionProfile:
 
 def test_weights_in_a_folder_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
     profile = changed({"model": {"source": str(tmp_path / "weights")}})
-    assert identity(profile) is None  # what is not there cannot be told apart
+    assert model_identity(profile) is None  # what is not there cannot be told apart
 
     file = tmp_path / "weights" / "vae" / "model.safetensors"
     file.parent.mkdir(parents=True)
@@ -119,9 +119,9 @@ def test_weights_in_a_folder_are_told_apart_by_their_bytes(tmp_path: Path) -> No
         weights[place] = 1
         file.write_bytes(weights)
         os.utime(file, ns=(0, 0))  # as some installers leave it
-        seen.add(identity(profile))
+        seen.add(model_identity(profile))
     os.utime(file, ns=(1, 1))
-    seen.add(identity(profile))
+    seen.add(model_identity(profile))
 
     assert len(seen) == 4
     assert None not in seen
@@ -129,4 +129,4 @@ def test_weights_in_a_folder_are_told_apart_by_their_bytes(tmp_path: Path) -> No
 
 def test_every_packaged_profile_has_an_identity() -> None:
     assert profile_path("z-image-turbo-24gb").is_file()
-    assert identity(load_profile("z-image-turbo-24gb"))
+    assert model_identity(load_profile("z-image-turbo-24gb"))

@@ -5,8 +5,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.diffusion.figures import Component, Demand, Figures, Line, Role, Weights
-from deployments.diffusion.memory import MIB, RESIDENCIES, MemoryPlan, NothingFits, plan
+from deployments.diffusion.memory.figures import Component, Demand, Figures, Line, Role, Weights
+from deployments.diffusion.memory.plan import MIB, MemoryPlan, NothingFits, plan_memory
+from deployments.diffusion.profile import RESIDENCIES
 
 GIB = 2**30
 ROLES: tuple[Role, ...] = ("text_encoder", "denoiser", "vae")
@@ -64,7 +65,7 @@ budgets = st.integers(1, 96 * GIB)
 
 def outcome(case: tuple[Figures, Demand], budget: int) -> MemoryPlan | NothingFits:
     try:
-        return plan(*case, budget)
+        return plan_memory(*case, budget)
     except NothingFits as error:
         return error
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from deployments.diffusion.params import Priority
+from deployments.diffusion.engine.scheduler import StepScheduler
 from deployments.diffusion.profile import EngineLimits
-from deployments.diffusion.scheduler import StepScheduler
+from deployments.diffusion.request.params import Priority
 
 
 @dataclass(eq=False)

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.postprocess.finish import finish
-from deployments.postprocess.geometry import Rect
-from deployments.postprocess.spec import Output
+from deployments.postprocess.canvas.geometry import Rect
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.schema.placements import Output
 from tests.property.postprocess.test_words import boxes, pictures
 from tests.property.postprocess.test_words import layers as words
 from tests.unit.postprocess.artworks import adopted, url
@@ -70,7 +70,7 @@ def test_insets_stay_inside_and_off_words_and_protected_boxes(
 ) -> None:
     asked = adopted(**spec)
     assert asked.overlay is not None
-    made = finish(picture, asked.overlay, None, Output("png"), {}, images=asked.images)
+    made = finish_picture(picture, asked.overlay, None, Output("png"), {}, images=asked.images)
     assert made.report is not None, made.warnings
     height, width = picture.shape[:2]
     safe = Rect(*made.report.safe_area)
@@ -96,7 +96,7 @@ def test_insets_stay_inside_and_off_words_and_protected_boxes(
 @given(picture=pictures, spec=specs)
 def test_the_same_advert_has_the_same_bytes(picture: np.ndarray, spec: dict[str, Any]) -> None:
     first, second = (
-        finish(picture, asked.overlay, None, Output("jpeg"), {}, images=asked.images)
+        finish_picture(picture, asked.overlay, None, Output("jpeg"), {}, images=asked.images)
         for asked in (adopted(**spec), adopted(**spec))
     )
     assert first.data == second.data

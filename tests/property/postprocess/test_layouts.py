@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.postprocess.alternatives import NoOtherPlace
-from deployments.postprocess.finish import Finished, finish
-from deployments.postprocess.geometry import Rect, union
-from deployments.postprocess.spec import PLACEMENTS, Output, OverlaySpec
+from deployments.postprocess.canvas.geometry import Rect, union
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.placing.arrange import NoOtherPlace
+from deployments.postprocess.schema.overlay import OverlaySpec
+from deployments.postprocess.schema.placements import PLACEMENTS, Output
+from deployments.postprocess.schema.reports import Finished
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 ROLES = ("headline", "sub", "price", "cta", "badge")
@@ -43,7 +45,9 @@ def made(picture: np.ndarray, spec: OverlaySpec, placement: str | None) -> list[
     files = []
     for layout in range(3):
         try:
-            files.append(finish(picture, spec, placement, Output("jpeg"), {}, layout=layout))
+            files.append(
+                finish_picture(picture, spec, placement, Output("jpeg"), {}, layout=layout)
+            )
         except NoOtherPlace:
             break
     return files
@@ -92,7 +96,7 @@ def test_they_do_not_depend_on_how_many_are_asked_for(
     alone = spec.model_copy(update={"layouts": 1})
 
     again = [
-        finish(picture.copy(), alone, placement, Output("jpeg"), {}, layout=layout).data
+        finish_picture(picture.copy(), alone, placement, Output("jpeg"), {}, layout=layout).data
         for layout in range(len(three))
     ]
 

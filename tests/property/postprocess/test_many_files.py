@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.postprocess.credentials import Signatory
-from deployments.postprocess.encode import MEDIA_TYPES, encode
-from deployments.postprocess.spec import Output
+from deployments.postprocess.files.credentials import Signatory
+from deployments.postprocess.files.formats import MEDIA_TYPES, encode
+from deployments.postprocess.schema.placements import Output
 from tests.certificates import write_chain
 from tests.hostile_files import large_files, small_files
 from tests.unit.postprocess.pictures import noise

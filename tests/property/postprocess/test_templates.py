@@ -8,17 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.postprocess import backings, overlay
-from deployments.postprocess.compose import Paint
-from deployments.postprocess.finish import finish
-from deployments.postprocess.fitting import SetText
-from deployments.postprocess.geometry import Rect
-from deployments.postprocess.overlay import OverlayReport
-from deployments.postprocess.render import Tile
-from deployments.postprocess.spec import Output, OverlaySpec
-from deployments.postprocess.template import template_names
-from deployments.postprocess.words import Words
-from serve import gallery
+from deployments.postprocess.canvas.geometry import Rect
+from deployments.postprocess.canvas.masks import Tile
+from deployments.postprocess.design.fitting import SetText
+from deployments.postprocess.design.template import template_names
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.painting import backings, compose, word_masks
+from deployments.postprocess.painting.paint import Paint, paint
+from deployments.postprocess.painting.word_masks import Words
+from deployments.postprocess.schema.overlay import OverlaySpec
+from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.reports import OverlayReport
+from serve.commands import gallery
 from serve.settings import AppArgs, find_brands
 from tests.unit.postprocess.pictures import disc, noise, plain
 
@@ -71,7 +72,7 @@ pictures = st.one_of(
 def test_words_stay_inside_apart_and_legible_or_a_warning_stands(
     picture: np.ndarray, spec: OverlaySpec
 ) -> None:
-    done = finish(picture, spec, None, Output("png"), {})
+    done = finish_picture(picture, spec, None, Output("png"), {})
     assert done.report is not None, done.warnings
     height, width = picture.shape[:2]
     apart_and_inside(done.report)
@@ -117,7 +118,7 @@ def test_the_gallerys_words_are_legible_in_the_final_pixels(
 
 def advert(picture: np.ndarray, entry: gallery.Entry) -> tuple[np.ndarray, OverlayReport]:
     brands = find_brands(AppArgs())
-    made = finish(picture, entry.spec(), entry.placement, Output("png"), {}, brands)
+    made = finish_picture(picture, entry.spec(), entry.placement, Output("png"), {}, brands)
     assert made.report is not None
     assert made.warnings == ()
     pixels = cv2.imdecode(np.frombuffer(made.data, np.uint8), cv2.IMREAD_COLOR)
@@ -126,7 +127,7 @@ def advert(picture: np.ndarray, entry: gallery.Entry) -> tuple[np.ndarray, Overl
 
 def paint_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the last paint, the letters', and nothing else: panels, plaques, backings stay."""
-    read, paint = backings.read, overlay.paint
+    read = word_masks.read
     letters: list[Tile] = []
 
     def noting(text: SetText, height: int, width: int) -> list[Words]:
@@ -139,7 +140,7 @@ def paint_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
             paint(pixels, layer)
 
     monkeypatch.setattr(backings, "read", noting)
-    monkeypatch.setattr(overlay, "paint", painting)
+    monkeypatch.setattr(compose, "paint", painting)
 
 
 def legibility(final: np.ndarray, ground: np.ndarray, ink: str) -> float:

@@ -6,11 +6,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.postprocess.compose import Canvas
-from deployments.postprocess.finish import finish
-from deployments.postprocess.geometry import Rect
-from deployments.postprocess.overlay import set_words
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.canvas.canvas import Canvas
+from deployments.postprocess.canvas.geometry import Rect
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.painting.compose import set_words
+from deployments.postprocess.schema.overlay import OverlaySpec
+from deployments.postprocess.schema.placements import Output
 from tests.legibility import measured_p10
 from tests.unit.postprocess.pictures import disc, noise, plain
 
@@ -112,7 +113,7 @@ pictures = st.one_of(
 def test_words_stay_inside_apart_and_legible_or_a_warning_stands(
     picture: np.ndarray, spec: OverlaySpec
 ) -> None:
-    done = finish(picture, spec, None, Output("png"), {})
+    done = finish_picture(picture, spec, None, Output("png"), {})
     assert done.report is not None, done.warnings
     height, width = picture.shape[:2]
     safe = Rect(*done.report.safe_area)
@@ -135,8 +136,8 @@ def test_words_stay_inside_apart_and_legible_or_a_warning_stands(
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(picture=pictures, spec=specs)
 def test_the_same_input_gives_the_same_bytes(picture: np.ndarray, spec: OverlaySpec) -> None:
-    first = finish(picture, spec, None, Output("jpeg"), {"seed": "1"})
-    again = finish(picture.copy(), spec, None, Output("jpeg"), {"seed": "1"})
+    first = finish_picture(picture, spec, None, Output("jpeg"), {"seed": "1"})
+    again = finish_picture(picture.copy(), spec, None, Output("jpeg"), {"seed": "1"})
     assert first.data == again.data
     assert first.report == again.report
 

@@ -18,4 +18,4 @@ def test_what_it_says_and_what_it_tells_come_from_its_process(tmp_path: Path) ->
 
 def test_a_process_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkFailed, match=r"ended with 1\n(?s:.*)KeyError: 'nothing'"):
-        Benchmark("nothing", "Nothing").run(True, tmp_path / "nothing.json", str)
+        Benchmark("memory", "nothing", "Nothing").run(True, tmp_path / "nothing.json", str)

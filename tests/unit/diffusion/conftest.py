@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.engine import Engine
-from deployments.diffusion.families import Family
+from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import FAMILIES, with_styles
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.weights.components import SharedComponents
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deployments.diffusion.params import GenerationParams
+from deployments.diffusion.request.params import GenerationParams
 from deployments.handover import Fitted
 
 

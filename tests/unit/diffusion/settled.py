@@ -2,8 +2,8 @@
 
 import time
 
-from deployments.diffusion.components import live_storage_bytes
-from deployments.diffusion.engine import Engine
+from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.weights.audit import live_storage_bytes
 from tests.polling import wait_until
 
 DEADLINE_S = 60

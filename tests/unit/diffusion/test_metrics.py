@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from deployments.diffusion.admission import IDLE_BEAT_S
+from deployments.diffusion.engine.admission import IDLE_BEAT_S
+from deployments.diffusion.memory.recovery import RUNGS
 from deployments.diffusion.metrics import METRICS
-from deployments.diffusion.recovery import RUNGS
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine

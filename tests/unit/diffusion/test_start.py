@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.diffusion import imports
-from deployments.diffusion.phases import Phases, told
+from deployments.diffusion.start import Phases, describe, in_one_go
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine
 
@@ -30,7 +29,7 @@ def test_each_phase_begins_where_the_one_before_ended(monkeypatch: pytest.Monkey
     phases.end("two")
 
     assert phases.seconds == {"one": 1.0, "two": 2.5}
-    assert told(phases.seconds) == "3.50 s: one 1.00, two 2.50"
+    assert describe(phases.seconds) == "3.50 s: one 1.00, two 2.50"
 
 
 def test_garbage_is_looked_for_again_after_imports_that_fail() -> None:
@@ -40,14 +39,14 @@ def test_garbage_is_looked_for_again_after_imports_that_fail() -> None:
         looked.append(gc.isenabled())
         raise ModuleNotFoundError
 
-    with pytest.raises(ModuleNotFoundError), imports.in_one_go():
+    with pytest.raises(ModuleNotFoundError), in_one_go():
         fail()
 
     assert (looked, gc.isenabled()) == ([False], True)
     gc.unfreeze()  # other tests count what lives
 
 
-@pytest.mark.parametrize("module", ["serve.app", "serve.cli"])
+@pytest.mark.parametrize("module", ["serve.app", "serve.commands.cli"])
 def test_no_model_library_is_imported_where_no_model_runs(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.postprocess.adoption import adopt
-from deployments.postprocess.delivery import FinishSpec
-from deployments.postprocess.finish import Finished, finish
-from deployments.postprocess.intake import IntakeLimits
-from deployments.postprocess.library import Library
-from deployments.postprocess.spec import Output, OverlaySpec
+from deployments.postprocess.adopt_images import adopt
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.intake.decoding import IntakeLimits
+from deployments.postprocess.library.library import Library
+from deployments.postprocess.schema.delivery import FinishSpec
+from deployments.postprocess.schema.overlay import OverlaySpec
+from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.reports import Finished
 from tests.unit.postprocess.pictures import as_file
 
 PNG = Output("png")
@@ -89,6 +91,6 @@ def advert(
 ) -> tuple[NDArray[np.uint8], Finished]:
     """The pixels of the file of an advert, and all that is known of it."""
     asked = adopted(layers, **spec)
-    made = finish(picture, asked.overlay, placement, output, {}, images=asked.images)
+    made = finish_picture(picture, asked.overlay, placement, output, {}, images=asked.images)
     assert made.report is not None, made.warnings
     return np.asarray(Image.open(io.BytesIO(made.data)).convert("RGB")), made

@@ -12,14 +12,16 @@ from PIL import Image
 
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn
-from deployments.postprocess import job, keeping, kept
-from deployments.postprocess.delivery import Delivery, FinishSpec
+from deployments.postprocess import job, keep_first, kept_pictures
 from deployments.postprocess.deployment import PostProcessDeployment
-from deployments.postprocess.finish import Finished
-from deployments.postprocess.intake import IntakeLimits
-from deployments.postprocess.library import Library
-from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
-from deployments.postprocess.store import Store
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.intake.decoding import IntakeLimits
+from deployments.postprocess.library.blobs import Store
+from deployments.postprocess.library.library import Library
+from deployments.postprocess.schema.delivery import Delivery, FinishSpec
+from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
+from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.reports import Finished
 from tests.unit.postprocess.pictures import disc, noise
 
 WORDS = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")], layouts=2)
@@ -72,22 +74,21 @@ def test_a_fetched_file_is_the_delivered_one(tmp_path: Path, library: Library) -
     done = asyncio.run(room(tmp_path, 2).finish(DRAWN, asked))
 
     for picture_id, one in zip(done.ids, done.pictures, strict=True):
-        assert kept.final_file(picture_id, library).data == one.data
-        record = kept.find(picture_id, library)
+        assert kept_pictures.final_file(picture_id, library).data == one.data
+        record = kept_pictures.find(picture_id, library)
         assert (record.placement, record.layout) == (one.placement, one.layout)
         assert record.report == one.report
 
 
 def test_files_are_made_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(2, timeout=20)  # passed only by two at once
-    alone = job.finish
 
     def finish(*asked: object, **more: object) -> Finished:
         together.wait()
-        make: Callable[..., Finished] = alone
+        make: Callable[..., Finished] = finish_picture
         return make(*asked, **more)
 
-    monkeypatch.setattr(job, "finish", finish)
+    monkeypatch.setattr(job, "finish_picture", finish)
 
     done = asyncio.run(room(tmp_path, 2).finish(DRAWN, spec()))
 
@@ -97,15 +98,15 @@ def test_files_are_made_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_fewer_layouts_than_asked_are_told_of(library: Library) -> None:
     fixed = WORDS.model_copy(update={"position": "top", "layouts": 3})
     asked = spec(overlay=fixed, placements=("banner",))
-    begun = keeping.begin(DRAWN, asked, None, library)
+    begun = keep_first.begin(DRAWN, asked, None, library)
 
-    done = keeping.conclude(begun, [task() for task in begun.tasks()])
+    done = keep_first.conclude(begun, [task() for task in begun.tasks()])
 
     assert [one.layout for one in done.pictures] == [0, 0]
     assert done.ids == (asked.ids[0], asked.ids[3])
     for one in done.pictures:
         assert one.warnings == ("layouts: 1 of 3; the words have no other good place",)
-    assert kept.find(done.ids[0], library).warnings == done.pictures[0].warnings
+    assert kept_pictures.find(done.ids[0], library).warnings == done.pictures[0].warnings
     assert library.counters().pictures == 2
 
 

@@ -9,9 +9,10 @@ from PIL import Image
 
 from deployments.errors import InvalidValue
 from deployments.postprocess import finish as finishing
-from deployments.postprocess import metadata
-from deployments.postprocess.finish import finish
-from deployments.postprocess.spec import Output, OverlaySpec, TextLayer
+from deployments.postprocess.files import xmp
+from deployments.postprocess.finish import finish_picture
+from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
+from deployments.postprocess.schema.placements import Output
 from tests.unit.postprocess.pictures import disc
 
 SPEC = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격")])
@@ -19,16 +20,16 @@ SPEC = OverlaySpec(layers=[TextLayer(role="headline", text="오늘만 이 가격
 
 def test_no_words_and_no_placement_leave_the_pixels_alone() -> None:
     picture = disc(96, 64)
-    done = finish(picture, None, None, Output("png"), {"prompt": "a disc"})
+    done = finish_picture(picture, None, None, Output("png"), {"prompt": "a disc"})
     assert (done.width, done.height, done.media_type) == (96, 64, "image/png")
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
-    assert metadata.read(done.data).facts == {"prompt": "a disc"}
+    assert xmp.read(done.data).facts == {"prompt": "a disc"}
     assert done.report is None
     assert set(done.timings_ms) == {"place", "file"}
 
 
 def test_words_are_drawn_at_the_placements_resolution() -> None:
-    done = finish(disc(), SPEC, "story", Output("jpeg"), {})
+    done = finish_picture(disc(), SPEC, "story", Output("jpeg"), {})
     assert (done.width, done.height) == (1080, 1920)
     assert Image.open(io.BytesIO(done.data)).size == (1080, 1920)
     assert done.report is not None
@@ -42,13 +43,13 @@ def test_a_read_only_picture_is_fine_and_stays_untouched() -> None:
     picture = disc()
     before = picture.copy()
     picture.setflags(write=False)
-    finish(picture, SPEC, None, Output("webp"), {})
+    finish_picture(picture, SPEC, None, Output("webp"), {})
     assert np.array_equal(picture, before)
 
 
 def test_an_unknown_placement_is_refused() -> None:
     with pytest.raises(InvalidValue, match="Unknown placement"):
-        finish(disc(), SPEC, "billboard", Output(), {})
+        finish_picture(disc(), SPEC, "billboard", Output(), {})
 
 
 def test_a_fault_in_the_words_never_costs_the_picture(
@@ -60,10 +61,10 @@ def test_a_fault_in_the_words_never_costs_the_picture(
     monkeypatch.setattr(finishing, "set_words", broken)
     picture = disc()
     with caplog.at_level(logging.ERROR):
-        done = finish(picture, SPEC, None, Output("png"), {})
+        done = finish_picture(picture, SPEC, None, Output("png"), {})
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.data))), picture)
     assert "without them" in done.warnings[0]
     assert "a fault of ours" in caplog.text
     failing = SPEC.model_copy(update={"on_problem": "fail"})
     with pytest.raises(ZeroDivisionError):
-        finish(picture, failing, None, Output("png"), {})
+        finish_picture(picture, failing, None, Output("png"), {})

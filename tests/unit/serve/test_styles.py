@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.diffusion.engine import Engine
+from deployments.diffusion.engine.loop import Engine
 from deployments.diffusion.families.load import load_family
-from deployments.diffusion.params import GenerationParams
+from deployments.diffusion.request.params import GenerationParams
 from deployments.errors import InvalidValue
-from serve.http.bodies import EditBody, GenerationBody
+from serve.http.wire.bodies import EditBody, GenerationBody
 from serve.profiles import load_profile
 from tests.polling import wait_until
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.diffusion.adapters import Adapters
 from deployments.diffusion.profile import Style
-from deployments.diffusion.styles import load_style
+from deployments.diffusion.weights.adapters import Adapters
+from deployments.diffusion.weights.styles import load_style
 from training import train_style
 from training.scenes import sample_scene
 from training.styles_world import STYLES, coverage, render_in

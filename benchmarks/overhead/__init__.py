@@ -1,0 +1,1 @@
+"""What serving adds to the bare diffusers loop."""

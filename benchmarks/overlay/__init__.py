@@ -1,0 +1,1 @@
+"""How long setting words takes, on a new picture and on a kept one."""

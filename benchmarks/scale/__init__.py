@@ -1,0 +1,1 @@
+"""Pictures a second over replicas: measured on this machine, simulated beyond."""

@@ -1,0 +1,1 @@
+"""How a step's time grows with tokens and rows, and what single measures are worth."""

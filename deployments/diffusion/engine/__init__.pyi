@@ -1,0 +1,3 @@
+from .loop import Engine as Engine
+from .preparation import EncodingCache as EncodingCache
+from .preparation import Preparation as Preparation

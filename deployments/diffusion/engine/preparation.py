@@ -1,0 +1,118 @@
+"""From a request to its rows: prompts encoded, latents started, all within the device's memory."""
+
+from collections import OrderedDict
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.diffusion.families import Encoding, Family
+from deployments.diffusion.memory import Recovery
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.handover import Fitted
+
+
+class EncodingCache:
+    """Least recently used encodings out first, bounded in bytes. For the device thread alone.
+
+    hits, misses: lookups so far, by their outcome.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self.hits = 0
+        self.misses = 0
+        self._encodings: OrderedDict[str, Encoding] = OrderedDict()
+
+    def get(self, prompt: str) -> Encoding | None:
+        """The prompt's encoding if it is kept."""
+        encoding = self._encodings.get(prompt)
+        if encoding is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._encodings.move_to_end(prompt)
+        return encoding
+
+    def put(self, prompt: str, encoding: Encoding) -> None:
+        """Keep a new encoding, at the cost of the oldest ones; one too large is not kept."""
+        size = encoding.embedding.nbytes
+        if size > self.max_bytes:
+            return
+        self._encodings[prompt] = encoding
+        self.bytes += size
+        while self.bytes > self.max_bytes:
+            _, oldest = self._encodings.popitem(last=False)
+            self.bytes -= oldest.embedding.nbytes
+
+
+class Preparation:
+    """What happens to a request before its first step. For the device thread alone."""
+
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        family: Family,
+        encodings: EncodingCache,
+        recovery: Recovery,
+    ) -> None:
+        self._profile = profile
+        self._family = family
+        self._encodings = encodings
+        self._recovery = recovery
+
+    def rows(self, request: Request) -> list[Generation]:
+        """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
+        params, family = request.params, self._family
+        prompt = params.prompt
+        if params.style is not None:
+            prompt = self._profile.styles[params.style].prompt(prompt)
+        embedding = self._encode(request, prompt)
+        guided = family.guided(params)
+        negative = self._encode(request, params.negative_prompt or "") if guided else None
+        request.lap("encode")
+        first = request.passes[0]
+        begin = partial(family.start, first.params, request.given)
+        if request.given is None:
+            starts = self._recovery.run("start", request, begin)
+        else:
+            starts = self._recovery.by_vae("start", request, first.pixels, begin)
+        if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
+            request.warn(
+                f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
+                "pure noise: the given picture is ignored"
+            )
+        request.lap("start")
+        return [
+            Generation(
+                request=request,
+                sigmas=start.sigmas,
+                latents=start.latents,
+                embedding=embedding,
+                negative=negative,
+                source=start.source,
+                lengths=family.lengths(start, embedding, negative),
+                batch_key=family.batch_key(start),
+                passes=request.passes,
+                generator=start.generator,
+            )
+            for start in starts
+        ]
+
+    def _encode(self, request: Request, prompt: str) -> Embedding:
+        encoding = self._encodings.get(prompt)
+        if encoding is None:
+            encode = partial(self._family.encode, prompt)
+            encoding = self._recovery.run("encode", request, encode)
+            self._encodings.put(prompt, encoding)
+        request.warn(*encoding.warnings)
+        return encoding.embedding
+
+
+def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:
+    """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
+    if given is None or given.mask is None:
+        return picture
+    return np.where(given.mask[..., None], picture, given.picture)

@@ -1,0 +1,173 @@
+"""What one architecture needs to know; everything else in the room serves all families alike."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import Embedding, Generation, GenerationParams, Pass, Start, Work
+from deployments.diffusion.weights import SharedComponents
+from deployments.errors import InvalidValue
+from deployments.handover import Fitted
+
+Stage = Literal["encode", "start", "forward", "decode"]
+Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
+
+
+class Encoding(NamedTuple):
+    """What became of a prompt. warnings: what of it the model cannot know."""
+
+    embedding: Embedding
+    warnings: tuple[str, ...]
+
+
+class Family(Protocol):
+    """All that one architecture knows. Called by the engine's device thread alone."""
+
+    components: SharedComponents
+
+    @property
+    def uses(self) -> Uses:
+        """What each stage runs, so that residency is computed, not remembered."""
+        ...
+
+    def check(self, params: GenerationParams) -> None:
+        """Raise InvalidValue for what this architecture cannot draw. Any thread."""
+        ...
+
+    def guided(self, params: GenerationParams) -> bool:
+        """Whether the negative prompt, empty if none is given, takes part in each forward."""
+        ...
+
+    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
+        """The layers that a style may act on, by their names in its file.
+
+        The first dimension of their inputs is the rows of a forward.
+        """
+        ...
+
+    def encode(self, prompt: str) -> Encoding:
+        """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
+        ...
+
+    def start(
+        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+    ) -> list[Start]:
+        """Sigmas, first latents and source of each of the n pictures.
+
+        tiled: the given picture is encoded with a fraction of the memory, slightly otherwise.
+        Raises InvalidValue("strength") when no step would run.
+        """
+        ...
+
+    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+        """dx/dsigma of each row, (1, C, h, w), from ONE forward over all rows.
+
+        A row with a negative embedding takes part twice. Every row wears its own style
+        (`components.adapters.worn`); rows of different styles share the forward.
+        """
+        ...
+
+    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+        """What must happen to the latents once `velocity` has brought them to sigmas[step]."""
+        ...
+
+    def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        """The most likely latents (1, C, h, w) of uint8 (H, W, 3), scaled as the loop's are.
+
+        tiled: as for `start`.
+        """
+        ...
+
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w).
+
+        tiled: with a fraction of the memory, at any size, and slightly other pixels.
+        """
+        ...
+
+    def batch_key(self, start: Start) -> Hashable:
+        """Rows with equal keys may share a forward."""
+        ...
+
+    def lengths(
+        self, start: Start, embedding: Embedding, negative: Embedding | None
+    ) -> tuple[int, ...]:
+        """Tokens of a row by kind, padding included; rows of equal lengths need no mask."""
+        ...
+
+    def ignores_picture(self, start: Start) -> bool:
+        """Whether nothing of a given picture is left in the first latents."""
+        ...
+
+    def work(self, params: GenerationParams) -> Work:
+        """What one picture will take, predicted before anything is encoded. Any thread."""
+        ...
+
+    def steps_executed(self, steps: int, strength: float | None) -> int:
+        """Forwards that a picture takes when `steps` are asked for."""
+        ...
+
+
+def refuse_unread_negative(params: GenerationParams, guided: bool, above: float) -> None:
+    """Raise InvalidValue("negative_prompt") where one is given that no forward would read."""
+    if params.negative_prompt is not None and not guided:
+        raise InvalidValue(
+            "negative_prompt: it is read only with guidance; set guidance_scale above "
+            f"{above:g} or leave it out",
+            "negative_prompt",
+            "negative_prompt_without_guidance",
+        )
+
+
+def refuse_long_prompt(tokens: int, most: int) -> None:
+    """Raise InvalidValue("prompt") for more tokens than the model reads."""
+    if tokens > most:
+        raise InvalidValue(
+            f"prompt: {tokens} tokens are more than the {most} that the model reads; shorten it",
+            "prompt",
+            "prompt_too_long",
+        )
+
+
+def refuse_no_step(params: GenerationParams, executed: int) -> None:
+    """Raise InvalidValue("strength") when nothing would be drawn."""
+    if executed == 0:
+        raise InvalidValue(
+            f"strength: {params.strength} runs no step of {params.num_inference_steps}; raise it",
+            "strength",
+            "strength_runs_no_step",
+        )
+
+
+def plan_passes(
+    params: GenerationParams, profile: DiffusionProfile, family: Family
+) -> tuple[Pass, ...]:
+    """The passes that draw what is asked for: one, or two with `hires`.
+
+    Raises InvalidValue("hires") when the second would run no step.
+    """
+    if profile.hires is None or not params.hires:
+        return (_plan(params, "steps", family),)
+    width, height = profile.sizes.nearest(params.width / params.height)
+    first = replace(params, width=width, height=height, hires=False)
+    second = replace(params, strength=profile.hires.strength, hires=False)
+    drawing, redrawing = _plan(first, "steps", family), _plan(second, "hires_steps", family)
+    if redrawing.steps == 0:
+        raise InvalidValue(
+            f"hires: its second pass runs no step of {params.num_inference_steps}; ask for more",
+            "hires",
+            "hires_runs_no_step",
+        )
+    # encoding the enlarged picture takes about as long as decoding it will
+    encoded = drawing.work + Work(pixels=params.width * params.height)
+    return (replace(drawing, work=encoded), redrawing)
+
+
+def _plan(params: GenerationParams, stage: str, family: Family) -> Pass:
+    steps = family.steps_executed(params.num_inference_steps, params.strength)
+    return Pass(params, stage, family.work(params), steps)

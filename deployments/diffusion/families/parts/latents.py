@@ -1,0 +1,141 @@
+"""Between pictures and latents: one VAE, its scaling, and the noise that latents start from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.utils.torch_utils import randn_tensor
+from numpy.typing import NDArray
+
+from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.weights import SharedComponents
+
+MAX_TILE = 64  # latents; 512 pixels at a factor of 8
+MIN_TILE = 8
+STEP = 4  # a tile's overlap is a quarter of it: a multiple of this keeps it whole
+
+
+class LatentSpace:
+    """The latents (1, C, h, w) of pictures uint8 (H, W, 3), scaled as a family's loop wants them.
+
+    factor: pixels per latent and side.
+    upcast: whether pictures are encoded in float32 whatever the weights are stored in.
+    """
+
+    def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
+        self._vae: Any = components.modules["vae"]
+        self._device = components.device
+        self._dtype = components.dtype
+        self._upcast = upcast and components.dtype != torch.float32
+        config = components.config("vae")
+        self._channels = int(config.latent_channels)
+        self._scaling = float(config.scaling_factor)
+        self._shift = float(config.shift_factor or 0.0)
+        self.factor = 2 ** (len(config.block_out_channels) - 1)
+
+    def shape(self, params: GenerationParams) -> tuple[int, int, int, int]:
+        """(1, C, h, w) of one picture's latents."""
+        return (1, self._channels, params.height // self.factor, params.width // self.factor)
+
+    def noise(
+        self,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        dtype: torch.dtype | None = None,
+    ) -> torch.Tensor:
+        """Standard normal, in the components' dtype unless another is given.
+
+        Drawn on the CPU, so that a seed gives the same picture on every device.
+        """
+        noise: torch.Tensor = randn_tensor(
+            shape, generator=generator, device=self._device, dtype=dtype or self._dtype
+        )
+        return noise
+
+    def encode(
+        self, picture: NDArray[np.uint8], *, tiled: bool = False
+    ) -> DiagonalGaussianDistribution:
+        """The distribution of a picture's latents, not yet scaled.
+
+        `tiled` takes less memory, but changes them slightly.
+        """
+        height, width = (side // self.factor for side in picture.shape[:2])
+        with tiles(self._vae, height, width) if tiled else nullcontext():
+            return self._encode(picture)
+
+    def _encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
+        # One byte a value travels to the device, and back from `decode`, not four.
+        values = torch.tensor(picture[None], device=self._device).permute(0, 3, 1, 2).float() / 255
+        pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype))
+        if not self._upcast:
+            return self._vae.encode(pixels).latent_dist
+        # Weights in float32 are lent for this one call: the shared module is never changed.
+        encoder = _Encoder(self._vae)
+        weights = {name: value.float() for name, value in encoder.state_dict().items()}
+        return torch.func.functional_call(encoder, weights, pixels.float())
+
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        """The VAE's latents as the loop's, in the components' dtype."""
+        return (latents.to(self._dtype) - self._shift) * self._scaling
+
+    def mode(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        """The most likely latents of a picture, scaled."""
+        return self.scaled(self.encode(picture, tiled=tiled).mode())
+
+    def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+        """One picture from its final latents; `tiled` takes less memory, but changes pixels."""
+        unscaled = latents.to(self._dtype) / self._scaling + self._shift
+        with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
+            image = self._vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
+        image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float()
+        picture: NDArray[np.uint8] = (image * 255).round().to(torch.uint8).cpu().numpy()
+        return picture
+
+    def _laid_out(self, values: torch.Tensor) -> torch.Tensor:
+        """Channels last in float32 on a CPU, where convolutions take a quarter less time so.
+
+        bfloat16 would round otherwise than diffusers does; on CUDA group norm turns the layout
+        back, layer by layer.
+        """
+        if self._device.type != "cpu" or self._dtype != torch.float32:
+            return values
+        return values.contiguous(memory_format=torch.channels_last)
+
+    def mask(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> torch.Tensor:
+        """bool (H, W) to (1, 1, h, w), 1 where to repaint."""
+        full = torch.from_numpy(mask.astype(np.float32))[None, None]
+        small = torch.nn.functional.interpolate(full, size=shape[-2:], mode="nearest")
+        return small.to(self._device, self._dtype)
+
+
+class _Encoder(torch.nn.Module):
+    """A VAE whose forward encodes, so that it can be called with other weights than its own."""
+
+    def __init__(self, vae: torch.nn.Module) -> None:
+        super().__init__()
+        self.vae: Any = vae
+
+    def forward(self, pixels: torch.Tensor) -> DiagonalGaussianDistribution:
+        return self.vae.encode(pixels).latent_dist
+
+
+@contextmanager
+def tiles(vae: Any, height: int, width: int) -> Iterator[None]:
+    """Work on height x width latents in at least four overlapping, blended tiles where possible.
+
+    diffusers tiles nothing up to the size that the autoencoder was trained at, so the tile is set
+    here, to half of the longer side at most. The settings are the module's own: they are put back,
+    and only the device thread may do this. Tiles are normalised each by itself, so pixels change.
+    """
+    half = -(-max(height, width) // (2 * STEP)) * STEP
+    tile = max(MIN_TILE, min(half, MAX_TILE))
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    before = (vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size)
+    vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size = True, tile, tile * factor
+    try:
+        yield
+    finally:
+        vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size = before

@@ -1,0 +1,17 @@
+from .figures import Figures as Figures
+from .measure import CUDA_CONTEXT as CUDA_CONTEXT
+from .plan import MIB as MIB
+from .plan import MemoryPlan as MemoryPlan
+from .plan import NothingFits as NothingFits
+from .plan import Phase as Phase
+from .plan import plan_memory as plan_memory
+from .profile_plan import computed as computed
+from .profile_plan import demand_of as demand_of
+from .profile_plan import measured as measured
+from .profile_plan import start_plan as start_plan
+from .recovery import Recovery as Recovery
+from .recovery import attempt as attempt
+from .recovery import is_out_of_memory as is_out_of_memory
+from .recovery import tokens as tokens
+from .recovery import without_frames as without_frames
+from .residency import Placement as Placement

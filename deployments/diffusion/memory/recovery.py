@@ -1,0 +1,182 @@
+"""What is done when the device's memory does not suffice: one rung after the other, all told.
+
+Out of memory is no reason to lose a picture. A batch is halved, down to single rows; what the VAE
+encodes or decodes is done again in tiles, a decode from the same latents; the text encoder moves to
+host memory, and stays there; at last a stage is alone on the device with what it runs. Only then is
+that one request refused.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, TypeVar, get_args
+
+import torch
+
+from deployments.diffusion.families import Stage
+from deployments.diffusion.memory.residency import Placement, release_cache
+from deployments.diffusion.request import Generation, Request
+from deployments.diffusion.sizes import SizeRange, parse_size
+from deployments.errors import OutOfMemory
+
+log = logging.getLogger(__name__)
+
+Rung = Literal[
+    "tiled_encode", "tiled_decode", "halved_batch", "text_encoder_on_host", "alone", "refused"
+]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+
+TOLD: dict[Rung, str] = {
+    "tiled_encode": "memory: the picture was encoded in tiles, which changes it slightly",
+    "tiled_decode": "memory: decoded in tiles, which changes pixels slightly",
+    "halved_batch": "memory: stepped in smaller batches, which takes longer",
+    "text_encoder_on_host": "memory: the text encoder was moved to host memory",
+    "alone": "memory: other parts of the model were moved out for a moment, which takes longer",
+}
+
+TILED: dict[Stage, Rung] = {"start": "tiled_encode", "decode": "tiled_decode"}
+
+SAID = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""How allocators that raise a plain RuntimeError say it."""
+
+T = TypeVar("T")
+
+
+class Recovery:
+    """The rungs, and how often each was `used`. For the device thread alone; others may read.
+
+    Whatever is tried again is tried outside of `except`: a traceback keeps the tensors of its
+    frames alive, and with them the memory that is missing.
+
+    whole_pixels: of the largest picture that the VAE takes whole by plan; None without a plan.
+    """
+
+    def __init__(
+        self, placement: Placement, sizes: SizeRange, whole_pixels: int | None = None
+    ) -> None:
+        self.used: Counter[str] = Counter({rung: 0 for rung in RUNGS})
+        self.placement = placement
+        self._sizes = sizes
+        self._whole_pixels = whole_pixels
+        self._too_many: int | None = None  # tokens of the smallest forward that did not fit
+
+    def run(
+        self,
+        stage: Stage,
+        request: Request,
+        work: Callable[[], T],
+        tiled: Callable[[], T] | None = None,
+    ) -> T:
+        """What `work` returns, or `tiled` in its place. Raises OutOfMemory, and what they raise."""
+        outcome = attempt(work)
+        if tiled and is_out_of_memory(outcome):
+            self.climb(TILED[stage], [request])
+            work = tiled
+            outcome = attempt(work)
+        if is_out_of_memory(outcome) and self.make_room(stage, request):
+            outcome = attempt(work)
+        if is_out_of_memory(outcome):
+            outcome = self.alone(stage, request, work)
+        if isinstance(outcome, Exception):
+            raise self.refusal(stage, request) if is_out_of_memory(outcome) else outcome
+        return outcome
+
+    def by_vae(self, stage: Stage, request: Request, pixels: int, work: Callable[..., T]) -> T:
+        """What `work` returns for a picture of so many pixels: whole, or in tiles (`tiled=True`)
+        where the plan says so or memory does not suffice. Raises OutOfMemory, and what it raises.
+        """
+        in_tiles = partial(work, tiled=True)
+        planned = self._whole_pixels is not None and pixels > self._whole_pixels
+        if planned or (stage == "decode" and self.placement.tiled):
+            request.warn(TOLD[TILED[stage]])
+            return self.run(stage, request, in_tiles)
+        return self.run(stage, request, work, in_tiles)
+
+    def make_room(self, stage: Stage, request: Request) -> bool:
+        """Move the text encoder out for good; False if that has been done, or `stage` runs it."""
+        if stage == "encode" or not self.placement.text_encoder_out():
+            return False
+        self._too_many = None  # there is more room now
+        self.climb("text_encoder_on_host", [request])
+        return True
+
+    def alone(self, stage: Stage, request: Request, work: Callable[[], T]) -> T | Exception:
+        """What `work` returns or raises with nothing on the device but what `stage` runs."""
+        self.climb("alone", [request])
+        with self.placement.alone(stage):
+            return attempt(work)
+
+    def parts(self, rows: list[Generation]) -> list[list[Generation]]:
+        """The batch, or its halves, so that no forward is as large as one that did not fit."""
+        if not rows:
+            return []
+        if len(rows) == 1 or self._too_many is None or tokens(rows) < self._too_many:
+            return [rows]
+        middle = len(rows) // 2
+        return [*self.parts(rows[:middle]), *self.parts(rows[middle:])]
+
+    def halve(self, rows: list[Generation]) -> list[list[Generation]]:
+        """The parts of a batch of two rows or more whose forward did not fit."""
+        self._too_many = tokens(rows)
+        self.climb("halved_batch", [row.request for row in rows])
+        return self.parts(rows)
+
+    def refusal(self, stage: Stage, request: Request) -> OutOfMemory:
+        """The end of the ladder: what did not fit, and what would."""
+        self.climb("refused", [request])
+        params = request.params
+        if stage == "encode":
+            message = "prompt: the device's memory cannot hold its encoding; shorten it"
+            return OutOfMemory(message, "prompt", "out_of_memory")
+        asked = f"{params.width}x{params.height}"
+        smaller = self._largest_below(params.width * params.height)
+        fits = [f"a smaller size, such as {smaller}"] if smaller else []
+        fits += [f"fewer pictures than n={params.n}"] if params.n > 1 else []
+        advice = f"ask for {' or '.join(fits)}" if fits else "nothing smaller is served here"
+        return OutOfMemory(
+            f"size: the device's memory cannot hold {asked}; {advice}", "size", "out_of_memory"
+        )
+
+    def climb(self, rung: Rung, requests: Sequence[Request]) -> None:
+        """Count a rung, log it, and have each request's answer tell of it."""
+        release_cache(self.placement.device)
+        self.used[rung] += 1
+        for request in dict.fromkeys(requests):
+            log.warning("out of memory in request %s: %s", request.id, rung)
+            request.recovery = tuple(dict.fromkeys((*request.recovery, rung)))
+            if rung in TOLD:
+                request.warn(TOLD[rung])
+
+    def _largest_below(self, pixels: int) -> str | None:
+        """The largest size named by the profile that has fewer pixels."""
+        sizes = {self._sizes.default, *self._sizes.recommended}
+        areas = {size: width * height for size in sizes for width, height in [parse_size(size)]}
+        smaller = [size for size in sizes if areas[size] < pixels]
+        return max(smaller, key=lambda size: (areas[size], size), default=None)
+
+
+def tokens(rows: Sequence[Generation]) -> int:
+    """What a forward over `rows` computes, padding included."""
+    return max(row.tokens for row in rows) * len(rows)
+
+
+def attempt(work: Callable[[], T]) -> T | Exception:
+    """What `work` returns, or what it raises, with nothing of its frames kept alive."""
+    try:
+        return work()
+    except Exception as error:
+        return without_frames(error)
+
+
+def is_out_of_memory(outcome: object) -> bool:
+    """Whether the outcome of an attempt is that memory did not suffice, on any device."""
+    if isinstance(outcome, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(outcome, RuntimeError) and any(words in str(outcome) for words in SAID)
+
+
+def without_frames(error: Exception) -> Exception:
+    """The error without its traceback, which would keep tensors alive."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -1,0 +1,236 @@
+"""What becomes of a request on the device: a Request, and a Generation for each picture of it."""
+
+import threading
+import time
+from collections.abc import Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deployments.diffusion.request.params import GenerationParams, Priority, Terms
+from deployments.diffusion.request.work import Progress, Sink, Work
+from deployments.handover import Drawn, Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A prompt as the model reads it.
+
+    tokens: (L, D). pooled: (P,), the prompt as a whole, where the model asks for that too.
+    """
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return self.tokens.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What inpainting blends back after each step.
+
+    latents, noise: (1, C, h, w) in the components' dtype. mask: (1, 1, h, w), 1 where to repaint.
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    mask: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where one picture begins.
+
+    sigmas: float32 (steps + 1,), falling, the last one 0, on the CPU. latents: (1, C, h, w).
+    generator: where steps that draw noise of their own take it from.
+    """
+
+    sigmas: torch.Tensor
+    latents: torch.Tensor
+    source: Source | None = None
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One of the passes in which every picture of a request is drawn; most requests have one.
+
+    params: what is asked of it. stage: what its steps are booked under. work, steps: of one
+    picture, predicted.
+    """
+
+    params: GenerationParams
+    stage: str
+    work: Work
+    steps: int
+
+    @property
+    def pixels(self) -> int:
+        """Of one picture."""
+        return self.params.width * self.params.height
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request on its way; owned by the engine, which alone resolves `future`.
+
+    Other threads may only set `cancelled` and wait for `future`. sink: who is told of its events;
+    told: the last of its progress. recovery: the rungs that were used for it when memory did not
+    suffice.
+    """
+
+    id: str
+    params: GenerationParams
+    given: Fitted | None
+    terms: Terms
+    passes: tuple[Pass, ...]
+    sink: Sink | None = None
+    told: Progress | None = None
+    arrived: float = field(default_factory=time.monotonic)
+    future: Future[Drawn] = field(default_factory=Future)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    generations: list["Generation"] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    recovery: tuple[str, ...] = ()
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    lap_started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def rows(self) -> int:
+        """Places it takes in the engine: one a picture."""
+        return self.params.n
+
+    @property
+    def priority(self) -> Priority:
+        """Of its terms."""
+        return self.terms.priority
+
+    @property
+    def work(self) -> Work:
+        """What one of its pictures takes in all, predicted."""
+        return sum((one.work for one in self.passes), Work())
+
+    @property
+    def remaining(self) -> Work:
+        """What is left to do for all its pictures."""
+        if not self.generations:
+            return self.work.times(self.rows)
+        return sum((row.work for row in self.generations), Work())
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its deadline has passed."""
+        deadline_s = self.terms.deadline_s
+        return deadline_s is not None and time.monotonic() > self.arrived + deadline_s
+
+    def warn(self, *warnings: str) -> None:
+        """Add to what the answer will warn of, each thing once."""
+        self.warnings = list(dict.fromkeys((*self.warnings, *warnings)))
+
+    @property
+    def denoised(self) -> bool:
+        """Whether no picture has a step left in the pass that it is in."""
+        return all(generation.denoised for generation in self.generations)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether every picture is decoded."""
+        return all(generation.picture is not None for generation in self.generations)
+
+    def as_drawn(self) -> Drawn:
+        """What is handed on once every picture is decoded."""
+        return Drawn(
+            id=self.id,
+            pictures=np.stack([g.picture for g in self.generations if g.picture is not None]),
+            seeds=tuple(self.params.seed + i for i in range(self.params.n)),
+            steps_executed=self.generations[0].steps_done,
+            timings_ms=self.timings_ms,
+            warnings=tuple(self.warnings),
+            recovery=self.recovery,
+        )
+
+    def lap(self, stage: str) -> None:
+        """Book the wall time since the last lap to `stage`, on top of what it has already."""
+        now = time.perf_counter()
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.lap_started) * 1e3
+        self.lap_started = now
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """One picture on its way; owned by the engine's device thread alone.
+
+    latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
+    negative prompt, None without guidance. generator: as in its Start.
+    lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
+    batch_key: rows with equal keys may share a forward.
+    passes: the one that it is in, and those to come. walked: steps of the passes behind it.
+    picture: uint8 (H, W, 3) once decoded for good.
+    """
+
+    request: Request
+    sigmas: torch.Tensor
+    latents: torch.Tensor
+    embedding: Embedding
+    negative: Embedding | None
+    source: Source | None
+    lengths: tuple[int, ...]
+    batch_key: Hashable
+    passes: tuple[Pass, ...]
+    generator: torch.Generator | None = None
+    step: int = 0
+    walked: int = 0
+    picture: NDArray[np.uint8] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """What the token budget counts."""
+        return sum(self.lengths)
+
+    @property
+    def priority(self) -> Priority:
+        """Of its request."""
+        return self.request.priority
+
+    @property
+    def style(self) -> str | None:
+        """Of its request; rows of different styles may share a forward."""
+        return self.request.params.style
+
+    @property
+    def work(self) -> Work:
+        """What is left to do for this picture."""
+        own, *later = self.passes
+        left = Work(self.tokens * (self.steps - self.step), own.work.pixels)
+        return sum((one.work for one in later), left)
+
+    @property
+    def steps(self) -> int:
+        """Forwards of the pass that it is in."""
+        return len(self.sigmas) - 1
+
+    @property
+    def steps_done(self) -> int:
+        """Forwards so far, in all passes."""
+        return self.walked + self.step
+
+    @property
+    def all_steps(self) -> int:
+        """Forwards that this picture takes in all passes."""
+        return self.walked + self.steps + sum(one.steps for one in self.passes[1:])
+
+    @property
+    def denoised(self) -> bool:
+        """Whether no step of its pass is left."""
+        return self.step == self.steps
+
+    @property
+    def returns(self) -> bool:
+        """Whether it is stepped again after it is decoded."""
+        return len(self.passes) > 1

@@ -1,0 +1,11 @@
+from . import checkpoint as checkpoint
+from . import components as components
+from .adapters import linear_layers as linear_layers
+from .architecture import Architecture as Architecture
+from .audit import live_storage_bytes as live_storage_bytes
+from .audit import unique_storages as unique_storages
+from .components import DTYPES as DTYPES
+from .components import ModelUnavailable as ModelUnavailable
+from .components import SharedComponents as SharedComponents
+from .components import pick_device as pick_device
+from .styles import load_style as load_style

@@ -1,0 +1,30 @@
+"""Which bytes weights take, and which live tensors repeat them: each storage counted once."""
+
+import gc
+from collections.abc import Iterable
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+
+def unique_storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedStorage]:
+    """Storages by address, each once however many tensors view it."""
+    storages = (tensor.untyped_storage() for tensor in tensors)
+    return {storage.data_ptr(): storage for storage in storages}
+
+
+def live_storage_bytes() -> int:
+    """Bytes of every tensor storage alive in this process."""
+    return sum(t.untyped_storage().nbytes() for t in live_tensors().values())
+
+
+def live_tensors() -> dict[int, torch.Tensor]:
+    """By the address of their storage; those that a compiler keeps as shapes alone have none."""
+    gc.collect()
+    every = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+    tensors = [t for t in every if not isinstance(t, FakeTensor) and t.device.type != "meta"]
+    return {t.untyped_storage().data_ptr(): t for t in tensors if t.untyped_storage().nbytes()}
+
+
+def same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.dtype == b.dtype and a.numel() == b.numel() and torch.equal(a.flatten(), b.flatten())

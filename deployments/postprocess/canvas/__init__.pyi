@@ -1,0 +1,17 @@
+from . import contrast as contrast
+from . import masks as masks
+from .canvas import Canvas as Canvas
+from .canvas import enlarge as enlarge
+from .canvas import to_placement as to_placement
+from .cost_map import CostMap as CostMap
+from .cost_map import Stacks as Stacks
+from .cost_map import map_costs as map_costs
+from .framing import SIDES as SIDES
+from .framing import is_plain as is_plain
+from .geometry import Rect as Rect
+from .geometry import union as union
+from .masks import Sprite as Sprite
+from .masks import Tile as Tile
+from .masks import trimmed as trimmed
+from .saliency import shrink as shrink
+from .saliency import subject as subject

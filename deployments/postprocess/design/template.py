@@ -1,0 +1,274 @@
+"""Templates: layouts by name, kept as data in templates/*.yaml, that fill from role texts alone.
+
+A template says how each role is set and, for each aspect of canvas, which groups of roles stand
+where and which shapes lie under them. Boxes are (x, y, width, height) in fractions of the safe
+area; all other lengths are fractions of the canvas's short side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.errors import InvalidValue
+from deployments.postprocess.canvas import Rect, union
+from deployments.postprocess.design.brand import Brand, find_brand
+from deployments.postprocess.design.items import check_copy
+from deployments.postprocess.design.roles import ROLES, ColourName, Plaque, RoleStyle
+from deployments.postprocess.schema import Align, Anchor, Backing, OverlaySpec, Role, Size
+
+FOLDER = Path(__file__).parent / "templates"
+Aspect = Literal["wide", "square", "tall"]
+Side = Literal["top", "bottom", "left", "right"]
+_WIDE, _TALL = 1.25, 0.7  # width to height: from here on it is wide, up to here tall
+_MIRRORED = {"left": "right", "right": "left"}
+
+
+class Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Look(Data):
+    """How a role is set; what is None stays as it is without a template (`layers.ROLES`).
+
+    size: (min, max). tracking, leading, gap: ems. fill: of the plaque; ink: of the words.
+    """
+
+    size: tuple[float, float] | None = None
+    weight: Annotated[int, Field(ge=100, le=900)] | None = None
+    tracking: float | None = None
+    leading: float | None = None
+    gap: float | None = None
+    max_lines: int | None = None
+    balance: bool | None = None
+    upper: bool | None = None
+    plaque: Plaque | None = None
+    fill: Literal["auto"] | ColourName | None = None
+    ink: Literal["auto", "accent"] | None = None
+    backing: Backing | None = None
+
+    def over(self, style: RoleStyle) -> RoleStyle:
+        """`style` with what this look says otherwise."""
+        said: dict[str, Any] = self.model_dump(exclude_none=True)
+        if self.size is not None:
+            said["size"] = Size(min=self.size[0], max=self.size[1])
+        return replace(style, **said)
+
+
+class Group(Data):
+    """Roles that stand below each other in `box`, in this order, held at one of `anchors`.
+
+    Of several anchors the first is taken unless another covers clearly less of the picture.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    box: tuple[float, float, float, float]
+    anchors: Annotated[tuple[Anchor, ...], Field(min_length=1)]
+    align: Align = "auto"
+
+    def inside(self, area: Rect) -> Rect:
+        """The box in pixels of a canvas whose safe area is `area`."""
+        return fraction_of(area, self.box)
+
+
+class Panel(Data):
+    """A rectangle under groups: around their words or their whole boxes, `padding` beyond them.
+
+    bleed: sides at which it runs to the canvas's edge. hairline: how far inside a thin line runs
+    around it.
+    """
+
+    kind: Literal["panel"]
+    around: tuple[str, ...]
+    reach: Literal["words", "area"] = "words"
+    bleed: tuple[Side, ...] = ()
+    padding: float = 0.045
+    radius: float = 0.0
+    colour: ColourName = "paper"
+    alpha: Annotated[float, Field(gt=0, le=1)] = 1.0
+    hairline: float | None = None
+
+    def bled(self, rect: Rect, canvas: Rect) -> Rect:
+        """`rect`, cut at the canvas's edges, or carried to them where the panel bleeds."""
+        left = canvas.x if "left" in self.bleed else max(canvas.x, rect.x)
+        top = canvas.y if "top" in self.bleed else max(canvas.y, rect.y)
+        right = canvas.right if "right" in self.bleed else min(canvas.right, rect.right)
+        bottom = canvas.bottom if "bottom" in self.bleed else min(canvas.bottom, rect.bottom)
+        return Rect(left, top, right - left, bottom - top)
+
+
+class Rule(Data):
+    """A line along the words of groups. length: None for as long as they, or their boxes, are."""
+
+    kind: Literal["rule"]
+    around: tuple[str, ...]
+    side: Side
+    reach: Literal["words", "area"] = "words"
+    gap: float = 0.03
+    length: float | None = None
+    thickness: float = 0.004
+    colour: ColourName = "ink"
+
+
+class Frame(Data):
+    """A line around the canvas, `inset` from its edges; words stay within it."""
+
+    kind: Literal["frame"]
+    inset: float
+    thickness: float = 0.003
+    colour: ColourName = "ink"
+
+
+class Mark(Data):
+    """A large quotation mark above the words of a group; size: its em."""
+
+    kind: Literal["mark"]
+    around: tuple[str, ...]
+    size: float
+    colour: ColourName = "accent"
+
+
+Shape = Annotated[Panel | Rule | Frame | Mark, Field(discriminator="kind")]
+
+
+class Layout(Data):
+    """Groups and shapes for some aspects.
+
+    window: the part of the canvas, in its fractions, that is left to a subject on plain ground;
+    the whole, if None. It may reach beyond the canvas, which moves the subject aside. scale: of
+    all the looks' sizes.
+    """
+
+    aspects: tuple[Aspect, ...]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    shapes: tuple[Shape, ...] = ()
+    window: tuple[float, float, float, float] | None = None
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> "Layout":
+        names = {group.name for group in self.groups}
+        for shape in self.shapes:
+            if not isinstance(shape, Frame) and not names.issuperset(shape.around):
+                raise ValueError(f"{shape.kind}: no group is called one of {shape.around}")
+        return self
+
+    def hidden(self, area: Rect, width: int, height: int) -> Rect | None:
+        """What a solid panel of fixed extent hides of a canvas, whose safe area is `area`."""
+        canvas = Rect(0, 0, width, height)
+        for shape in self.shapes:
+            if isinstance(shape, Panel) and shape.reach == "area" and shape.alpha == 1:
+                boxes = [group.inside(area) for group in self.groups if group.name in shape.around]
+                return shape.bled(union(boxes).grow(shape.padding * min(width, height)), canvas)
+        return None
+
+    def mirrored(self) -> "Layout":
+        """The same for words that run from right to left."""
+        groups = (
+            group.model_copy(
+                update={
+                    "box": _flip(group.box),
+                    "anchors": tuple(map(_mirror_anchor, group.anchors)),
+                }
+            )
+            for group in self.groups
+        )
+        window = self.window and _flip(self.window)
+        shapes = tuple(_mirror_shape(shape) for shape in self.shapes)
+        return self.model_copy(update={"groups": tuple(groups), "shapes": shapes, "window": window})
+
+    def window_on(self, canvas: Rect) -> Rect | None:
+        """The window in pixels of a canvas."""
+        return self.window and fraction_of(canvas, self.window)
+
+
+class Template(Data):
+    """A design by name. accent: its colour where neither a brand nor the picture gives one."""
+
+    about: str
+    accent: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+    looks: Mapping[Role, Look]
+    layouts: tuple[Layout, ...]
+
+    @model_validator(mode="after")
+    def _suits_every_aspect(self) -> "Template":
+        for aspect in ("wide", "square", "tall"):
+            if not any(aspect in layout.aspects for layout in self.layouts):
+                raise ValueError(f"layouts: none is for {aspect} canvases")
+        return self
+
+    @property
+    def styles(self) -> Mapping[str, RoleStyle]:
+        looks: Mapping[Any, Look] = self.looks
+        return {
+            role: looks[role].over(style) if role in looks else style
+            for role, style in ROLES.items()
+        }
+
+    def layouts_for(self, width: float, height: float) -> tuple[Layout, ...]:
+        """The layouts for a canvas, the one it was designed with first."""
+        shape = aspect_of(width, height)
+        return tuple(layout for layout in self.layouts if shape in layout.aspects)
+
+
+def aspect_of(width: float, height: float) -> Aspect:
+    share = width / height
+    return "wide" if share >= _WIDE else "tall" if share <= _TALL else "square"
+
+
+def fraction_of(area: Rect, box: tuple[float, float, float, float]) -> Rect:
+    """`box`, in fractions of `area`, in the pixels that `area` is in."""
+    x, y, width, height = box
+    return Rect(
+        area.x + x * area.width, area.y + y * area.height, width * area.width, height * area.height
+    )
+
+
+def template_names() -> tuple[str, ...]:
+    """All templates by name."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+@lru_cache
+def find_template(name: str) -> Template:
+    """The template called `name`; raises InvalidValue naming all that exist."""
+    if name not in template_names():
+        raise InvalidValue(
+            f"Unknown template {name!r}; choose one of {', '.join(template_names())}.",
+            "overlay.template",
+            "unknown_template",
+        )
+    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    return Template.model_validate(yaml.safe_load(text))
+
+
+def _flip(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = box
+    return 1 - x - width, y, width, height
+
+
+def _mirror_anchor(anchor: str) -> str:
+    return "_".join(_MIRRORED.get(part, part) for part in anchor.split("_"))
+
+
+def _mirror_shape(shape: Panel | Rule | Frame | Mark) -> Panel | Rule | Frame | Mark:
+    if isinstance(shape, Panel):
+        bleed = tuple(_MIRRORED.get(side, side) for side in shape.bleed)
+        return shape.model_copy(update={"bleed": bleed})
+    if isinstance(shape, Rule):
+        return shape.model_copy(update={"side": _MIRRORED.get(shape.side, shape.side)})
+    return shape
+
+
+def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
+    """Raise InvalidValue for an unknown template, brand or font."""
+    check_copy(spec)
+    if spec.template is not None:
+        find_template(spec.template)
+    if spec.brand is not None:
+        find_brand(spec.brand, brands)

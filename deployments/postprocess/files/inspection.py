@@ -1,0 +1,68 @@
+"""What a file says of itself: its marks, its credentials, and the facts of its making."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from deployments.errors import TooLarge, UnsupportedFile
+from deployments.postprocess.files import credentials, facts, xmp
+from deployments.postprocess.files.credentials import Credentials
+from deployments.postprocess.files.formats import MEDIA_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """format: png, jpeg, webp or avif. width, height: pixels. making: facts as values, by name.
+
+    digital_source_type: IPTC's, None where the file has none. description: the label in words.
+    warnings: what could not be read.
+    """
+
+    format: str
+    width: int
+    height: int
+    making: Mapping[str, Any]
+    digital_source_type: str | None
+    description: str | None
+    credentials: Credentials | None
+    warnings: tuple[str, ...]
+
+
+def inspect(data: bytes) -> Inspection:
+    """Read what a PNG, JPEG, WebP or AVIF file says; its pixels are not decoded.
+
+    Raises UnsupportedFile or TooLarge with param "image".
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=xmp.FORMATS) as image:
+            kind, (width, height) = str(image.format), image.size
+        marks = xmp.read(data)
+    except Image.DecompressionBombError:
+        raise TooLarge(
+            "The image declares far too many pixels.", "image", "too_many_pixels"
+        ) from None
+    except Exception as fault:  # decoders raise what they like on hostile bytes
+        raise UnsupportedFile(
+            "The image is no PNG, JPEG, WebP or AVIF file, or a damaged one.",
+            "image",
+            "unsupported_file",
+        ) from fault
+    name = "jpeg" if kind == "MPO" else kind.lower()  # a JPEG with more pictures behind it
+    warnings = marks.warnings
+    try:
+        making = facts.values(marks.facts)
+    except ValueError as error:
+        making, warnings = {}, (*warnings, f"{error}; none was read")
+    return Inspection(
+        format=name,
+        width=width,
+        height=height,
+        making=making,
+        digital_source_type=marks.source_type,
+        description=marks.description,
+        credentials=credentials.read(data, MEDIA_TYPES[name]),
+        warnings=warnings,
+    )

@@ -1,0 +1,161 @@
+"""An upload or a kept picture fitted to the canvas that it is drawn on: cropped, padded, masked."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deployments.errors import InvalidValue
+from deployments.handover import Fitted
+from deployments.postprocess.intake.cutout import cut_out
+from deployments.postprocess.intake.decoding import IntakeLimits, Picture, bands, decode
+from deployments.postprocess.intake.segmentation import Segmenter
+
+_HALF = 128  # alpha or grey level that parts what is kept from what is repainted
+
+
+def fit_upload(
+    image: bytes,
+    mask: bytes | None,
+    width: int | None,
+    height: int | None,
+    fit: Literal["crop", "pad"],
+    sizes: Sequence[tuple[int, int]],
+    limits: IntakeLimits,
+    keep: Literal["subject"] | None = None,
+    segmenter: Segmenter | None = None,
+) -> Fitted:
+    """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
+    entry of `sizes` (width, height) of the nearest aspect ratio.
+
+    A mask's transparent pixels are repainted; in a mask without transparency its white ones
+    (grey >= 128). Without a mask, the picture's own transparent pixels are. `crop` fills the
+    canvas and cuts at the middle; `pad` shows all and continues the edges, which are repainted
+    where there is a mask. `keep` "subject" repaints all but the subject: what the picture's own
+    transparency leaves, or what `segmenter`, or without one its colour, tells from its ground.
+    Raises UnsupportedFile, TooLarge or
+    InvalidValue with param "image", "mask", "keep" or "size".
+    """
+    picture = decode(image, "image", limits)
+    columns, rows = picture.image.size
+    repaint = None if picture.alpha is None else picture.alpha < _HALF
+    notes: tuple[str, ...] = ()
+    if keep and mask is not None:
+        raise InvalidValue(
+            "keep: the mask says already what is kept; give one of them", "keep", "contradiction"
+        )
+    if mask is not None:
+        repaint = _repaint(decode(mask, "mask", limits), rows, columns)
+    elif repaint is not None and repaint.any():
+        notes = ("the picture's transparent parts are taken as the mask",)
+    elif keep:
+        repaint, notes = _around_subject(np.asarray(picture.image), segmenter)
+    else:
+        repaint = None
+    canvas = _canvas(width, height, columns, rows, sizes)
+    fitted = (_crop if fit == "crop" else _pad)(picture.image, repaint, canvas)
+    if fitted.mask is not None and not fitted.mask.any():
+        raise InvalidValue(
+            "The mask repaints nothing of what the canvas shows. Make transparent (or, in a mask "
+            "without transparency, white) what is to be repainted.",
+            "mask" if mask is not None else "image",
+            "empty_mask",
+        )
+    return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _around_subject(
+    rgb: NDArray[np.uint8], segmenter: Segmenter | None
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """The mask that repaints all but the subject, and what is doubtful about it."""
+    found = cut_out(rgb, segmenter)
+    if found is None:
+        raise InvalidValue(
+            "keep: no subject can be told from the picture's ground; send a mask",
+            "keep",
+            "no_subject",
+        )
+    repaint = found.alpha < _HALF
+    if found.doubt is None:
+        return repaint, ()
+    return repaint, (f"keep: {found.doubt}: the subject may be cut out badly; send a mask",)
+
+
+def _digest(fitted: Fitted, notes: tuple[str, ...]) -> str:
+    found = hashlib.sha256(repr((fitted.picture.shape, fitted.mask is None, notes)).encode())
+    found.update(np.ascontiguousarray(fitted.picture).data)
+    if fitted.mask is not None:
+        found.update(np.ascontiguousarray(fitted.mask).data)
+    return found.hexdigest()
+
+
+def _canvas(
+    width: int | None, height: int | None, columns: int, rows: int, sizes: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    if width is not None and height is not None:
+        if width < 1 or height < 1:
+            raise InvalidValue(f"A canvas of {width}x{height} holds nothing.", "size", "bad_size")
+        return width, height
+    if width is not None or height is not None:
+        raise InvalidValue("Give both width and height, or neither.", "size", "bad_size")
+    ratio = np.log(columns / rows)
+    return min(sizes, key=lambda size: abs(float(np.log(size[0] / size[1]) - ratio)))
+
+
+def _repaint(mask: Picture, rows: int, columns: int) -> NDArray[np.bool_]:
+    width, height = mask.image.size
+    if (height, width) != (rows, columns):
+        raise InvalidValue(
+            f"The mask is {width}x{height} but the image is {columns}x{rows} (both upright); "
+            "send a mask of the image's size.",
+            "mask",
+            "mask_size_mismatch",
+        )
+    if mask.alpha is not None:
+        return mask.alpha < _HALF
+    grey = [cv2.cvtColor(np.asarray(band), cv2.COLOR_RGB2GRAY) for _, band in bands(mask.image)]
+    return np.concatenate(grey) >= _HALF
+
+
+def _crop(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
+    columns, rows = image.size
+    scale = max(canvas[0] / columns, canvas[1] / rows)
+    cut_width, cut_height = min(columns, canvas[0] / scale), min(rows, canvas[1] / scale)
+    left, top = (columns - cut_width) / 2, (rows - cut_height) / 2
+    box = (left, top, left + cut_width, top + cut_height)
+    return Fitted(_resize(image, canvas, box), _resize_mask(repaint, canvas, box))
+
+
+def _pad(image: Image.Image, repaint: NDArray[np.bool_] | None, canvas: tuple[int, int]) -> Fitted:
+    columns, rows = image.size
+    scale = min(canvas[0] / columns, canvas[1] / rows)
+    width = min(canvas[0], max(1, round(columns * scale)))
+    height = min(canvas[1], max(1, round(rows * scale)))
+    left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
+    borders = ((top, canvas[1] - height - top), (left, canvas[0] - width - left))
+    box = (0.0, 0.0, float(columns), float(rows))
+    picture = np.pad(_resize(image, (width, height), box), (*borders, (0, 0)), mode="edge")
+    mask = _resize_mask(repaint, (width, height), box)
+    padded = None if mask is None else np.pad(mask, borders, constant_values=True)
+    return Fitted(picture, padded)
+
+
+def _resize(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    return np.array(image.resize(size, Image.Resampling.LANCZOS, box=box), dtype=np.uint8)
+
+
+def _resize_mask(
+    repaint: NDArray[np.bool_] | None,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+) -> NDArray[np.bool_] | None:
+    if repaint is None:
+        return None
+    image = Image.fromarray(repaint.astype(np.uint8) * 255)
+    return np.array(image.resize(size, Image.Resampling.NEAREST, box=box)) > 0

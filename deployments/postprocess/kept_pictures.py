@@ -1,0 +1,165 @@
+"""What can be done with a kept picture: fetch it, read of it, finish it in another way.
+
+A picture that is damaged or gone raises NotFound.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from sys import maxsize
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.errors import NotFound
+from deployments.handover import Fitted
+from deployments.postprocess.adopt_images import kept_files
+from deployments.postprocess.design import Brand
+from deployments.postprocess.files import MEDIA_TYPES, encode, facts, inspect
+from deployments.postprocess.finish import NO_BRANDS, Finisher, finish_picture
+from deployments.postprocess.intake import IntakeLimits, Segmenter, fit_upload
+from deployments.postprocess.job import Clean, Job
+from deployments.postprocess.keep_first import as_pixels, since
+from deployments.postprocess.library import Library, Record
+from deployments.postprocess.placing import NoOtherPlace
+from deployments.postprocess.schema import File, FinishSpec, Output, is_id
+
+PNG = Output("png")
+UNLIMITED = IntakeLimits(max_bytes=maxsize, max_pixels=maxsize)  # they are our own files
+
+
+def find(picture_id: str, library: Library) -> Record:
+    """A picture's record."""
+    record = library.record(picture_id)
+    if record is None:
+        raise _missing(picture_id)
+    return record
+
+
+def forget(picture_id: str, library: Library) -> None:
+    """Remove a picture for good."""
+    if not library.remove(picture_id):
+        raise _missing(picture_id)
+
+
+def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
+    """A kept picture, to be finished in another way under ids of its own. Raises NotFound."""
+    began = time.perf_counter()
+    record = find(picture_id, library)
+    drawing = record.drawing
+    data = {record.clean: _file(record, library)}
+    given = {name: file for name in drawing.given if (file := library.file(name))}
+    if len(given) < len(drawing.given):
+        drawing = drawing.model_copy(update={"source": None, "mask": None})
+    else:
+        data |= given
+    spec = replace(spec, prompt_in_file=spec.prompt_in_file and record.prompt_in_file)
+    pixels = as_pixels(record.clean, data[record.clean], library)
+    clean = Clean(drawing, [pixels], [record.seed], [record.clean], data)
+    return Job(clean, spec, library, {}, {"recall": since(began)}, cached=True)
+
+
+def final_file(
+    picture_id: str,
+    library: Library,
+    brands: Mapping[str, Brand] = NO_BRANDS,
+    finish: Finisher = finish_picture,
+) -> File:
+    """The advert as it was delivered, by `finish`. Raises NotFound, and what that raises.
+
+    It is made anew: the same record gives the same bytes.
+    """
+    record = find(picture_id, library)
+    images = kept_files(record.overlay, library)
+    if images is None:
+        raise _missing(picture_id)
+    try:
+        made = finish(
+            _pixels(record, library),
+            record.overlay,
+            record.placement,
+            record.output,
+            record.file_facts,
+            brands,
+            images=images,
+            extension=record.extension,
+            layout=record.layout,
+        )
+    except NoOtherPlace:  # an earlier version found one
+        raise _missing(picture_id) from None
+    return File(made.data, made.media_type)
+
+
+def clean_file(picture_id: str, library: Library) -> File:
+    """The clean picture as a PNG. Raises NotFound."""
+    record = find(picture_id, library)
+    bare = record.model_copy(
+        update={
+            "overlay": None,
+            "placement": None,
+            "extension": "auto",
+            "layout": 0,
+            "output": PNG,
+        }
+    )
+    return File(encode(_pixels(record, library), PNG, bare.file_facts), MEDIA_TYPES[PNG.format])
+
+
+def fit_kept(
+    picture_id: str,
+    variant: Literal["clean", "source"],
+    width: int | None,
+    height: int | None,
+    fit: Literal["crop", "pad"],
+    sizes: Sequence[tuple[int, int]],
+    library: Library,
+    keep: Literal["subject"] | None = None,
+    segmenter: Segmenter | None = None,
+) -> Fitted:
+    """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
+    mask. Raises NotFound, and what `fit_upload` raises."""
+    record = find(picture_id, library)
+    if variant == "clean":
+        clean = _file(record, library)
+        return fit_upload(clean, None, width, height, fit, sizes, UNLIMITED, keep, segmenter)
+    source, mask = record.drawing.source, record.drawing.mask
+    picture = library.file(source) if source else None
+    repainted = library.file(mask) if mask else None
+    if picture is None or (mask and repainted is None):
+        raise NotFound(
+            f"The picture that {picture_id} was drawn from is not kept: it is no edit, or its "
+            "source is gone.",
+            "image",
+            "source_not_found",
+        )
+    return fit_upload(picture, repainted, width, height, fit, sizes, UNLIMITED, keep, segmenter)
+
+
+def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:
+    """What a file says, by the names of Inspection's fields, and `kept`: whether its picture is.
+
+    What the file leaves out of its making, the record of a kept picture adds. Raises what
+    `inspect` raises.
+    """
+    told = asdict(inspect(data))
+    picture_id = told["making"].get("id", "")
+    record = library.record(picture_id) if library and is_id(picture_id) else None
+    if record is not None:
+        told["making"] = {**facts.values(record.facts), **told["making"]}
+    return {**told, "kept": record is not None}
+
+
+def _pixels(record: Record, library: Library) -> NDArray[np.uint8]:
+    return as_pixels(record.clean, _file(record, library), library)
+
+
+def _file(record: Record, library: Library) -> bytes:
+    data = library.file(record.clean)
+    if data is None:
+        raise _missing(record.id)
+    return data
+
+
+def _missing(picture_id: str) -> NotFound:
+    return NotFound(f"There is no picture {picture_id} here.", None, "image_not_found")

@@ -1,0 +1,4 @@
+from . import backings as backings
+from . import compose as compose
+from . import legible as legible
+from .compose import set_words as set_words

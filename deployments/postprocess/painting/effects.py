@@ -1,0 +1,127 @@
+"""What lies between the picture and the letters: plate, scrim and glass, shadows and strokes."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.postprocess.canvas import Rect, Tile, masks
+from deployments.postprocess.design import SetText
+from deployments.postprocess.painting.paint import Ink, Paint, opposite
+from deployments.postprocess.schema import Shadow, parse_hex
+from deployments.postprocess.typesetting import engine
+
+_PLATE_PADDING = 0.024  # of the canvas's short side
+_RADIUS = 0.022
+MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
+_SOFTNESS = 0.02  # of the canvas's short side, the blur's standard deviation
+_MAX_SIGMA = 32.0  # pixels
+_COARSE = 4  # blurred at a fraction of the size, since nothing fine is left
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A box on a canvas of height x width, in pixels, to be turned by `rotate` degrees."""
+
+    box: Rect
+    rotate: float
+    height: int
+    width: int
+
+    def plate(self) -> Tile:
+        short = min(self.height, self.width)
+        box = self.box.grow(_PLATE_PADDING * short)
+        if not self.rotate:
+            box = box.clip(Rect(0, 0, self.width, self.height))
+        return engine.turned(box, _RADIUS * short, self.rotate, box)
+
+    def scrim(self) -> tuple[Tile, float]:
+        """A gradient from the nearest side to beyond the box, and the share of canvas it covers."""
+        height, width, box = self.height, self.width, self.box.turned(self.rotate)
+        reaches = {
+            "top": box.bottom / height,
+            "bottom": 1 - box.y / height,
+            "left": box.right / width,
+            "right": 1 - box.x / width,
+        }
+        side = min(reaches, key=lambda name: reaches[name])
+        length = height if side in ("top", "bottom") else width
+        solid = reaches[side] * length
+        fall = max(0.18 * length, 0.3 * solid)
+        distance = np.arange(length, dtype=np.float32)
+        if side in ("bottom", "right"):
+            distance = distance[::-1]
+        ramp = np.clip((solid + fall - distance) / fall, 0.0, 1.0)
+        profile = (255 * ramp * ramp * (3 - 2 * ramp) + 0.5).astype(np.uint8)
+        first, last = np.flatnonzero(profile)[[0, -1]]
+        profile = profile[first : last + 1]  # beyond it there is nothing to paint
+        if side in ("top", "bottom"):
+            mask = np.broadcast_to(profile[:, None], (len(profile), width))
+            return Tile(np.ascontiguousarray(mask), 0, int(first)), reaches[side]
+        mask = np.broadcast_to(profile[None, :], (height, len(profile)))
+        return Tile(np.ascontiguousarray(mask), int(first), 0), reaches[side]
+
+
+def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
+    """The shadows and the stroke of `text`, whose letters are `glyphs`, from the ground up.
+
+    A stroke of the colour `auto` waits for `ink`: it is left out where that is None.
+    """
+    layer, size = text.item.layer, text.setting.size
+    stroke = layer.stroke
+    shape = glyphs
+    if stroke is not None and (layer.shadows or stroke.colour != "auto" or ink is not None):
+        shape = engine.outline(text.setting, text.x, text.y, stroke.width * size)
+    paints = [_drop(shape, shadow, size) for shadow in layer.shadows]
+    if stroke is not None:
+        if stroke.colour != "auto":
+            paints.append(Paint(shape, parse_hex(stroke.colour)))
+        elif ink is not None:
+            paints.append(Paint(shape, opposite(ink)))
+    return tuple(paints)
+
+
+def warnings(text: SetText) -> Iterator[str]:
+    """What of the effects asked for could not be done to the letter."""
+    for shadow in text.item.layer.shadows:
+        blur = shadow.blur * text.setting.size
+        if blur > MAX_BLUR:
+            yield f"{text.item.name}: a shadow's blur of {blur:.0f} px was limited to {MAX_BLUR} px"
+
+
+def _drop(shape: Tile, shadow: Shadow, size: float) -> Paint:
+    sigma = min(shadow.blur * size, MAX_BLUR) / 2  # as CSS defines a blur radius
+    pad = math.ceil(3 * sigma)
+    mask = masks.padded(shape.mask, pad)
+    if sigma > 0.1:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
+    x = shape.x - pad + round(shadow.x * size)
+    y = shape.y - pad + round(shadow.y * size)
+    return Paint(Tile(mask, x, y), parse_hex(shadow.colour), shadow.alpha)
+
+
+def frost(pixels: NDArray[np.uint8], tile: Tile) -> None:
+    """Blur `pixels`, uint8 (H, W, 3), in place where `tile` covers them."""
+    height, width = pixels.shape[:2]
+    rows, columns = tile.mask.shape
+    box = Rect(tile.x, tile.y, columns, rows).clip(Rect(0, 0, width, height))
+    if box.area == 0:
+        return
+    sigma = min(_SOFTNESS * min(height, width), _MAX_SIGMA)
+    left, top, right, bottom = box.pixels()
+    reach = math.ceil(3 * sigma)
+    outer = box.grow(reach).clip(Rect(0, 0, width, height))
+    x, y, far_x, far_y = outer.pixels()
+    around = pixels[y:far_y, x:far_x]
+    small_size = (max(1, around.shape[1] // _COARSE), max(1, around.shape[0] // _COARSE))
+    small = cv2.resize(around, small_size, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(sigma / _COARSE, 0.5), borderType=cv2.BORDER_REFLECT)
+    full = cv2.resize(soft, around.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    mask = tile.mask[top - tile.y : bottom - tile.y, left - tile.x : right - tile.x]
+    weight = mask[..., None].astype(np.float32) / 255
+    sharp = pixels[top:bottom, left:right].astype(np.float32)
+    blurred = full[top - y : bottom - y, left - x : right - x].astype(np.float32)
+    pixels[top:bottom, left:right] = (sharp + (blurred - sharp) * weight + 0.5).astype(np.uint8)

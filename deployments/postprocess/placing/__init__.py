@@ -1,0 +1,5 @@
+"""Where everything stands: stacks of words, templates, images and QR codes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,17 @@
+from . import arrange as arrange
+from . import artwork as artwork
+from . import copy_space as copy_space
+from . import shapes as shapes
+from .arrange import NoOtherPlace as NoOtherPlace
+from .artwork import edge as edge
+from .artwork import reduced as reduced
+from .copy_space import window as window
+from .fill_template import Filled as Filled
+from .fill_template import fill as fill
+from .insets import Hung as Hung
+from .insets import Wall as Wall
+from .insets import hang as hang
+from .shapes import MARK_TOP as MARK_TOP
+from .shapes import Shaped as Shaped
+from .shapes import mark as mark
+from .stack import Placed as Placed

@@ -1,0 +1,273 @@
+"""Where images and QR codes hang: in their boxes, at their anchors, or in a corner that is free.
+
+Products stand first and words make room for them; a logo, badge or code without a place of its
+own takes a corner that the words leave free, smaller if need be, before the words are moved.
+Nothing leaves the safe area or covers a protected box; what has no room is left out, and said so.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from deployments.postprocess.canvas import CostMap, Rect
+from deployments.postprocess.design import Frame, Item
+from deployments.postprocess.placing import stack
+from deployments.postprocess.placing.arrange import ANCHORS, FOOT, GAP, in_pixels
+from deployments.postprocess.placing.artwork import SIZES, Artwork
+from deployments.postprocess.placing.fill_template import Filled
+from deployments.postprocess.placing.stack import Site
+from deployments.postprocess.schema import OverlaySpec
+
+Arrange = Callable[[Rect, Sequence[Rect], int], Filled]
+"""Places all words in an area, off what is taken; which arrangement, 0 for the best."""
+_SHARES = {"start": 0.0, "center": 0.5, "end": 1.0}
+_SCALES = (1.0, 0.85, 0.7, 0.55)  # tried in turn, of what has no size of its own
+# Corners in the order of custom, and what a later one must save.
+_CORNERS = {
+    "logo": (("start", 0.0), ("end", 0.0), ("end", 1.0), ("start", 1.0)),
+    "badge": (("end", 0.0), ("start", 0.0), ("end", 1.0), ("start", 1.0)),
+    "qr": (("end", 1.0), ("start", 1.0), ("end", 0.0), ("start", 0.0)),
+}
+_OUT_OF_CUSTOM = 0.05
+_BESIDE, _BELOW, _ALONE = (0.44, 0.92), (0.92, 0.5), (0.85, 0.85)  # shares a product takes
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """An artwork and the whole pixels of the canvas it covers; clear: what is kept free for it."""
+
+    art: Artwork
+    rect: Rect
+    clear: Rect
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """All that was placed, words, their shapes and artworks, and what bent or broke the rules."""
+
+    hung: tuple[Hung, ...]
+    filled: Filled
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def hang(
+    artworks: Sequence[Artwork],
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    wall: "Wall",
+    arrange: Arrange,
+    index: int,
+) -> Hanging:
+    """Place words and artworks; deterministic.
+
+    index: which arrangement of the words. Raises NoOtherPlace where there are not as many.
+    """
+    hung: list[Hung] = []
+    for art in artworks:
+        if art.layer.box is not None or art.layer.anchor is not None:
+            hung += wall.where_told(art, hung)
+    below = _foot(items, wall)
+    floating = [art for art in artworks if art.layer.box is None and art.layer.anchor is None]
+    products = [art for art in floating if art.kind == "product"]
+    tries = []
+    for scale in _SCALES if products else _SCALES[:1]:
+        stood = [*hung]
+        for art in products:
+            stood += wall.stand(art, scale, stood, below, bool(items))
+        filled = _words(spec, wall, arrange, stood)
+        tries.append((stood, filled))
+        if not filled.arrangement.problems and not filled.warnings:
+            break
+    hung, filled = min(tries, key=lambda one: _trouble(one[1]))
+    if index:
+        filled = _words(spec, wall, arrange, hung, index)
+    for art in floating:
+        if art.kind == "product":
+            continue
+        room = wall.inside_frames(filled)
+        free = room.corners(art, hung, _covered(filled, wall))
+        if not free and (candidates := room.corners(art, hung, ())):
+            # No corner is free: the one that troubles the words least.
+            moved = [(one, _words(spec, wall, arrange, [*hung, one], index)) for one in candidates]
+            best, filled = min(moved, key=lambda one: _trouble(one[1]))
+            free = [best]
+        hung += free[:1]
+    hung.sort(key=lambda one: one.art.index)
+    return _told(artworks, hung, filled)
+
+
+def _told(artworks: Sequence[Artwork], hung: list[Hung], filled: Filled) -> Hanging:
+    shown = {one.art.index for one in hung}
+    problems = [
+        f"{art.name}: there is no room for it; it was left out"
+        for art in artworks
+        if art.index not in shown
+    ]
+    warnings: list[str] = []
+    for one in hung:
+        troubles, doubts = one.art.doubts(int(one.rect.width))
+        problems += troubles
+        warnings += doubts
+    return Hanging(
+        tuple(hung),
+        filled,
+        (*filled.arrangement.problems, *problems),
+        (*filled.warnings, *warnings),
+    )
+
+
+def _words(
+    spec: OverlaySpec, wall: "Wall", arrange: Arrange, hung: Sequence[Hung], index: int = 0
+) -> Filled:
+    """The words around what hangs already. An anchor shared with an artwork gives way to it."""
+    area = wall.area
+    if isinstance(spec.position, str) and spec.position != "auto":
+        column, row = ANCHORS[spec.position]
+        for one in hung:
+            if one.art.layer.anchor is None:
+                continue
+            other, its_row = ANCHORS[one.art.layer.anchor]
+            if its_row == row and (column == other or "center" in (column, other)):
+                area = _beyond(area, one.clear, row)
+    taken = [*wall.protect, *(one.clear for one in hung)]
+    return arrange(area, taken, index)
+
+
+def _covered(filled: Filled, wall: "Wall") -> list[Rect]:
+    """What words and the shapes under them take."""
+    words = [placed.box.grow(GAP / 2 * wall.short) for placed in filled.arrangement.stacks]
+    return words + [one.rect for one in filled.shapes if not isinstance(one.shape, Frame)]
+
+
+def _trouble(filled: Filled) -> tuple[int, int]:
+    return len(filled.arrangement.problems), len(filled.warnings)
+
+
+def _beyond(area: Rect, taken: Rect, row: float) -> Rect:
+    """What is left of `area` below `taken` at its top, or above it at its foot."""
+    if row == 0.0:
+        top = min(max(area.y, taken.bottom), area.bottom - 1)
+        return Rect(area.x, top, area.width, area.bottom - top)
+    if row == 1.0:
+        return Rect(area.x, area.y, area.width, max(1.0, min(area.bottom, taken.y) - area.y))
+    return area
+
+
+def _foot(items: Sequence[Item], wall: "Wall") -> float:
+    """Pixels that legal lines and the AI label take at the foot."""
+    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
+    if not foot:
+        return 0.0
+    site = Site(wall.area, (), ("start",), (1.0,), wall.short)
+    return stack.needed_height(foot, site) + GAP * wall.short
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The canvas as artworks see it: area is what they do not leave, protect what they do not
+    cover; all in pixels."""
+
+    cost: CostMap
+    area: Rect
+    protect: tuple[Rect, ...]
+
+    @property
+    def short(self) -> float:
+        return float(min(self.cost.width, self.cost.height))
+
+    def inside_frames(self, filled: Filled) -> "Wall":
+        """The same within the frames that a template draws."""
+        area = self.area
+        for one in filled.shapes:
+            if isinstance(one.shape, Frame):
+                area = area.clip(one.rect.grow(-(one.shape.thickness + GAP / 2) * one.short))
+        return replace(self, area=area)
+
+    def where_told(self, art: Artwork, hung: Sequence[Hung]) -> list[Hung]:
+        """In its box, where it may lie over others; or at its anchor, where it may not."""
+        canvas = Rect(0, 0, self.cost.width, self.cost.height)
+        if art.layer.box is not None:
+            own = _whole(in_pixels(art.layer.box, canvas).clip(self.area))
+            row = 1.0 if art.kind == "product" else 0.5
+            one = self._at(art, art.within(own.width, own.height), own, "center", row)
+            return [one] if one and self._may(one, (), ()) else []
+        assert art.layer.anchor is not None
+        for scale in self._scales(art):
+            size = self._size(art, scale, self.area, _ALONE)
+            one = self._at(art, size, _whole(self.area), *ANCHORS[art.layer.anchor])
+            if one and self._may(one, hung, ()):
+                return [one]
+        return []
+
+    def stand(
+        self, art: Artwork, scale: float, hung: Sequence[Hung], below: float, words: bool
+    ) -> list[Hung]:
+        """A product at the foot: in the middle below the words, or beside them, where larger."""
+        ground = Rect(self.area.x, self.area.y, self.area.width, max(1.0, self.area.height - below))
+        options = []
+        for shares, columns in ((_BELOW, ("center",)), (_BESIDE, ("end", "start"))):
+            size = self._size(art, scale, ground, shares if words else _ALONE)
+            for order, column in enumerate(columns):
+                one = self._at(art, size, _whole(ground), column, 1.0)
+                if one and self._may(one, hung, ()):
+                    dear = self.cost.mean(one.rect) + _OUT_OF_CUSTOM * order
+                    options.append((-one.rect.area, dear, one))
+        return [min(options, key=lambda option: option[:2])[2]] if options else []
+
+    def corners(self, art: Artwork, hung: Sequence[Hung], words: Sequence[Rect]) -> list[Hung]:
+        """Corners that are free of `hung` and `words`, the best first, at the largest size."""
+        for scale in self._scales(art):
+            size = self._size(art, scale, self.area, _ALONE)
+            found = []
+            for order, (column, row) in enumerate(_CORNERS[art.kind]):
+                one = self._at(art, size, _whole(self.area), column, row)
+                if one and self._may(one, hung, words):
+                    found.append((self.cost.mean(one.rect) + _OUT_OF_CUSTOM * order, order, one))
+            if found:
+                return [one for *_, one in sorted(found, key=lambda option: option[:2])]
+        return []
+
+    def _scales(self, art: Artwork) -> Iterator[float]:
+        yield from _SCALES if art.layer.size is None else _SCALES[:1]
+
+    def _size(
+        self, art: Artwork, scale: float, area: Rect, shares: tuple[float, float]
+    ) -> tuple[int, int]:
+        room = _whole(area)
+        if art.layer.size is None and art.kind == "product":
+            return art.within(scale * shares[0] * room.width, scale * shares[1] * room.height)
+        side = (art.layer.size or scale * SIZES[art.kind]) * self.short
+        width, height = art.sized(side)
+        return (width, height) if self._fits(width, height, room) else art.within(*_sides(room))
+
+    def _fits(self, width: int, height: int, room: Rect) -> bool:
+        return width <= room.width and height <= room.height
+
+    def _at(
+        self, art: Artwork, size: tuple[int, int], room: Rect, column: str, row: float
+    ) -> Hung | None:
+        width, height = size
+        if min(size) < 1 or not self._fits(width, height, room):
+            return None
+        x = room.x + round((room.width - width) * _SHARES[column])
+        y = room.y + round((room.height - height) * row)
+        rect = Rect(x, y, width, height)
+        return Hung(art, rect, rect.grow(max(art.clear_px(*size), GAP / 2 * self.short)))
+
+    def _may(self, one: Hung, hung: Sequence[Hung], words: Sequence[Rect]) -> bool:
+        taken = [*self.protect, *words, *(other.clear for other in hung)]
+        return not any(one.rect.overlaps(rect) for rect in taken) and not any(
+            one.clear.overlaps(other.rect) for other in hung
+        )
+
+
+def _sides(rect: Rect) -> tuple[float, float]:
+    return rect.width, rect.height
+
+
+def _whole(rect: Rect) -> Rect:
+    """The whole pixels inside `rect`, a millionth of a pixel forgiven."""
+    left, top = math.ceil(rect.x - 1e-6), math.ceil(rect.y - 1e-6)
+    right, bottom = math.floor(rect.right + 1e-6), math.floor(rect.bottom + 1e-6)
+    return Rect(left, top, max(0, right - left), max(0, bottom - top))

@@ -1,0 +1,76 @@
+"""What files are made: the placements that adverts are shown in, and the output formats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from deployments.errors import InvalidValue
+
+Extension = Literal["auto", "blur", "colour"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A format that adverts are shown in: pixels, and pixels to keep clear at top and bottom.
+
+    dpi: of a format that is printed, pixels an inch, which its files carry.
+    """
+
+    width: int
+    height: int
+    clear: int = 0
+    dpi: int | None = None
+
+
+PLACEMENTS: Mapping[str, Placement] = MappingProxyType(
+    {
+        "feed_square": Placement(1080, 1080),
+        "feed_portrait": Placement(1080, 1350),
+        "story": Placement(1080, 1920, clear=250),
+        "market": Placement(1000, 1000),
+        "video": Placement(1920, 1080),
+        "banner": Placement(1200, 628),
+        "a4": Placement(2480, 3508, dpi=300),
+    }
+)
+
+
+def find_placement(name: str) -> Placement:
+    """The placement called `name`; raises InvalidValue naming all that exist."""
+    if name not in PLACEMENTS:
+        raise InvalidValue(
+            f"Unknown placement {name!r}; choose one of {', '.join(PLACEMENTS)}.",
+            "placement",
+            "unknown_placement",
+        )
+    return PLACEMENTS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file format. `compression` 0 to 100 is the quality of jpeg, webp and avif.
+
+    None means JPEG at quality 92, AVIF at 80, lossless WebP. Raises InvalidValue for a PNG with
+    another compression than 100, which is what OpenAI's API allows.
+    """
+
+    format: Literal["png", "jpeg", "webp", "avif"] = "png"
+    compression: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.compression is None:
+            return
+        if not 0 <= self.compression <= 100:
+            raise InvalidValue(
+                f"output_compression must be 0 to 100, not {self.compression}.",
+                "output_compression",
+                "invalid_value",
+            )
+        if self.format == "png" and self.compression != 100:
+            raise InvalidValue(
+                "output_compression below 100 is supported for jpeg, webp and avif; "
+                "png is lossless. Leave it out or choose another output_format.",
+                "output_compression",
+                "unsupported_value",
+            )

@@ -1,0 +1,5 @@
+"""From a string to measured lines: clean words, breaks, faces, the engine of letters."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,157 @@
+"""From a client's string to words ready to be set: clean, with language, direction and breaks."""
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from fontTools.unicodedata import script
+
+from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, LineBreak, breakable
+
+Direction = Literal["auto", "ltr", "rtl"]
+
+# Unicode's explicit directional marks, embeddings, overrides and isolates: they can reverse copy.
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls (less the newline), annotation anchors, tags, the byte order mark and friends.
+_CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff\ud800-\udfff\u2028\u2029]"
+)
+_LANGUAGE = {
+    "Hang": "ko", "Hira": "ja", "Kana": "ja", "Hani": "zh-Hans", "Thai": "th", "Arab": "ar",
+    "Hebr": "he", "Deva": "hi", "Cyrl": "ru", "Grek": "el", "Latn": "en", "Beng": "bn",
+    "Taml": "ta", "Telu": "te", "Laoo": "lo", "Khmr": "km", "Mymr": "my",
+}  # fmt: skip
+_RTL_LANGUAGES = frozenset(
+    ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "ug", "ur", "yi")
+)
+# Arabic, Syriac and their kin are written in one stroke.
+_CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
+# Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
+_JOINED = re.compile(
+    "[\u0600-\u08ff\u0900-\u0dff\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\ufb50-\ufdff\ufe70-\ufefc]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    text: str
+    rtl: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Words ready to be set. `tracked`: letter-spacing may be applied to them."""
+
+    paragraphs: tuple[Paragraph, ...]
+    lang: str
+    tracked: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        return "\n".join(p.text for p in self.paragraphs).replace(ZERO_WIDTH_SPACE, "")
+
+
+def prepare(
+    text: str,
+    lang: str | None = None,
+    direction: Direction = "auto",
+    line_break: LineBreak = "auto",
+) -> Copy:
+    """Clean `text`, split it into paragraphs at newlines, and mark where lines may break.
+
+    `lang` is a BCP 47 tag; where None, the script decides. `direction` "auto": each paragraph's
+    first letter decides, and the language where there is none. `paragraphs` is empty when nothing
+    visible is left.
+    """
+    clean, warnings = sanitise(text)
+    tag = lang or language(clean)
+    lines = [" ".join(line.split()) for line in clean.split("\n")]
+    return Copy(
+        tuple(
+            Paragraph(breakable(line, tag, line_break), _is_rtl(line, tag, direction))
+            for line in lines
+            if _is_visible(line)
+        ),
+        tag,
+        tracked=not _JOINED.search(clean),
+        warnings=warnings,
+    )
+
+
+def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
+    """NFC, without controls and without characters that override the direction; and warnings."""
+    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    normal = normal.replace("\t", " ")
+    without_bidi = _BIDI.sub("", normal)
+    clean = _CONTROL.sub("", without_bidi)
+    warnings = []
+    if without_bidi != normal:
+        warnings.append("characters that override the text direction were removed")
+    if clean != without_bidi:
+        warnings.append("control characters were removed")
+    return clean, tuple(warnings)
+
+
+def ink_length(text: str) -> int:
+    """How many characters of `text` are neither spaces nor U+200B.
+
+    Cleaning and breaking move only those two, so this counts a place alike before and after.
+    """
+    return len("".join(text.replace(ZERO_WIDTH_SPACE, "").split()))
+
+
+def language(text: str) -> str:
+    """A BCP 47 tag guessed from the script; English where there is none.
+
+    Any Hangul means Korean and any kana Japanese, since both mix with Han and Latin; otherwise
+    the commonest script decides. Han alone reads as simplified Chinese.
+    """
+    counts = scripts(text)
+    kana = counts["Hira"] + counts["Kana"]
+    if counts["Hang"] or kana:
+        return "ko" if counts["Hang"] >= kana else "ja"
+    return next((_LANGUAGE[name] for name, _ in counts.most_common() if name in _LANGUAGE), "en")
+
+
+def scripts(text: str) -> Counter[str]:
+    """How many letters of each script, by ISO 15924 codes; digits and the like are of none."""
+    return Counter(name for name in map(_script, text) if name)
+
+
+@lru_cache(maxsize=8192)
+def _script(char: str) -> str:
+    """The ISO 15924 code of a letter; empty for what is none."""
+    return script(char) if unicodedata.category(char)[0] == "L" else ""
+
+
+def is_cursive(word: str) -> bool:
+    """Whether its letters are written in one stroke, which no line break may cut."""
+    return _CURSIVE.search(word) is not None
+
+
+def capitals(text: str, lang: str | None) -> str:
+    """`text` in capitals; in the languages that write i with and without a dot, with it."""
+    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
+        text = text.replace("i", "İ")
+    return text.upper()
+
+
+def _is_visible(line: str) -> bool:
+    """Whether there is more than spaces, marks without a letter, joiners and the like."""
+    return any(unicodedata.category(char)[0] not in "ZMC" for char in line)
+
+
+def _is_rtl(line: str, lang: str, direction: Direction) -> bool:
+    """The first strong character decides (Unicode Bidirectional Algorithm, rules P2 and P3)."""
+    if direction != "auto":
+        return direction == "rtl"
+    for char in line:
+        kind = unicodedata.bidirectional(char)
+        if kind in ("L", "R", "AL"):
+            return kind != "L"
+    return lang.lower().split("-")[0] in _RTL_LANGUAGES

@@ -1,0 +1,2 @@
+from .envelope import LastResort as LastResort
+from .headers import BoundedBody as BoundedBody

@@ -1,0 +1,101 @@
+"""What the proxies in front of the application add: sane request headers, one error envelope.
+
+Ray's proxies answer some requests themselves (nothing deployed yet, too many queued, timed out),
+in plain text and naming their parts. Here those answers get the API's envelope. Every response
+carries X-Request-ID, the client's own where it is short and plain.
+"""
+
+import logging
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve.http.asgi.headers import REQUEST_ID, tidy
+from serve.http.wire import envelope, errors
+
+log = logging.getLogger("ray.serve")
+
+REFUSALS = {
+    404: "There is no such address here.",
+    408: "The request took longer than the server allows.",
+    429: "The server is busy; try again later.",
+    500: "The server failed on this request; the fault is logged.",
+    503: "The application is not available; try again later.",
+}
+CODES = {
+    404: "not_found",
+    408: "timeout",
+    429: "queue_full",
+    500: "internal_error",
+    503: "unavailable",
+}
+
+
+class ProxyManners:
+    """ASGI middleware of the HTTP proxy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        tidy(scope)
+        refused: Message | None = None
+
+        async def in_envelope(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and is_proxys_own(message):
+                refused = message
+            elif refused is None:
+                await send(message)
+            elif not message.get("more_body", False):
+                await _answer(refused, scope, receive, send)
+
+        await self.app(scope, receive, in_envelope)
+
+
+def is_proxys_own(start: Message) -> bool:
+    """Whether the proxy answered, not the application, which never refuses in plain text."""
+    kind = Headers(raw=start["headers"]).get("content-type", "text/plain")
+    return start["status"] in REFUSALS and kind.startswith("text/plain")
+
+
+async def _answer(refused: Message, scope: Scope, receive: Receive, send: Send) -> None:
+    status = refused["status"]
+    original = Headers(raw=refused["headers"])
+    kept = {name: original[name] for name in (REQUEST_ID, "retry-after") if name in original}
+    if status == 503:
+        kept.setdefault("retry-after", "5")
+    await envelope(status, REFUSALS[status], code=CODES[status], headers=kept)(scope, receive, send)
+
+
+def middlewares() -> list[Middleware]:
+    """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
+    return [Middleware(ProxyManners)]
+
+
+class LastResort:
+    """ASGI middleware: logs what nobody foresaw, and answers it with a bare 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("a request failed")
+            if not started:
+                await errors.internal_error()(scope, receive, send)

@@ -1,0 +1,3 @@
+from . import images as images
+from . import kept_images as kept_images
+from . import service as service

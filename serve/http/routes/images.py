@@ -1,0 +1,249 @@
+"""POST /v1/images/generations and /v1/images/edits."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import GenerationParams, request_key
+from deployments.diffusion.sizes import SizeRange, parse_size
+from deployments.errors import InvalidValue
+from deployments.postprocess.design import Brand, check_names
+from deployments.postprocess.files import MEDIA_TYPES
+from deployments.postprocess.schema import FinishSpec, find_placement
+from serve import VERSION
+from serve.http.rooms import Pending, Rooms
+from serve.http.routes.kept_images import url_of
+from serve.http.wire import (
+    MEDIA_TYPE,
+    EditBody,
+    EditForm,
+    GenerationBody,
+    ImagesAnswer,
+    KeptEditBody,
+    KeptPicture,
+    Kind,
+    SentEditBody,
+    Streamed,
+    as_bytes,
+    complete,
+    images_answer,
+    picture_wanted,
+    prompt_in_file,
+    read_edit,
+    stream_events,
+)
+from serve.settings import AppArgs
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ImagesAnswer,
+        "content": {kind: {} for kind in (*MEDIA_TYPES.values(), MEDIA_TYPE)},
+        "description": "JSON; one picture's bytes where the Accept header asks for them; or the "
+        "events of a streamed request.",
+    }
+}
+
+
+class Images:
+    """What the two routes share."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        profile: DiffusionProfile,
+        args: AppArgs,
+        drawer: str | None,
+        brands: Mapping[str, Brand],
+    ) -> None:
+        self.rooms = rooms
+        self.profile = profile
+        self.args = args
+        self.brands = brands
+        self.drawer = drawer if args.library else None
+        self.maker = maker(profile, drawer)
+
+    async def generate(self, body: GenerationBody, request: Request) -> Response:
+        """A picture from a prompt."""
+        spec = self._spec(body, request)
+        default = parse_size(self._sizes(body).default)
+        params = body.params(self.profile, self._canvas(body) or default)
+        spec = self._keyed(spec, body, params, None)
+        return await self._deliver("image_generation", body, params, None, spec, request)
+
+    async def edit(self, request: Request) -> Response:
+        """A picture from a prompt and a picture, or of the part that a mask names."""
+        form = await read_edit(request, self.args.max_upload_bytes)
+        body = form.body
+        spec = self._spec(body, request)
+        canvas = self._canvas(body)
+        strength = body.strength_by(self.profile)
+        default = parse_size(self.profile.sizes.default)
+        params = body.params(self.profile, canvas or default, strength)
+        body.terms()  # refused before any work, as all of the above
+        given = self._given(form, canvas)
+        fitted = await self.rooms.fitted(given)
+        height, width, _ = fitted.picture.shape
+        params = replace(params, width=width, height=height)
+        spec = self._keyed(spec, body, params, fitted.digest)
+        return await self._deliver("image_edit", body, params, given, spec, request)
+
+    def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Pending:
+        fit, keep = form.body.fit, form.body.keep
+        if isinstance(form.image, KeptPicture):
+            kept = form.image
+            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
+        return self.rooms.intake(form.image, form.mask, canvas, fit, keep)
+
+    async def _deliver(
+        self,
+        kind: Kind,
+        body: GenerationBody,
+        params: GenerationParams,
+        given: Pending | None,
+        spec: FinishSpec,
+        request: Request,
+    ) -> Response:
+        spec = await self.rooms.adopt(spec)
+        by_url = partial(url_of, request) if body.response_format == "url" else None
+        answer = partial(
+            images_answer,
+            model=self.profile.name,
+            quality=body.quality,
+            output_format=spec.output.format,
+            url_of=by_url,
+        )
+        terms = body.terms()
+        streamed = Streamed(kind, params, given, spec, answer)
+        delivery = await self.rooms.recall(spec) if spec.key else None
+        if body.stream:
+            if delivery is not None:
+                return complete(streamed, delivery)
+            told = self.rooms.draw_stream(params, terms, given, spec.id)
+            return await stream_events(self.rooms, streamed, told)
+        if delivery is None:
+            delivery = await self.rooms.deliver(params, terms, given, spec)
+        if picture_wanted(request.headers.get("accept")):
+            return as_bytes(delivery)
+        return JSONResponse(answer(delivery).model_dump(mode="json"))
+
+    def _spec(self, body: GenerationBody, request: Request) -> FinishSpec:
+        """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
+        if body.response_format == "url" and self.args.library is None:
+            raise InvalidValue(
+                "response_format: nothing is kept here that a URL could name; use b64_json",
+                "response_format",
+                "library_off",
+            )
+        if body.overlay is not None:
+            check_names(body.overlay, self.brands)
+        spec = finish_spec(body, request.headers.get("accept"))
+        return replace(
+            spec,
+            metadata=self.maker,
+            prompt_in_file=prompt_in_file(body.metadata, self.args.prompt_in_files),
+        )
+
+    def _keyed(
+        self, spec: FinishSpec, body: GenerationBody, params: GenerationParams, given: str | None
+    ) -> FinishSpec:
+        """The same with an id for each file; to be found again if the request names a seed."""
+        reusable = body.seed is not None
+        key = request_key(self.drawer, params, given) if self.drawer and reusable else None
+        return replace(spec.of(params.n), asked=asdict(params), key=key)
+
+    def _sizes(self, body: GenerationBody) -> SizeRange:
+        hires = self.profile.hires
+        return hires.sizes if body.hires and hires else self.profile.sizes
+
+    def _canvas(self, body: GenerationBody) -> tuple[int, int] | None:
+        """The size that is drawn, None where only the given picture can tell.
+
+        For several placements it lies between the narrowest and the widest.
+        """
+        if body.size != "auto":
+            return parse_size(body.size)
+        placed = [find_placement(name) for name in body.formats if name is not None]
+        if not placed:
+            return None
+        aspects = [placement.width / placement.height for placement in placed]
+        return self._sizes(body).nearest(math.sqrt(min(aspects) * max(aspects)))
+
+
+def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
+    """What every file says of what drew it. drawer: its identity, if it has one."""
+    told = {
+        "signboard": VERSION,
+        "model": profile.name,
+        "revision": profile.model.revision,
+        "drawer": drawer,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
+    """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
+    if picture_wanted(accept) and body.stream:
+        raise InvalidValue(
+            "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
+            "stream",
+            "raw_is_not_streamed",
+        )
+    return body.finish_spec(accept, body.n)
+
+
+def routes(images: Images) -> APIRouter:
+    """The images routes."""
+    router = APIRouter(prefix="/v1/images", tags=["images"])
+
+    @router.post("/generations", responses=ANSWERS, response_class=Response)
+    async def generations(body: GenerationBody, request: Request) -> Response:
+        """Draw pictures from a prompt, and set words on them."""
+        return await images.generate(body, request)
+
+    @router.post(
+        "/edits", responses=ANSWERS, response_class=Response, openapi_extra=edit_form_schema()
+    )
+    async def edits(request: Request) -> Response:
+        """Redraw a picture, or the part of it that a mask names, and set words on it."""
+        return await images.edit(request)
+
+    return router
+
+
+def edit_form_schema() -> dict[str, Any]:
+    """OpenAPI's description of the form, which is read by hand."""
+    template = "#/components/schemas/{model}"
+    schema = EditBody.model_json_schema(ref_template=template)
+    sent = SentEditBody.model_json_schema(ref_template=template)
+    kept = KeptEditBody.model_json_schema(ref_template=template)
+    kept["properties"]["image"] = kept["$defs"]["KeptPicture"]
+    del schema["$defs"], sent["$defs"], kept["$defs"]  # GenerationBody's own are the same
+    file = {"type": "string", "format": "binary"}
+    schema["properties"] = {"image": file, "mask": file} | schema["properties"]
+    schema["properties"]["overlay"] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/OverlaySpec"},
+    }
+    placements = schema["properties"]["placements"]
+    schema["properties"]["placements"] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": placements,
+    }
+    schema["required"] = ["image", "prompt"]
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": schema},
+                "application/json": {"schema": {"anyOf": [sent, kept]}},
+            },
+        }
+    }

@@ -1,0 +1,133 @@
+"""GET, DELETE /v1/images and POST /v1/images/{id}/overlays: what was made before."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.convertors import Convertor, register_url_convertor
+
+from deployments.postprocess.files import MEDIA_TYPES
+from deployments.postprocess.schema import PICTURE_ID, Delivery, File
+from serve.http.rooms import Rooms
+from serve.http.wire import (
+    FinishBody,
+    ImagesAnswer,
+    InspectionAnswer,
+    as_bytes,
+    images_answer,
+    inspection_answer,
+    picture_wanted,
+    prompt_in_file,
+    read_image,
+)
+from serve.settings import AppArgs
+
+MAX_PAGE = 100
+
+
+class PictureId(Convertor[str]):
+    """The ids of pictures in addresses, which no other address looks like."""
+
+    regex = PICTURE_ID
+
+    def convert(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+
+register_url_convertor("picture_id", PictureId())
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ImagesAnswer,
+        "content": {kind: {} for kind in MEDIA_TYPES.values()},
+        "description": "JSON; or one file's bytes where the Accept header asks for them.",
+    }
+}
+
+
+ONE = "/{picture_id:picture_id}"
+
+
+def url_of(request: Request, picture_id: str) -> str:
+    """Where a kept picture is fetched, by the name under which the client reached us."""
+    return str(request.url_for("picture", picture_id=picture_id))
+
+
+def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+    """The pictures that are kept. prompts: whether files may tell how they were described."""
+    router = APIRouter(prefix="/v1/images", tags=["library"])
+
+    @router.get("")
+    async def pictures(
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+        after: Annotated[str | None, Query(pattern=f"^{PICTURE_ID}$")] = None,
+    ) -> dict[str, Any]:
+        """The pictures that are kept, the newest first; `after` is the last id of another page."""
+        page = await rooms.ask("records", after, limit)
+        records, more = cast(tuple[list[dict[str, Any]], bool], page)
+        return {"object": "list", "data": records, "has_more": more}
+
+    @router.get(ONE, response_class=Response)
+    async def picture(picture_id: str, variant: Literal["clean", "final"] = "final") -> Response:
+        """A kept picture as a file: as it was delivered, or clean, without words, as a PNG."""
+        file = cast(File, await rooms.ask("file", picture_id, variant))
+        return Response(file.data, media_type=file.media_type)
+
+    @router.get(f"{ONE}/metadata")
+    async def metadata(picture_id: str) -> dict[str, Any]:
+        """How a kept picture was made: what was asked, its words, what became of them."""
+        return cast(dict[str, Any], await rooms.ask("record", picture_id))
+
+    @router.delete(ONE)
+    async def delete(picture_id: str) -> dict[str, Any]:
+        """Remove a picture for good."""
+        await rooms.ask("forget", picture_id)
+        return {"id": picture_id, "object": "image", "deleted": True}
+
+    @router.post(f"{ONE}/overlays", responses=ANSWERS, response_class=Response)
+    async def overlays(picture_id: str, body: FinishBody, request: Request) -> Response:
+        """Other words, placements or formats for a kept picture, each file under its own id."""
+        accept = request.headers.get("accept")
+        spec = replace(
+            body.finish_spec(accept, 1).of(1),
+            prompt_in_file=prompt_in_file(body.metadata, prompts),
+        )
+        spec = await rooms.adopt(spec)
+        delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
+        if picture_wanted(accept):
+            return as_bytes(delivery)
+        answer = images_answer(
+            delivery,
+            model=model,
+            quality="auto",
+            output_format=spec.output.format,
+            url_of=(lambda one: url_of(request, one)) if body.response_format == "url" else None,
+        )
+        return JSONResponse(answer.model_dump(mode="json"))
+
+    return router
+
+
+def inspection_routes(rooms: Rooms, args: AppArgs) -> APIRouter:
+    """The route."""
+    router = APIRouter(prefix="/v1/images", tags=["inspection"])
+    file = {"type": "object", "required": ["image"], "properties": {
+        "image": {"type": "string", "format": "binary"}}}  # fmt: skip
+    form = {"required": True, "content": {"multipart/form-data": {"schema": file}}}
+
+    @router.post("/inspect", openapi_extra={"requestBody": form})
+    async def inspect(request: Request) -> InspectionAnswer:
+        """Read a file's facts, its digital source type, its credentials and how to repeat it."""
+        data = await read_image(request, args.max_upload_bytes)
+        told = cast(dict[str, Any], await rooms.ask("inspect", data))
+        kept = told.pop("kept")
+        return inspection_answer(told, kept)
+
+    return router

@@ -1,0 +1,165 @@
+"""A finished delivery as the client wants it: JSON in OpenAI's shape, or one picture's bytes."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from deployments.postprocess.schema import Delivery, OverlayReport
+
+FORMATS = {
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+    "image/avif": "avif",
+    "image/*": "any",
+}
+JSON = frozenset({"application/json", "application/*", "*/*"})
+
+
+class Picture(BaseModel):
+    """One file of an answer. width, height: pixels, as exported. Either b64_json or url.
+
+    picture_index: which of the drawn pictures it shows. layout: which arrangement of the words, 0
+    for the best. warnings: of this file alone.
+    """
+
+    id: str
+    picture_index: int
+    placement: str | None
+    layout: int
+    b64_json: str | None
+    url: str | None
+    seed: int
+    width: int
+    height: int
+    overlay: OverlayReport | None
+    warnings: list[str]
+
+
+class ImagesAnswer(BaseModel):
+    """OpenAI's ImagesResponse with what Signboard adds.
+
+    size: the first file's, as exported. drawn_size: as drawn, before it was fitted to a placement.
+    timings_ms: wall milliseconds by stage. cached: the pictures were kept from before, no step was
+    run.
+    """
+
+    created: int
+    data: list[Picture]
+    size: str
+    quality: str
+    output_format: str
+    background: str
+    id: str
+    model: str
+    style: str | None
+    drawn_size: str
+    steps_executed: int
+    cached: bool
+    timings_ms: dict[str, float]
+    warnings: list[str]
+
+
+def all_warnings(delivery: Delivery) -> list[str]:
+    """What the client should know, each thing once."""
+    of_pictures = (warning for picture in delivery.pictures for warning in picture.warnings)
+    return list(dict.fromkeys((*delivery.warnings, *of_pictures)))
+
+
+def images_answer(
+    delivery: Delivery,
+    *,
+    model: str,
+    quality: str,
+    output_format: str,
+    url_of: Callable[[str], str] | None = None,
+) -> ImagesAnswer:
+    """What is answered as JSON. With `url_of`, from ids to URLs, pictures that are kept go by
+    URL; those that could not be kept come along all the same."""
+    first = delivery.pictures[0]
+    url_of = url_of if delivery.kept else None
+    return ImagesAnswer(
+        created=int(time.time()),
+        data=[
+            Picture(
+                id=picture_id,
+                picture_index=drawn,
+                placement=picture.placement,
+                layout=picture.layout,
+                b64_json=None if url_of else base64.b64encode(picture.data).decode("ascii"),
+                url=url_of(picture_id) if url_of else None,
+                seed=seed,
+                width=picture.width,
+                height=picture.height,
+                overlay=picture.report,
+                warnings=list(picture.warnings),
+            )
+            for picture_id, picture, drawn, seed in zip(
+                delivery.ids, delivery.pictures, delivery.drawn, delivery.seeds, strict=True
+            )
+        ],
+        size=f"{first.width}x{first.height}",
+        quality=quality,
+        output_format=output_format,
+        background="opaque",
+        id=delivery.id,
+        model=model,
+        style=delivery.style,
+        drawn_size=f"{delivery.drawn_size[0]}x{delivery.drawn_size[1]}",
+        steps_executed=delivery.steps_executed,
+        cached=delivery.cached,
+        timings_ms=dict(delivery.timings_ms),
+        warnings=all_warnings(delivery),
+    )
+
+
+def as_bytes(delivery: Delivery) -> Response:
+    """The only file's bytes, with the facts in headers."""
+    (picture,) = delivery.pictures
+    facts: dict[str, Any] = {
+        "Id": delivery.id,
+        "Seed": delivery.seeds[0],
+        "Width": picture.width,
+        "Height": picture.height,
+        "Steps-Executed": delivery.steps_executed,
+        "Cached": str(delivery.cached).lower(),
+        "Warnings": json.dumps(all_warnings(delivery)),  # headers are ASCII
+    }
+    if delivery.style is not None:
+        facts["Style"] = delivery.style
+    headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
+    headers["Server-Timing"] = ", ".join(
+        f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()
+    )
+    return Response(picture.data, media_type=picture.media_type, headers=headers)
+
+
+def picture_wanted(accept: str | None) -> str | None:
+    """The format of the raw picture that `accept` prefers, "any" for image/*; None for JSON.
+
+    Of equal weights the first one named wins, as RFC 9110 (12.5.1) leaves open.
+    """
+    best: tuple[float, str | None] = (0.0, None)
+    for media_range in (accept or "").split(","):
+        kind, _, parameters = media_range.partition(";")
+        kind = kind.strip().lower()
+        weight = _weight(parameters)
+        if weight > best[0] and (kind in FORMATS or kind in JSON):
+            best = (weight, FORMATS.get(kind))
+    return best[1]
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,196 @@
+"""What a client may send: strict bodies, and the parameters that they ask for."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import GenerationParams, Priority, Terms
+from deployments.errors import InvalidValue
+from deployments.postprocess.schema import PICTURE_ID, DataUrl
+from serve.http.wire.errors import ModelNotFound
+from serve.http.wire.finishing import FinishBody
+
+MAX_PROMPT_CHARACTERS = 4000
+RANDOM_SEEDS = 2**32
+JSON_FIELDS = frozenset(
+    {
+        "n",
+        "output_compression",
+        "stream",
+        "seed",
+        "num_inference_steps",
+        "guidance_scale",
+        "deadline_s",
+        "partial_images",
+        "overlay",
+        "placements",
+        "strength",
+        "hires",
+    }
+)
+"""Fields of a form whose text is JSON; the others are text as they stand."""
+
+
+class GenerationBody(FinishBody):
+    """Body of POST /v1/images/generations. OpenAI's fields first, then Signboard's own."""
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
+    model: str | None = Field(default=None, description="The served model, or nothing.")
+    n: int = Field(default=1, description="Pictures; picture i is drawn with seed + i.")
+    size: str = Field(
+        default="auto",
+        pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$",
+        description="WIDTHxHEIGHT that is drawn; auto fits the placement or the given picture.",
+    )
+    quality: Literal["auto", "low", "medium", "high"] = Field(
+        default="auto", description="Chooses the number of steps; see /v1/capabilities."
+    )
+    background: Literal["auto", "opaque"] = "auto"
+    stream: bool = Field(default=False, description="Answer with server-sent events.")
+    partial_images: int | None = Field(
+        default=None, description="Previews of each picture, 0 to 3; of a streamed answer only."
+    )
+    user: str | None = Field(default=None, max_length=256)
+
+    seed: int | None = Field(default=None, description="Random when absent; returned.")
+    num_inference_steps: int | None = Field(
+        default=None, description="Instead of quality: the number of denoising steps."
+    )
+    guidance_scale: float | None = Field(
+        default=None, description="Above 0 draws towards the prompt, at twice the work."
+    )
+    hires: bool = Field(
+        default=False, description="Draw a large size in two passes; see /v1/capabilities."
+    )
+    negative_prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="What to draw away from; read with guidance only.",
+    )
+    style: str | None = Field(
+        default=None, max_length=64, description="One of those that /v1/capabilities lists."
+    )
+    priority: Priority = Field(
+        default="interactive", description="Bulk work steps while no interactive work does."
+    )
+    deadline_s: float | None = Field(
+        default=None, description="Seconds after which the answer is of no use any more."
+    )
+
+    def steps(self, profile: DiffusionProfile) -> int:
+        """The steps that are asked for. Raises InvalidValue if quality says otherwise."""
+        if self.num_inference_steps is None:
+            if self.quality == "auto":
+                return profile.steps.default
+            return profile.steps.quality[self.quality]
+        if self.quality != "auto":
+            raise InvalidValue(
+                "num_inference_steps: quality chooses the steps too; give one of them",
+                "num_inference_steps",
+                "contradiction",
+            )
+        return self.num_inference_steps
+
+    def check_model(self, profile: DiffusionProfile) -> None:
+        """Raise ModelNotFound unless the served model is asked for."""
+        if self.model not in (None, profile.name):
+            raise ModelNotFound(
+                f"model: {self.model!r} is not served here; use {profile.name!r} or leave it out",
+                "model",
+                "model_not_found",
+            )
+
+    def terms(self) -> Terms:
+        """How urgent it is, and what is told of it. Raises InvalidValue for what cannot be."""
+        if self.partial_images is not None and not self.stream:
+            raise InvalidValue(
+                "partial_images: previews are streamed; set stream to true or leave it out",
+                "partial_images",
+                "partial_images_without_stream",
+            )
+        terms = Terms(self.priority, self.deadline_s, previews=self.partial_images or 0)
+        terms.check()
+        return terms
+
+    def params(
+        self, profile: DiffusionProfile, canvas: tuple[int, int], strength: float | None = None
+    ) -> GenerationParams:
+        """What the engine is asked for. Raises InvalidValue where the profile cannot serve it."""
+        self.check_model(profile)
+        guidance = self.guidance_scale
+        params = GenerationParams(
+            prompt=self.prompt,
+            width=canvas[0],
+            height=canvas[1],
+            num_inference_steps=self.steps(profile),
+            seed=secrets.randbelow(RANDOM_SEEDS) if self.seed is None else self.seed,
+            n=self.n,
+            strength=strength,
+            guidance_scale=profile.guidance.default if guidance is None else guidance,
+            negative_prompt=self.negative_prompt,
+            style=self.style,
+            hires=self.hires,
+        )
+        params.check(profile)
+        return params
+
+
+class EditBody(GenerationBody):
+    """The fields, beside its files, of the form of POST /v1/images/edits."""
+
+    strength: float | None = Field(
+        default=None, description="In (0, 1]: how far the given picture is redrawn."
+    )
+    fit: Literal["crop", "pad"] = Field(
+        default="crop", description="How a picture of another aspect is fitted to the canvas."
+    )
+    keep: Literal["subject"] | None = Field(
+        default=None, description="Instead of a mask: repaint all but the picture's subject."
+    )
+
+    def strength_by(self, profile: DiffusionProfile) -> float:
+        """The strength that is asked for. What is around a kept subject is drawn wholly anew."""
+        if self.strength is not None:
+            return self.strength
+        return 1.0 if self.keep else profile.default_strength
+
+
+class KeptPicture(BaseModel):
+    """A picture of the library: the clean one, or what an edit started from, with its mask."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image_id: str = Field(pattern=f"^{PICTURE_ID}$", description="Of a kept picture.")
+    variant: Literal["clean", "source"] = "clean"
+
+
+class KeptEditBody(EditBody):
+    """The JSON body of POST /v1/images/edits, of a kept picture and the mask that it had."""
+
+    image: KeptPicture
+
+
+class SentEditBody(EditBody):
+    """The same, of a picture and a mask that are sent."""
+
+    image: DataUrl = Field(description="A data URL (base64) of a PNG, JPEG, WebP or AVIF.")
+    mask: DataUrl | None = Field(default=None, description="As in the form, as a data URL.")
+
+
+def form_values(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The texts of a form as the values that a JSON body would hold."""
+    return {name: _value(name, text) for name, text in fields.items()}
+
+
+def _value(name: str, text: str) -> Any:
+    if name not in JSON_FIELDS:
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text  # which the field's own check will refuse by name

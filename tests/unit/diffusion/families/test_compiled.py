@@ -1,0 +1,60 @@
+"""Compiled modules draw what the written ones draw; what cannot be compiled is refused."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.families.load import load_family
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request.params import GenerationParams
+from deployments.diffusion.weights.components import ModelUnavailable
+from serve.profiles import load_profile
+from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
+
+READY_WITHIN_S = 400.0  # a compiler runs
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> DiffusionProfile:
+    return tiny_profile(save_tiny_checkpoint(tmp_path_factory.mktemp("tiny")))
+
+
+def compiled(profile: DiffusionProfile) -> DiffusionProfile:
+    model = profile.model.model_copy(update={"compile": True})
+    engine = profile.engine.model_copy(update={"max_running": 1})  # one row: fewer variants
+    return profile.model_copy(update={"model": model, "engine": engine})
+
+
+def test_a_picture_is_the_same_to_a_grey_level(profile: DiffusionProfile) -> None:
+    params = GenerationParams("a red cat", 64, 64, 2, seed=3)
+    pictures = []
+    for one in (profile, compiled(profile)):
+        engine = Engine(one, lambda reliefs, one=one: load_family(one, reliefs))
+        try:
+            engine.wait_until_ready(READY_WITHIN_S)
+            pictures.append(engine.submit("one", params).result(60).pictures[0].astype(int))
+            assert engine.held_twice_bytes() == 0  # what a compiler keeps has no storage
+        finally:
+            engine.close()
+
+    assert np.ptp(pictures[0]) > 10
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_streamed_blocks_cannot_be_compiled(profile: DiffusionProfile) -> None:
+    with pytest.raises(ModelUnavailable, match=r"model\.compile.*set it to false"):
+        load_family(compiled(profile), ("streamed_blocks",))
+
+
+def test_styles_and_compiled_blocks_do_not_go_together() -> None:
+    told = load_profile("embedded").model_dump(mode="json")
+    assert told["styles"]
+
+    with pytest.raises(ValidationError, match=r"model\.compile.*styles"):
+        DiffusionProfile.model_validate({**told, "model": {**told["model"], "compile": True}})
+
+
+def test_profiles_that_hold_all_weights_are_compiled() -> None:
+    assert load_profile("z-image-turbo-24gb").model.compile
+    assert not load_profile("z-image-turbo-16gb").model.compile  # it streams

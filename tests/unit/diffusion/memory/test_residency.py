@@ -1,0 +1,190 @@
+"""Residencies: the same pictures from wherever the weights lie, and memory that is really free."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.families.load import loaded_on_host
+from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.memory.residency import Placement
+from deployments.diffusion.profile import RESIDENCIES, ModelSource, Residency
+from deployments.diffusion.request.params import Terms
+from deployments.diffusion.request.request import Generation, Pass, Request
+from deployments.diffusion.weights.audit import live_storage_bytes, unique_storages
+from deployments.diffusion.weights.components import SharedComponents
+from tests.budget import Budget, OnSmallDevice
+from tests.polling import wait_until
+from tests.tiny_checkpoint import tiny_profile
+from tests.unit.diffusion.comparison import assert_same_picture
+from tests.unit.diffusion.requests import KINDS, image_to_image, text_to_image
+
+DEADLINE_S = 200
+
+
+def draw(engine: Engine) -> list[np.ndarray]:
+    asked = [kind(prompt="a big dog", width=128) for kind in KINDS]
+    return [engine.submit("one", *one).result(DEADLINE_S).pictures for one in asked]
+
+
+def down_to(residency: Residency) -> Collection[Residency]:
+    """It and all the milder ones."""
+    return RESIDENCIES[1 : RESIDENCIES.index(residency) + 1]
+
+
+def engine_on(checkpoint: Path, residency: Residency, budget: Budget) -> Engine:
+    profile = tiny_profile(checkpoint, embedding_cache_bytes=0)
+
+    def load(reliefs: Collection[Residency]) -> OnSmallDevice:
+        return OnSmallDevice(SharedComponents.load(profile.model), 64, budget)
+
+    engine = Engine(profile, load, down_to(residency))
+    wait_until(lambda: engine.state().phase in ("ready", "failed"), DEADLINE_S)
+    assert engine.state().phase == "ready", engine.state().reason
+    return engine
+
+
+def test_every_residency_draws_the_same(checkpoint: Path) -> None:
+    pictures: dict[str, list[np.ndarray]] = {}
+    device_bytes: list[int] = []
+    forward_peaks: list[int] = []
+    for residency in RESIDENCIES:
+        budget = Budget()
+        engine = engine_on(checkpoint, residency, budget)
+        state = engine.state()
+        assert state.residency == residency
+        budget.peaks.clear()
+        pictures[residency] = draw(engine)
+        device_bytes.append(state.device_bytes)
+        forward_peaks.append(budget.peaks["forward"])
+        engine.close()
+    for moved, still in (
+        ("text_encoder_on_host", "tiled_decode"),
+        ("streamed_blocks", "fp8_storage"),
+    ):
+        for ours, theirs in zip(pictures[moved], pictures[still], strict=True):
+            assert_same_picture(ours, theirs)
+    for ours, theirs in zip(pictures["fp8_storage"], pictures["tiled_decode"], strict=True):
+        assert 0 < np.abs(ours.astype(int) - theirs).mean() < 3  # grey levels
+    assert device_bytes[0] == device_bytes[1] > device_bytes[2] > device_bytes[3] > device_bytes[4]
+    assert forward_peaks[1] > forward_peaks[2] > forward_peaks[3] > forward_peaks[4]
+
+
+def test_the_text_encoder_comes_for_a_new_prompt_and_leaves(checkpoint: Path) -> None:
+    budget = Budget()
+    engine = engine_on(checkpoint, "text_encoder_on_host", budget)
+    encoder = engine._loaded.components.modules["text_encoder"]
+    size = sum(s.nbytes() for s in unique_storages(encoder.parameters()).values())
+    state = engine.state()
+    assert state.held_bytes - state.device_bytes == pytest.approx(size, rel=0.01)
+    budget.peaks.clear()
+    engine.submit("1", *text_to_image()).result(DEADLINE_S)
+    assert budget.peaks["encode"] >= state.device_bytes + size
+    assert budget.peaks["forward"] < state.device_bytes + size + 500_000
+    engine.close()
+
+
+def test_a_block_that_fails_leaves_nothing_on_the_device(checkpoint: Path) -> None:
+    family = load(checkpoint)
+    placement = Placement(family)
+    placement.apply(down_to("streamed_blocks"))
+    with torch.inference_mode():
+        family.velocity(rows(family))  # makes the tables of positions, which stay
+    before = live_storage_bytes()
+    transformer = family.components.modules["transformer"]
+    block = transformer.get_submodule("layers.1")
+    block.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    with pytest.raises(torch.OutOfMemoryError), torch.inference_mode():
+        family.velocity(rows(family))
+    assert live_storage_bytes() == before
+
+
+def test_fp8_is_close_and_leaves_the_sensitive_layers_alone(checkpoint: Path) -> None:
+    family = load(checkpoint)
+    with torch.inference_mode():
+        (exact,) = family.velocity(rows(family))
+        Placement(family).apply(["fp8_storage"])
+        (close,) = family.velocity(rows(family))
+    assert (close - exact).norm() / exact.norm() < 0.03
+    stored = {
+        name
+        for name, weight in family.components.modules["transformer"].named_parameters()
+        if weight.dtype == torch.float8_e4m3fn
+    }
+    assert stored
+    assert all(name.startswith("layers.") and "norm" not in name for name in stored)
+    assert not any("adaLN" in name for name in stored)
+
+
+def test_it_sleeps_when_idle_and_wakes_for_a_request(checkpoint: Path) -> None:
+    budget = Budget()
+    profile = tiny_profile(checkpoint, embedding_cache_bytes=0)
+    source = profile.model.model_copy(update={"residency": "sleep", "sleep_after_s": 0.0})
+    profile = profile.model_copy(update={"model": source})
+    engine = Engine(profile, lambda _: OnSmallDevice(SharedComponents.load(source), 64, budget))
+    wait_until(lambda: engine.state().phase == "sleeping", DEADLINE_S)
+    state = engine.state()
+    assert state.device_bytes == 0
+    assert budget.held < 0.05 * state.held_bytes
+    first = engine.submit("1", *image_to_image()).result(DEADLINE_S)
+    wait_until(lambda: engine.state().phase == "sleeping", DEADLINE_S)
+    second = engine.submit("2", *image_to_image()).result(DEADLINE_S)
+    assert_same_picture(first.pictures, second.pictures)
+    wait_until(lambda: engine.state().phase == "sleeping", DEADLINE_S)
+    assert budget.held < 0.05 * state.held_bytes
+    engine.close()
+
+
+def test_what_will_not_stay_on_the_device_is_loaded_beside_it() -> None:
+    assert loaded_on_host(ZImage.uses, ["tiled_decode"]) == ()
+    assert loaded_on_host(ZImage.uses, ["text_encoder_on_host"]) == ("text_encoder",)
+    assert loaded_on_host(ZImage.uses, ["fp8_storage"]) == ("text_encoder", "transformer")
+    assert loaded_on_host(ZImage.uses, ["streamed_blocks"]) == ("transformer",)
+    every = loaded_on_host(ZImage.uses, down_to("streamed_blocks"))
+    assert every == ("text_encoder", "transformer")
+
+
+def test_unloading_frees_everything(checkpoint: Path, make: Callable[[], Engine]) -> None:
+    before = live_storage_bytes()
+    engine = make()
+    weights = engine.state().held_bytes
+    engine.submit("1", *text_to_image()).result(DEADLINE_S)
+    assert live_storage_bytes() >= before + weights
+    engine.close()
+    del engine
+    wait_until(lambda: live_storage_bytes() <= before, DEADLINE_S, 0.1)
+
+
+@pytest.fixture
+def make(checkpoint: Path) -> Callable[[], Engine]:
+    return lambda: engine_on(checkpoint, "resident", Budget())
+
+
+def load(checkpoint: Path) -> ZImage:
+    source = ModelSource(source=str(checkpoint), dtype="float32", device="cpu")
+    return ZImage(SharedComponents.load(source), 64)
+
+
+def rows(family: ZImage) -> list[Generation]:
+    with torch.inference_mode():
+        params, _ = text_to_image()
+        (start,) = family.start(params, None)
+        embedding = family.encode(params.prompt).embedding
+    passes = (Pass(params, "steps", family.work(params), params.num_inference_steps),)
+    request = Request("1", params, None, Terms(), passes)
+    return [
+        Generation(
+            request=request,
+            sigmas=start.sigmas,
+            latents=start.latents,
+            embedding=embedding,
+            negative=None,
+            source=None,
+            lengths=family.lengths(start, embedding, None),
+            batch_key=family.batch_key(start),
+            passes=passes,
+        )
+    ]
