@@ -21,16 +21,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.baselines import pipelines
+from benchmarks.baselines import Drawer, drawers, pipelines
 from benchmarks.harness import (
     KINDS,
     SAME_PROMPT,
-    Drawer,
     Job,
     Kind,
     Report,
     Say,
-    drawers,
     engines,
     serving,
     told_seconds,

@@ -13,19 +13,17 @@ from typing import Any
 
 import httpx
 
-from benchmarks.baselines import pipelines
+from benchmarks.baselines import Drawer, drawers, pipelines
 from benchmarks.harness import (
     ANSWER_WITHIN_S,
     EXACT_STRENGTH,
     KINDS,
     SAME_PROMPT,
-    Drawer,
     Job,
     Kind,
     Report,
     Say,
     changed,
-    drawers,
     embedded,
     engines,
     running,
