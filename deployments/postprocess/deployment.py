@@ -84,7 +84,7 @@ class PostProcessDeployment:
         )
 
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
-        """`spec` with its overlay's images as files; raises what `adoption.adopt` raises."""
+        """`spec` with its overlay's images as files; raises what `adopt` raises."""
         return await self._reach(
             lambda: adopt(spec, self._kept_in, self._limits, self._brands, self._segmenter)
         )
@@ -97,7 +97,7 @@ class PostProcessDeployment:
         fit: Literal["crop", "pad"],
         keep: Literal["subject"] | None = None,
     ) -> Fitted:
-        """The same of a kept picture; raises what `kept.fit_kept` raises."""
+        """The same of a kept picture; raises what `fit_kept` raises."""
         width, height = size or (None, None)
         return await self._look(
             lambda library: kept_pictures.fit_kept(
@@ -106,7 +106,7 @@ class PostProcessDeployment:
         )
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
-        """Every drawn picture, kept and finished as `spec` says; raises what `finish` raises."""
+        """Every drawn picture, kept and finished as `spec` says; raises as `finish_picture`."""
         library = self._kept_in
         job = await self._work(lambda: keep_first.begin(drawn, spec, given, library))
         return await self._conclude(job)
@@ -120,7 +120,7 @@ class PostProcessDeployment:
         return None if job is None else await self._conclude(job)
 
     async def finish_kept(self, picture_id: str, spec: FinishSpec) -> Delivery:
-        """A kept picture, finished as `spec` says; raises NotFound, and what `finish` raises."""
+        """A kept picture, finished as `spec` says; raises NotFound, or as `finish_picture`."""
         job = await self._look(lambda library: kept_pictures.take_up(picture_id, spec, library))
         return await self._conclude(job)
 
@@ -161,7 +161,7 @@ class PostProcessDeployment:
 
     async def inspect(self, data: bytes) -> dict[str, Any]:
         """What a file says, by the names of Inspection's fields; and as `kept`, whether its picture
-        is kept here, so that an edit can be repeated. A kept picture's facts are told whole.
+        is kept here, so that an edit can be repeated. A kept picture's facts are all there.
 
         Raises what `inspect` raises.
         """

@@ -29,7 +29,7 @@ NO_BRANDS: Mapping[str, Brand] = MappingProxyType({})
 WITHOUT_WORDS = "setting the words failed: the picture comes without them"
 Overlaid = tuple[NDArray[np.uint8], OverlayReport | None, tuple[str, ...]]  # pixels, warnings last
 logger = logging.getLogger(__name__)
-Finisher = Callable[..., Finished]  # `finish`, or what makes the same of its arguments elsewhere
+Finisher = Callable[..., Finished]  # `finish_picture`, or what makes the same elsewhere
 
 
 def finish_picture(

@@ -51,7 +51,7 @@ class Job:
         """One for each of the spec's parts, in their order; for any threads.
 
         Each makes its file by `finish`, or answers None where there is no such layout of the words.
-        Raises what `finish` raises.
+        Raises what that raises.
         """
         return [
             partial(_finish, self.clean, self.spec, part, brands, finish)

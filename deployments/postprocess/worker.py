@@ -1,4 +1,4 @@
-"""A process that makes adverts for another, which `workers` starts."""
+"""A process that makes adverts for another, which starts it, and the memory that both share."""
 
 import logging
 import math
@@ -25,54 +25,12 @@ from deployments.postprocess.typesetting import engine, fonts
 
 
 class Reply(NamedTuple):
-    """made: the advert, None where there is only that it is ready to be told. error: what was
+    """made: the advert, None where there is but to say that it is ready. error: what was
     raised in its place. said: what was logged meanwhile, for the other process to log."""
 
     made: Finished | None
     error: Exception | None
     said: list[logging.LogRecord]
-
-
-def main() -> None:
-    """Answer the process at the other end of a `multiprocessing.Pipe` until it closes it.
-
-    The command's arguments are the descriptors of the pipe and of a SharedPicture and, if there is
-    one, the folder of the user's own fonts. Each answer is a Reply: one when it is ready, and one
-    to each shape of a picture with the other arguments of `finish`.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the other process
-    cv2.setNumThreads(1)  # there are as many processes as may work at once
-    connection, picture = Connection(int(sys.argv[1])), SharedPicture(int(sys.argv[2]))
-    own_fonts = sys.argv[3] if len(sys.argv) > 3 else None
-    records: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    logging.getLogger().addHandler(QueueHandler(records))  # which makes records fit to be sent
-
-    def reply(work: Callable[[], Finished | None]) -> bool:
-        """Whether it went well."""
-        made = error = None
-        try:
-            made = work()
-        except Exception as raised:
-            error = raised
-        said = [records.get() for _ in range(records.qsize())]
-        try:
-            connection.send(Reply(made, error, said))
-        except (PicklingError, TypeError, AttributeError):  # the ways in which pickle says no
-            connection.send(Reply(None, RuntimeError(repr(error)), said))
-        return error is None
-
-    ready = reply(partial(_prepare, own_fonts))
-    while ready:
-        try:
-            shape, arguments, named = connection.recv()
-        except (EOFError, OSError):
-            return
-        reply(partial(finish_picture, picture.read(shape), *arguments, **named))
-
-
-def _prepare(own_fonts: str | None) -> None:
-    fonts.use_folder(own_fonts)
-    engine.warm()
 
 
 class SharedPicture:
@@ -110,3 +68,45 @@ class SharedPicture:
     def close(self) -> None:
         """Give the file up; what was read stays valid."""
         os.close(self.descriptor)
+
+
+def main() -> None:
+    """Answer the process at the other end of a `multiprocessing.Pipe` until it closes it.
+
+    The command's arguments are the descriptors of the pipe and of a SharedPicture and, if there is
+    one, the folder of the user's own fonts. Each answer is a Reply: one when it is ready, and one
+    to each shape of a picture with the other arguments of `finish_picture`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the other process
+    cv2.setNumThreads(1)  # there are as many processes as may work at once
+    connection, picture = Connection(int(sys.argv[1])), SharedPicture(int(sys.argv[2]))
+    own_fonts = sys.argv[3] if len(sys.argv) > 3 else None
+    records: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    logging.getLogger().addHandler(QueueHandler(records))  # which makes records fit to be sent
+
+    def reply(work: Callable[[], Finished | None]) -> bool:
+        """Whether it went well."""
+        made = error = None
+        try:
+            made = work()
+        except Exception as raised:
+            error = raised
+        said = [records.get() for _ in range(records.qsize())]
+        try:
+            connection.send(Reply(made, error, said))
+        except (PicklingError, TypeError, AttributeError):  # the ways in which pickle says no
+            connection.send(Reply(None, RuntimeError(repr(error)), said))
+        return error is None
+
+    ready = reply(partial(_prepare, own_fonts))
+    while ready:
+        try:
+            shape, arguments, named = connection.recv()
+        except (EOFError, OSError):
+            return
+        reply(partial(finish_picture, picture.read(shape), *arguments, **named))
+
+
+def _prepare(own_fonts: str | None) -> None:
+    fonts.use_folder(own_fonts)
+    engine.warm()

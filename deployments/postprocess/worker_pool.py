@@ -41,7 +41,7 @@ class Workers:
     def __init__(self, number: int, own_fonts: str | None) -> None:
         """Return once all are ready. own_fonts: the folder of the user's fonts.
 
-        Raises what `fonts.use_folder` and `render.warm` raise, and WorkerLost.
+        Raises what `fonts.use_folder` and `engine.warm` raise, and WorkerLost.
         """
         workers = [_Worker(own_fonts) for _ in range(number)]
         self._free: LifoQueue[_Worker] = LifoQueue()  # who worked last has the warmest caches
@@ -62,7 +62,7 @@ class Workers:
         extension: Extension = "auto",
         layout: int = 0,
     ) -> Finished:
-        """As `finish.finish`; raises WorkerLost where a lost process may not cost the words.
+        """As `finish_picture`; raises WorkerLost where a lost process may not cost the words.
 
         Without words there is nothing to win by a process: the file is made in this thread.
         """
@@ -70,9 +70,9 @@ class Workers:
             return finish_picture(
                 picture, None, placement, output, metadata, extension=extension, layout=layout
             )
-        worker = self._free.get(timeout=LIMIT_S)
+        one = self._free.get(timeout=LIMIT_S)
         try:
-            return worker.finish(
+            return one.finish(
                 picture,
                 (spec, placement, output, dict(metadata), dict(brands)),
                 {"images": dict(images), "extension": extension, "layout": layout},
@@ -85,7 +85,7 @@ class Workers:
                 picture, spec, placement, output, metadata, extension, layout
             )
         finally:
-            self._free.put(worker)
+            self._free.put(one)
 
 
 class _Worker:
@@ -129,7 +129,7 @@ class _Worker:
         arguments: tuple[object, ...],
         named: dict[str, object],
     ) -> Finished:
-        """What `finish.finish` makes of these; raises what it raises, and WorkerLost: then another
+        """What `finish_picture` makes of these; raises what it raises, and WorkerLost: then another
         process has taken the lost one's place. One that died idle costs but the wait for another.
         """
         if self._process.poll() is not None:

@@ -41,7 +41,7 @@ def to_placement(
     extension: Extension = "auto",
     window: Rect | None = None,
 ) -> Canvas:
-    """Bring `picture`, uint8 (h, w, 3), to width x height as `framing.frame` finds best.
+    """Bring `picture`, uint8 (h, w, 3), to width x height as `frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
     that very size stays as it is. `words`: leave room for them. `extension`: as of `extend`.
@@ -57,29 +57,6 @@ def to_placement(
         inner = frame(picture, round(window.width), round(window.height), protect)
         placed = inner.move(window.x, window.y)
     return Canvas(_resample(picture, placed, width, height, extension), placed)
-
-
-def _resample(
-    picture: NDArray[np.uint8], placed: Rect, width: int, height: int, extension: Extension
-) -> NDArray[np.uint8]:
-    """Draw `picture` at `placed` on a canvas of width x height, extended where it ends."""
-    rows, columns = picture.shape[:2]
-    left, top = max(0, round(placed.x)), max(0, round(placed.y))
-    right, bottom = min(width, round(placed.right)), min(height, round(placed.bottom))
-    scale_x, scale_y = columns / placed.width, rows / placed.height
-    box = (
-        max(0.0, (left - placed.x) * scale_x),
-        max(0.0, (top - placed.y) * scale_y),
-        min(float(columns), (right - placed.x) * scale_x),
-        min(float(rows), (bottom - placed.y) * scale_y),
-    )
-    inside = np.asarray(
-        Image.fromarray(picture).resize(
-            (right - left, bottom - top), Image.Resampling.LANCZOS, box=box
-        )
-    )
-    margins = (top, height - bottom, left, width - right)
-    return inside.copy() if not any(margins) else extend(inside, *margins, extension)
 
 
 def enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -127,6 +104,29 @@ def extend(
     )[..., None]
     mixed = ground + (canvas.astype(np.float32) - ground) * weight
     return np.asarray(mixed + 0.5, np.float32).astype(np.uint8)
+
+
+def _resample(
+    picture: NDArray[np.uint8], placed: Rect, width: int, height: int, extension: Extension
+) -> NDArray[np.uint8]:
+    """Draw `picture` at `placed` on a canvas of width x height, extended where it ends."""
+    rows, columns = picture.shape[:2]
+    left, top = max(0, round(placed.x)), max(0, round(placed.y))
+    right, bottom = min(width, round(placed.right)), min(height, round(placed.bottom))
+    scale_x, scale_y = columns / placed.width, rows / placed.height
+    box = (
+        max(0.0, (left - placed.x) * scale_x),
+        max(0.0, (top - placed.y) * scale_y),
+        min(float(columns), (right - placed.x) * scale_x),
+        min(float(rows), (bottom - placed.y) * scale_y),
+    )
+    inside = np.asarray(
+        Image.fromarray(picture).resize(
+            (right - left, bottom - top), Image.Resampling.LANCZOS, box=box
+        )
+    )
+    margins = (top, height - bottom, left, width - right)
+    return inside.copy() if not any(margins) else extend(inside, *margins, extension)
 
 
 def _with_calm_edges(small: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from deployments.postprocess.schema import LUMINANCE, Colour, Colours, brightness
 
-Number = TypeVar("Number", np.uint8, np.intp)
 _PERCENTILE = 10
 _MAX_SAMPLES = 3_000
 _ADDED = np.ones((1, 3), np.float32)
+Number = TypeVar("Number", np.uint8, np.intp)
 
 
 def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -35,26 +35,6 @@ def ratio(one: NDArray[np.float32], other: NDArray[np.float32] | float) -> NDArr
 def p10(ground: NDArray[np.uint8], ink: Colours) -> float:
     """10th percentile of the ratio between `ink` and ground pixels, uint8 (n, 3) with n > 0."""
     return _tenth(luminance(ground), _of(ink))
-
-
-def _of(colour: Colours) -> NDArray[np.float32] | float:
-    if isinstance(colour, np.ndarray):
-        return luminance(colour)
-    return brightness(colour)
-
-
-def _tenth(light: NDArray[np.float32], ink: NDArray[np.float32] | float) -> float:
-    """10th percentile of the ratio, interpolated as np.percentile does, at part of its cost."""
-    last = len(light) - 1
-    place = last * _PERCENTILE / 100
-    low, high = int(place), min(int(place) + 1, last)
-    ordered = np.partition(light, (last - high, last - low, last))
-    if isinstance(ink, float) and ink >= ordered[last]:
-        # The least ratios are those of the lightest ground: no need to form them all.
-        first, second = ((ink + 0.05) / (float(ordered[last - i]) + 0.05) for i in (low, high))
-    else:
-        first, second = np.partition(ratio(light, ink), (low, high))[[low, high]].tolist()
-    return first + (second - first) * (place - low)
 
 
 def sample(pixels: NDArray[Number]) -> NDArray[Number]:
@@ -116,6 +96,26 @@ def least_alpha(
         else:
             low, under = middle, here
     return high / 255
+
+
+def _of(colour: Colours) -> NDArray[np.float32] | float:
+    if isinstance(colour, np.ndarray):
+        return luminance(colour)
+    return brightness(colour)
+
+
+def _tenth(light: NDArray[np.float32], ink: NDArray[np.float32] | float) -> float:
+    """10th percentile of the ratio, interpolated as np.percentile does, at part of its cost."""
+    last = len(light) - 1
+    place = last * _PERCENTILE / 100
+    low, high = int(place), min(int(place) + 1, last)
+    ordered = np.partition(light, (last - high, last - low, last))
+    if isinstance(ink, float) and ink >= ordered[last]:
+        # The least ratios are those of the lightest ground: no need to form them all.
+        first, second = ((ink + 0.05) / (float(ordered[last - i]) + 0.05) for i in (low, high))
+    else:
+        first, second = np.partition(ratio(light, ink), (low, high))[[low, high]].tolist()
+    return first + (second - first) * (place - low)
 
 
 def _share(under: float, over: float, target: float) -> float:

@@ -16,6 +16,24 @@ MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks n
 _SOFT_REACH = 6  # pixels of a shadow's reach
 
 
+@dataclass(frozen=True, slots=True)
+class Sprite:
+    """Pixels with colours of their own, uint8 (h, w, 4), and where their top left one lies."""
+
+    rgba: NDArray[np.uint8]
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A mask and the canvas pixel that its top left pixel lies on."""
+
+    mask: NDArray[np.uint8]
+    x: int
+    y: int
+
+
 def neighbourhood(coverage: NDArray[np.uint8], radius: int) -> NDArray[np.bool_]:
     """Where a reader needs contrast: under the glyphs and `radius` pixels around them.
 
@@ -49,12 +67,6 @@ def halve(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-@lru_cache(maxsize=256)
-def _disc(radius: float) -> NDArray[np.uint8]:
-    reach = np.arange(-int(radius), int(radius) + 1)
-    return (np.hypot(reach[:, None], reach) <= radius).astype(np.uint8)
-
-
 def blend(
     ground: NDArray[np.uint8], mask: NDArray[np.uint8], colour: Colours, alpha: float
 ) -> NDArray[np.uint8]:
@@ -84,24 +96,6 @@ def blend_row(
     return blend(ground[:, None], mask[:, None], paint, alpha)[:, 0]
 
 
-@dataclass(frozen=True, slots=True)
-class Sprite:
-    """Pixels with colours of their own, uint8 (h, w, 4), and where their top left one lies."""
-
-    rgba: NDArray[np.uint8]
-    x: int
-    y: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A mask and the canvas pixel that its top left pixel lies on."""
-
-    mask: NDArray[np.uint8]
-    x: int
-    y: int
-
-
 def shadow(glyph_tile: Tile, radius: float) -> Tile:
     """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
     reach = int(min(max(radius, 1.0), MAX_BLUR))
@@ -122,3 +116,9 @@ def trimmed(tile: Tile) -> Tile:
         return tile
     mask = np.ascontiguousarray(tile.mask[top : top + height, left : left + width])
     return Tile(mask, tile.x + left, tile.y + top)
+
+
+@lru_cache(maxsize=256)
+def _disc(radius: float) -> NDArray[np.uint8]:
+    reach = np.arange(-int(radius), int(radius) + 1)
+    return (np.hypot(reach[:, None], reach) <= radius).astype(np.uint8)

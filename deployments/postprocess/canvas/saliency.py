@@ -51,13 +51,22 @@ def subject(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     )
 
 
-def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
-    depth, length = strip.shape[0], strip.shape[1] // 4
-    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).transpose(1, 3, 0, 2)
-    levels = pieces.reshape(4, 3, depth * length)
-    middle = levels.shape[2] // 2
-    return np.partition(levels, middle, axis=2)[..., middle].astype(np.float32)
+def subject_box(picture: NDArray[np.uint8]) -> Rect | None:
+    """The box around what draws the eye; None in a plain picture.
+
+    It holds 98 % of the saliency above a threshold between background and subject along each
+    axis, so that specks at the border do not count.
+    """
+    height, width = picture.shape[:2]
+    values = saliency(shrink(picture, *map_size(width, height)))
+    rows, columns = values.shape
+    strong = np.where(values > 0.15, values, 0.0)
+    if float(strong.mean()) <= 1e-3:
+        return None
+    left, right = _span(strong.sum(axis=0))
+    top, bottom = _span(strong.sum(axis=1))
+    cell_x, cell_y = width / columns, height / rows
+    return Rect(left * cell_x, top * cell_y, (right - left) * cell_x, (bottom - top) * cell_y)
 
 
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -69,6 +78,15 @@ def shrink(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.asarray(
         cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
     )
+
+
+def _medians(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The median colours (4, 3) of the four pieces of a strip, uint8 (depth, length, 3)."""
+    depth, length = strip.shape[0], strip.shape[1] // 4
+    pieces = strip[:, : 4 * length].reshape(depth, 4, length, 3).transpose(1, 3, 0, 2)
+    levels = pieces.reshape(4, 3, depth * length)
+    middle = levels.shape[2] // 2
+    return np.partition(levels, middle, axis=2)[..., middle].astype(np.float32)
 
 
 def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,24 +116,6 @@ def _spectral_residual(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(
         cv2.resize(scaled, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32
     )
-
-
-def subject_box(picture: NDArray[np.uint8]) -> Rect | None:
-    """The box around what draws the eye; None in a plain picture.
-
-    It holds 98 % of the saliency above a threshold between background and subject along each
-    axis, so that specks at the border do not count.
-    """
-    height, width = picture.shape[:2]
-    values = saliency(shrink(picture, *map_size(width, height)))
-    rows, columns = values.shape
-    strong = np.where(values > 0.15, values, 0.0)
-    if float(strong.mean()) <= 1e-3:
-        return None
-    left, right = _span(strong.sum(axis=0))
-    top, bottom = _span(strong.sum(axis=1))
-    cell_x, cell_y = width / columns, height / rows
-    return Rect(left * cell_x, top * cell_y, (right - left) * cell_x, (bottom - top) * cell_y)
 
 
 def _span(profile: NDArray[np.float32]) -> tuple[int, int]:

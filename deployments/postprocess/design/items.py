@@ -114,7 +114,7 @@ def prepare_items(
 ) -> tuple[list[Item], list[str], list[str]]:
     """Items in the spec's order, the AI label last; problems; and warnings that never fail.
 
-    Raises InvalidValue as `check` does.
+    Raises InvalidValue as `check_copy` does.
     """
     check_copy(spec)
     items: list[Item] = []

@@ -79,16 +79,6 @@ class Palette:
         return _rgb(hue, breath, _PAPER_VALUE), _rgb(hue, depth, _DEEP_VALUE)
 
 
-def _mean(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(pixels.reshape(-1, 3).mean(axis=0) + 0.5).astype(np.uint8).reshape(1, 1, 3)
-
-
-def _rgb(hue: int, saturation: int, value: int) -> Colour:
-    pixel = np.array([[[hue, saturation, value]]], np.uint8)
-    red, green, blue = (int(c) for c in cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0])
-    return red, green, blue
-
-
 def pill_colours(
     accent: Colour | None, ground: NDArray[np.uint8], target: float, ink: Colour
 ) -> tuple[Colour, Colour]:
@@ -137,3 +127,13 @@ def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:
         if contrast_between(colour, ink_on(colour)) >= 4.6:
             return colour
     return None
+
+
+def _mean(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(pixels.reshape(-1, 3).mean(axis=0) + 0.5).astype(np.uint8).reshape(1, 1, 3)
+
+
+def _rgb(hue: int, saturation: int, value: int) -> Colour:
+    pixel = np.array([[[hue, saturation, value]]], np.uint8)
+    red, green, blue = (int(c) for c in cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0])
+    return red, green, blue

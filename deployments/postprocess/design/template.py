@@ -33,7 +33,7 @@ class Data(BaseModel):
 
 
 class Look(Data):
-    """How a role is set; what is None stays as it is without a template (`layers.ROLES`).
+    """How a role is set; what is None stays as it is without a template (ROLES).
 
     size: (min, max). tracking, leading, gap: ems. fill: of the plaque; ink: of the words.
     """

@@ -31,7 +31,7 @@ def encode(
     description: str | None = None,
     dpi: int | None = None,
 ) -> bytes:
-    """`pixels`, uint8 (H, W, 3), sRGB, as a file that says of its making what `metadata` tells.
+    """`pixels`, uint8 (H, W, 3), sRGB, as a file that says of its making what its XMP tells.
 
     dpi: pixels an inch that the file carries, if it is to be printed at a certain size. The same
     input, the same bytes.
@@ -47,6 +47,15 @@ def encode(
     options = {**_options(output, xmp), **(_resolution(output, dpi) if dpi else {})}
     image.save(buffer, output.format.upper(), icc_profile=srgb_profile(), **options)
     return buffer.getvalue()
+
+
+@lru_cache
+def srgb_profile() -> bytes:
+    """An sRGB ICC profile; its creation date is fixed, so that files repeat bit for bit."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # ICC.1:2010, 7.2.8: bytes 24 to 35 hold the date as six 16-bit numbers.
+    profile[24:36] = b"".join(n.to_bytes(2, "big") for n in (2020, 1, 1, 0, 0, 0))
+    return bytes(profile)
 
 
 def _options(output: Output, xmp: Packet) -> dict[str, Any]:
@@ -73,15 +82,6 @@ def _resolution(output: Output, dpi: int) -> dict[str, Any]:
     exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
     exif[ExifTags.Base.ResolutionUnit] = 2  # inches
     return {"exif": exif}
-
-
-@lru_cache
-def srgb_profile() -> bytes:
-    """An sRGB ICC profile; its creation date is fixed, so that files repeat bit for bit."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    # ICC.1:2010, 7.2.8: bytes 24 to 35 hold the date as six 16-bit numbers.
-    profile[24:36] = b"".join(n.to_bytes(2, "big") for n in (2020, 1, 1, 0, 0, 0))
-    return bytes(profile)
 
 
 def _jpeg(

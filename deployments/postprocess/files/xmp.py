@@ -1,4 +1,4 @@
-"""What a file says of its making: an XMP packet, the same in every format.
+"""What a file says of its making: an XMP packet, the same in every format, a JPEG's in segments.
 
 IPTC's digital source type marks every picture as made by a trained model; our own facts (prompt,
 seed, model, all that `facts` names) stand beside it as plain properties. A packet of more bytes
@@ -41,7 +41,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPED = f"{{{_OURS}}}escaped"
 _HAS_EXTENSION = f"{{{_NOTE}}}HasExtendedXMP"
 _DESCRIPTION = f"{{{_DC}}}description"
-PACKET_LIMIT = 65_502  # one segment less its length and the name below
+# Of a JPEG's segments: a packet of one, less its length and its name; and an extension's pieces.
+PACKET_LIMIT = 65_502
 _PACKET = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _PIECE = 65_400  # as the standard advises
@@ -68,6 +69,10 @@ class Marks:
     source_type: str | None = None
     description: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+class DamagedExtension(Exception):
+    """Pieces that do not make the whole."""
 
 
 def packet(
@@ -107,6 +112,36 @@ def read(data: bytes) -> Marks:
         damaged = ("the extended part of its XMP metadata is damaged and was not read",)
         return _marks(properties, damaged)
     return _marks(properties)
+
+
+def segments(standard: bytes, extension: bytes | None) -> bytes:
+    """A JPEG's APP1 segments, markers and all, of a packet of at most PACKET_LIMIT bytes."""
+    parts = [_segment(_PACKET + standard)]
+    if extension is not None:
+        guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+        head = _EXTENSION + guid + len(extension).to_bytes(4, "big")
+        parts += [
+            _segment(head + start.to_bytes(4, "big") + extension[start : start + _PIECE])
+            for start in range(0, len(extension), _PIECE)
+        ]
+    return b"".join(parts)
+
+
+def read_extension(found: Sequence[tuple[str, bytes]], guid: str) -> bytes:
+    """The extension called `guid`, of segments by the names of their markers.
+
+    Raises DamagedExtension unless it is there whole, with the hash that it is named for.
+    """
+    head = _EXTENSION + guid.encode("ascii", "replace")
+    pieces = {
+        int.from_bytes(data[_HEAD - 4 : _HEAD], "big"): data[_HEAD:]
+        for name, data in found
+        if name == "APP1" and data.startswith(head)
+    }
+    whole = b"".join(piece for _, piece in sorted(pieces.items()))
+    if hashlib.md5(whole, usedforsecurity=False).hexdigest().upper() != guid:
+        raise DamagedExtension
+    return whole
 
 
 def _properties(facts: Mapping[str, str], description: str | None) -> Iterator[ET.Element]:
@@ -179,40 +214,6 @@ def _marks(properties: Mapping[str, str], warnings: tuple[str, ...] = ()) -> Mar
         description.strip() if description else None,
         warnings,
     )
-
-
-class DamagedExtension(Exception):
-    """Pieces that do not make the whole."""
-
-
-def segments(standard: bytes, extension: bytes | None) -> bytes:
-    """APP1 segments, markers and all, of a packet of at most PACKET_LIMIT bytes."""
-    parts = [_segment(_PACKET + standard)]
-    if extension is not None:
-        guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
-        head = _EXTENSION + guid + len(extension).to_bytes(4, "big")
-        parts += [
-            _segment(head + start.to_bytes(4, "big") + extension[start : start + _PIECE])
-            for start in range(0, len(extension), _PIECE)
-        ]
-    return b"".join(parts)
-
-
-def read_extension(found: Sequence[tuple[str, bytes]], guid: str) -> bytes:
-    """The extension called `guid`, of segments by the names of their markers.
-
-    Raises DamagedExtension unless it is there whole, with the hash that it is named for.
-    """
-    head = _EXTENSION + guid.encode("ascii", "replace")
-    pieces = {
-        int.from_bytes(data[_HEAD - 4 : _HEAD], "big"): data[_HEAD:]
-        for name, data in found
-        if name == "APP1" and data.startswith(head)
-    }
-    whole = b"".join(piece for _, piece in sorted(pieces.items()))
-    if hashlib.md5(whole, usedforsecurity=False).hexdigest().upper() != guid:
-        raise DamagedExtension
-    return whole
 
 
 def _segment(data: bytes) -> bytes:

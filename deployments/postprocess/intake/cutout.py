@@ -24,7 +24,7 @@ _LEAST, _MOST = 0.01, 0.92  # of the picture, that a subject takes
 _RADIUS, _EPSILON = 4, 1e-4  # of the guided filter: pixels, and variance of levels 0 to 1
 _STEEPNESS, _MIDDLE = 2.5, 0.6  # of a matte's edge in the filter's; inwards, off mixed pixels
 _WHOLE = 0.4  # of the subject, that its largest piece is at least
-_LEAST_OF_PICTURE, _MOST_OF_PICTURE = 0.02, 0.85  # of the picture, that a subject usually takes
+_LEAST_USUAL, _MOST_USUAL = 0.02, 0.85  # of the picture, that a subject usually takes
 _STEP = 4.0  # levels a pixel, from which an edge is one
 _AGREES = 0.7  # of the outline, that lies on such edges at least
 
@@ -73,6 +73,23 @@ def without_ground(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDAr
         by_label[labels[sure]] = picture[sure]
         colours = by_label[labels]
     return np.dstack([colours, alpha])
+
+
+def find_doubt(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> str | None:
+    """Why `inside`, (H, W) and not empty, is hardly the subject of `picture`, uint8 (H, W, 3);
+    None where nothing speaks against it."""
+    _, _, facts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
+    share = float(inside.mean())
+    sides = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    if facts[1:, cv2.CC_STAT_AREA].max() < _WHOLE * inside.sum():
+        return "what stands out is in many pieces"
+    if not _LEAST_USUAL <= share <= _MOST_USUAL:
+        return f"what stands out takes {share:.0%} of the picture"
+    if all(side.any() for side in sides):
+        return "what stands out touches all four sides"
+    if _agreement(picture, inside) < _AGREES:
+        return "its outline is faint"
+    return None
 
 
 def _by_colour(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -183,23 +200,6 @@ def _matte(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.
     steep = np.clip((soft - _MIDDLE) * _STEEPNESS + 0.5, 0, 1)
     whole = cv2.resize(steep, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(whole * 255 + 0.5).astype(np.uint8)
-
-
-def find_doubt(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> str | None:
-    """Why `inside`, (H, W) and not empty, is hardly the subject of `picture`, uint8 (H, W, 3);
-    None where nothing speaks against it."""
-    _, _, facts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
-    share = float(inside.mean())
-    sides = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
-    if facts[1:, cv2.CC_STAT_AREA].max() < _WHOLE * inside.sum():
-        return "what stands out is in many pieces"
-    if not _LEAST_OF_PICTURE <= share <= _MOST_OF_PICTURE:
-        return f"what stands out takes {share:.0%} of the picture"
-    if all(side.any() for side in sides):
-        return "what stands out touches all four sides"
-    if _agreement(picture, inside) < _AGREES:
-        return "its outline is faint"
-    return None
 
 
 def _agreement(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> float:

@@ -36,23 +36,6 @@ class Picture:
     alpha: NDArray[np.uint8] | None
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    """An RGBA picture laid over white, as RGB, rounded to the nearest level."""
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white
-
-
-def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """A picture in bands of some rows, each with its topmost row's number.
-
-    Arithmetic on a whole picture of many pixels would take several times its memory.
-    """
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
 def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = True) -> Picture:
     """Untrusted bytes as pixels; what is transparent lies over white, or keeps its own colour.
 
@@ -78,6 +61,16 @@ def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = 
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image, over_white)
+
+
+def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """A picture in bands of some rows, each with its topmost row's number.
+
+    Arithmetic on a whole picture of many pixels would take several times its memory.
+    """
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 @contextmanager
@@ -125,6 +118,13 @@ def _to_rgb(image: Image.Image, over_white: bool) -> Picture:
     if image.mode == "CMYK":
         image = _cmyk_to_srgb(image)
     return Picture(_as_mode(image, "RGB"), None)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """An RGBA picture laid over white, as RGB, rounded to the nearest level."""
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white
 
 
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:

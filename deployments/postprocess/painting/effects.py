@@ -84,25 +84,6 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
     return tuple(paints)
 
 
-def warnings(text: SetText) -> Iterator[str]:
-    """What of the effects asked for could not be done to the letter."""
-    for shadow in text.item.layer.shadows:
-        blur = shadow.blur * text.setting.size
-        if blur > MAX_BLUR:
-            yield f"{text.item.name}: a shadow's blur of {blur:.0f} px was limited to {MAX_BLUR} px"
-
-
-def _drop(shape: Tile, shadow: Shadow, size: float) -> Paint:
-    sigma = min(shadow.blur * size, MAX_BLUR) / 2  # as CSS defines a blur radius
-    pad = math.ceil(3 * sigma)
-    mask = masks.padded(shape.mask, pad)
-    if sigma > 0.1:
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
-    x = shape.x - pad + round(shadow.x * size)
-    y = shape.y - pad + round(shadow.y * size)
-    return Paint(Tile(mask, x, y), parse_hex(shadow.colour), shadow.alpha)
-
-
 def frost(pixels: NDArray[np.uint8], tile: Tile) -> None:
     """Blur `pixels`, uint8 (H, W, 3), in place where `tile` covers them."""
     height, width = pixels.shape[:2]
@@ -125,3 +106,22 @@ def frost(pixels: NDArray[np.uint8], tile: Tile) -> None:
     sharp = pixels[top:bottom, left:right].astype(np.float32)
     blurred = full[top - y : bottom - y, left - x : right - x].astype(np.float32)
     pixels[top:bottom, left:right] = (sharp + (blurred - sharp) * weight + 0.5).astype(np.uint8)
+
+
+def warnings(text: SetText) -> Iterator[str]:
+    """What of the effects asked for could not be done to the letter."""
+    for shadow in text.item.layer.shadows:
+        blur = shadow.blur * text.setting.size
+        if blur > MAX_BLUR:
+            yield f"{text.item.name}: a shadow's blur of {blur:.0f} px was limited to {MAX_BLUR} px"
+
+
+def _drop(shape: Tile, shadow: Shadow, size: float) -> Paint:
+    sigma = min(shadow.blur * size, MAX_BLUR) / 2  # as CSS defines a blur radius
+    pad = math.ceil(3 * sigma)
+    mask = masks.padded(shape.mask, pad)
+    if sigma > 0.1:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
+    x = shape.x - pad + round(shadow.x * size)
+    y = shape.y - pad + round(shadow.y * size)
+    return Paint(Tile(mask, x, y), parse_hex(shadow.colour), shadow.alpha)

@@ -25,10 +25,6 @@ def paint_all(pixels: NDArray[np.uint8], shaped: Sequence[Shaped], palette: Pale
                 paint(pixels, Paint(tile, line))
 
 
-def _hair(short: float) -> float:
-    return max(1.0, 0.0022 * short)
-
-
 def _ground(pixels: NDArray[np.uint8], rect: Rect) -> NDArray[np.uint8]:
     left, top, right, bottom = rect.pixels()
     region = pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3)
@@ -58,6 +54,10 @@ def _frame(rect: Rect, thickness: float) -> Iterator[Tile]:
         (rect.right - thickness, rect.y + thickness, thickness, inner),
     ):
         yield _bar(Rect(x, y, width, height))
+
+
+def _hair(short: float) -> float:
+    return max(1.0, 0.0022 * short)
 
 
 def _bar(rect: Rect) -> Tile:

@@ -16,13 +16,13 @@ from deployments.postprocess.schema import Box, OverlaySpec
 
 MARGIN = 0.06  # of the short side, kept clear where the spec has no safe_area of its own
 GAP = 0.05  # of the short side, between stacks
-_ROWS = tuple(row / 24 for row in range(25))  # the thirds and the middle among them
 ANCHORS = {
     "top_left": ("start", 0.0), "top": ("center", 0.0), "top_right": ("end", 0.0),
     "left": ("start", 0.5), "center": ("center", 0.5), "right": ("end", 0.5),
     "bottom_left": ("start", 1.0), "bottom": ("center", 1.0), "bottom_right": ("end", 1.0),
 }  # fmt: skip
 FOOT = ("legal", "ai_label")
+_ROWS = tuple(row / 24 for row in range(25))  # the thirds and the middle among them
 _OFFER = ("price", "cta")
 _SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
 _CORE = 0.5  # of a stack's width and height: words that keep off it clearly stand elsewhere
@@ -41,6 +41,10 @@ class Arrangement:
     main: tuple[Placed, ...] = ()
 
 
+class NoOtherPlace(LookupError):
+    """There are fewer good arrangements than asked for."""
+
+
 def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
     """The rectangle that no words leave; `clear` pixels are the placement's, at top and bottom."""
     margin = MARGIN * min(width, height)
@@ -50,6 +54,32 @@ def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
         top, bottom = spec.safe_area.top * height, spec.safe_area.bottom * height
     top, bottom = max(top, clear), max(bottom, clear)
     return Rect(left, top, width - left - right, height - top - bottom)
+
+
+def arrangement(
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    cost: CostMap,
+    area: Rect,
+    protect: Sequence[Rect],
+    index: int,
+) -> Arrangement:
+    """The best arrangement (`index` 0), or the best in another place than all those before it.
+
+    A function of its arguments alone, whatever number of `layouts` the spec asks for. Raises
+    NoOtherPlace where words would have to be bent, left out or laid over the subject.
+    """
+    best = found = arrange(items, spec, cost, area, protect)
+    taken: list[Rect] = []
+    for _ in range(index):
+        if not found.main:
+            raise NoOtherPlace
+        taken.append(_core(found.main[0].box))
+        found = arrange(items, spec, cost, area, protect, taken)
+        bent = not set(found.problems) <= set(best.problems)
+        if bent or not found.main or _score(found) > _score(best) + _WORSE:
+            raise NoOtherPlace
+    return found
 
 
 def arrange(
@@ -119,6 +149,32 @@ def place_boxed(
     return fixed, problems
 
 
+def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
+    """Place `items`, bending the rules no more than needed; and what was bent."""
+    problems: list[str] = []
+    left = list(items)
+    while left:
+        placed = stack.place(left, site, cost, RULES)
+        if placed is None and stack.fits_at_all(left, site):
+            bent = (stack.place(left, site, cost, level) for level in (BENT, SMALL))
+            placed = next((one for one in bent if one is not None), None)
+        if placed is not None:
+            return placed, problems + _bent(placed, site.short_side)
+        out = max(left, key=lambda item: (item.style.rank, item.index))
+        left.remove(out)
+        problems.append(f"{out.name}: there is no room for it; it was left out")
+    return None, problems
+
+
+def in_pixels(box: Box | None, canvas: Rect) -> Rect:
+    if box is None:
+        return canvas
+    return Rect(
+        box.x * canvas.width, box.y * canvas.height,
+        box.width * canvas.width, box.height * canvas.height,
+    )  # fmt: skip
+
+
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
     """One stack; or two, the offer (price, cta) at the foot, where that covers clearly less."""
     whole, problems = place(items, site, cost)
@@ -168,23 +224,6 @@ def _aligned(site: Site, items: Sequence[Item]) -> Site:
     return Site(site.area, site.forbidden, chosen, site.rows, site.short_side)
 
 
-def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
-    """Place `items`, bending the rules no more than needed; and what was bent."""
-    problems: list[str] = []
-    left = list(items)
-    while left:
-        placed = stack.place(left, site, cost, RULES)
-        if placed is None and stack.fits_at_all(left, site):
-            bent = (stack.place(left, site, cost, level) for level in (BENT, SMALL))
-            placed = next((one for one in bent if one is not None), None)
-        if placed is not None:
-            return placed, problems + _bent(placed, site.short_side)
-        out = max(left, key=lambda item: (item.style.rank, item.index))
-        left.remove(out)
-        problems.append(f"{out.name}: there is no room for it; it was left out")
-    return None, problems
-
-
 def _bent(placed: Placed, short: float) -> list[str]:
     return [problem for text in placed.texts for problem in _rules_bent(text, short)]
 
@@ -201,45 +240,6 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
     if text.cut:
         problems.append(f"{item.name}: cut to {item.max_lines} lines")
     return problems
-
-
-def in_pixels(box: Box | None, canvas: Rect) -> Rect:
-    if box is None:
-        return canvas
-    return Rect(
-        box.x * canvas.width, box.y * canvas.height,
-        box.width * canvas.width, box.height * canvas.height,
-    )  # fmt: skip
-
-
-class NoOtherPlace(LookupError):
-    """There are fewer good arrangements than asked for."""
-
-
-def arrangement(
-    items: Sequence[Item],
-    spec: OverlaySpec,
-    cost: CostMap,
-    area: Rect,
-    protect: Sequence[Rect],
-    index: int,
-) -> Arrangement:
-    """The best arrangement (`index` 0), or the best in another place than all those before it.
-
-    A function of its arguments alone, whatever number of `layouts` the spec asks for. Raises
-    NoOtherPlace where words would have to be bent, left out or laid over the subject.
-    """
-    best = found = arrange(items, spec, cost, area, protect)
-    taken: list[Rect] = []
-    for _ in range(index):
-        if not found.main:
-            raise NoOtherPlace
-        taken.append(_core(found.main[0].box))
-        found = arrange(items, spec, cost, area, protect, taken)
-        bent = not set(found.problems) <= set(best.problems)
-        if bent or not found.main or _score(found) > _score(best) + _WORSE:
-            raise NoOtherPlace
-    return found
 
 
 def _score(arranged: Arrangement) -> float:

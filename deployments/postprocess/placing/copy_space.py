@@ -34,27 +34,6 @@ def window(
     return _beside(panel, canvas) if panel is not None else None
 
 
-def _beside(panel: Rect, canvas: Rect) -> Rect:
-    """The largest part of `canvas` at one side of `panel`, and a little beneath it."""
-    inner = panel.grow(-_UNDER * min(canvas.width, canvas.height))
-    parts = (
-        Rect(0, 0, canvas.width, inner.y),
-        Rect(0, 0, inner.x, canvas.height),
-        Rect(0, inner.bottom, canvas.width, canvas.height - inner.bottom),
-        Rect(inner.right, 0, canvas.width - inner.right, canvas.height),
-    )
-    return max(parts, key=lambda part: part.area)
-
-
-def _is_rtl(spec: OverlaySpec) -> bool:
-    words = [layer for layer in spec.layers if isinstance(layer, TextLayer)]
-    if not words:
-        return False
-    first = next((layer for layer in words if layer.role == "headline"), words[0])
-    paragraphs = text.prepare(first.words, first.lang).paragraphs
-    return bool(paragraphs) and paragraphs[0].rtl
-
-
 def on(canvas: Canvas, space: Side | Box | None) -> Rect | None:
     """The copy space in pixels of the canvas; of no area where it was cut away.
 
@@ -89,3 +68,24 @@ def around(space: Rect | None, canvas: Canvas) -> list[Rect]:
         Rect(space.right, space.y, columns - space.right, space.height),
     ]
     return [box for box in boxes if box.width >= 1 and box.height >= 1]
+
+
+def _beside(panel: Rect, canvas: Rect) -> Rect:
+    """The largest part of `canvas` at one side of `panel`, and a little beneath it."""
+    inner = panel.grow(-_UNDER * min(canvas.width, canvas.height))
+    parts = (
+        Rect(0, 0, canvas.width, inner.y),
+        Rect(0, 0, inner.x, canvas.height),
+        Rect(0, inner.bottom, canvas.width, canvas.height - inner.bottom),
+        Rect(inner.right, 0, canvas.width - inner.right, canvas.height),
+    )
+    return max(parts, key=lambda part: part.area)
+
+
+def _is_rtl(spec: OverlaySpec) -> bool:
+    words = [layer for layer in spec.layers if isinstance(layer, TextLayer)]
+    if not words:
+        return False
+    first = next((layer for layer in words if layer.role == "headline"), words[0])
+    paragraphs = text.prepare(first.words, first.lang).paragraphs
+    return bool(paragraphs) and paragraphs[0].rtl

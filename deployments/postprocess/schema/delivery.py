@@ -29,7 +29,7 @@ class Part:
 class FinishSpec:
     """What a client wants of each picture of a request.
 
-    ids: one a file, in the order of `parts`. placements: names of `spec.PLACEMENTS`, None keeps
+    ids: one a file, in the order of `parts`. placements: names of PLACEMENTS, None keeps
     the drawn size. metadata: what drew them (signboard's version, model, revision). asked: the
     engine's parameters by name. prompt_in_file: whether files may tell how the pictures were
     described. key: under which the drawn pictures are kept for the next request like it; None if

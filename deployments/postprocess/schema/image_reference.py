@@ -19,7 +19,7 @@ _REFERENCE = re.compile(rf"{PICTURE_ID}|{KEPT}[0-9a-f]{{64}}")
 
 
 def is_data_url(text: str) -> bool:
-    """Whether `text` begins as one; `read` tells whether the rest is sound."""
+    """Whether `text` begins as one; `read_data_url` tells whether the rest is sound."""
     return _START.match(text) is not None
 
 

@@ -1,9 +1,8 @@
-"""What a client may ask of the words: the overlay, the placements and the output formats.
+"""The overlay: what a client may lay over a picture, words, images and QR codes, and where.
 
 All boxes are fractions of the canvas (the picture after it was cut to its placement), except
 `avoid`, `protect` and `copy_space`, which mark things in the picture itself and follow it into
-every placement.
-Sizes are fractions of the canvas's short side.
+every placement. Sizes are fractions of the canvas's short side.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from deployments.postprocess.schema.colour import brightness, contrast_between, 
 from deployments.postprocess.schema.image_reference import KEPT, ImageReference
 from deployments.postprocess.schema.typography import Fill, Shadow, Span, Strict, Stroke, Weight
 
+MAX_LAYERS = 12
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Role = Literal["headline", "sub", "price", "cta", "legal", "badge", "custom"]
 Backing = Literal["auto", "none", "shadow", "outline", "scrim", "plate", "glass"]
@@ -111,9 +111,6 @@ class TextLayer(Strict):
         return self.text or "".join(span.text for span in self.spans or ())
 
 
-MAX_LAYERS = 12
-
-
 class InsetLayer(Strict):
     """What image and QR layers share: where they stand and how large.
 
@@ -157,9 +154,7 @@ class ImageLayer(InsetLayer):
 
 # ISO/IEC 18004, bytes that the largest symbol (version 40) holds at each level.
 _QR_BYTES = {"low": 2953, "medium": 2331, "quartile": 1663, "high": 1273}
-
-
-_QR_CONTRAST = 3.0
+_QR_CONTRAST = 3.0  # of dark modules on light ones, at least
 
 
 class QrLayer(InsetLayer):

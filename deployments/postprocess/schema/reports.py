@@ -54,8 +54,8 @@ class OverlayReport:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An advert as a file. placement, layout: as `finish` was asked for them. timings_ms: wall
-    milliseconds of place, overlay and file."""
+    """An advert as a file. placement, layout: as asked for. timings_ms: wall milliseconds of place,
+    overlay and file."""
 
     data: bytes
     media_type: str
