@@ -41,7 +41,7 @@ from deployments.postprocess.canvas import masks
 from deployments.postprocess.finish import Finisher
 from deployments.postprocess.painting import backings, compose, legible, paint_shapes
 from deployments.postprocess.schema import Finished, Output, OverlayReport
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 from deployments.postprocess.worker_pool import Workers
 
 ROUNDS = 15
@@ -59,7 +59,7 @@ PARTS: Places = {
     "map": [(compose, "map_costs")],
     "set": [(compose, "hang")],
     "draw": [
-        *((engine, name) for name in ("glyphs", "outline", "turned", "rounded")),
+        *((drawing, name) for name in ("glyphs", "outline", "turned", "rounded")),
         (masks, "shadow"),
         *((module, "paint") for module in (backings, legible, compose, paint_shapes)),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 
 from deployments.postprocess.canvas import Rect, Tile
 from deployments.postprocess.design.roles import Plaque
-from deployments.postprocess.typesetting import Setting, engine
+from deployments.postprocess.typesetting import Setting, drawing
 
 _PADDING = {"pill": (0.95, 0.5), "box": (0.8, 0.48), "lines": (0.34, 0.1)}  # ems
 _ROUND_PADDING = {"disc": 0.62, "burst": 0.95}  # ems beyond the words' farthest corner
@@ -42,7 +42,7 @@ def tile(plaque: Plaque, box: Rect, setting: Setting, x: float, y: float) -> Til
     if plaque == "lines":
         return _lines(box, setting, x, y)
     radius = _BOX_RADIUS * setting.size if plaque == "box" else box.height
-    return engine.turned(box, radius, setting.rotate, box)
+    return drawing.turned(box, radius, setting.rotate, box)
 
 
 def _burst(box: Rect, rotate: float) -> Tile:
@@ -68,7 +68,7 @@ def _lines(box: Rect, setting: Setting, x: float, y: float) -> Tile:
         left, top = x + setting.offset(line) - across, y + index * height - down
         width = line.width * setting.size + 2 * across
         rect = Rect(left, top, width, height + 2 * down)
-        tiles.append(engine.turned(rect, radius, setting.rotate, box))
+        tiles.append(drawing.turned(rect, radius, setting.rotate, box))
     return _together(tiles)
 
 

@@ -22,7 +22,7 @@ from deployments.postprocess.schema import (
     OverlaySpec,
     parse_hex,
 )
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 
 def set_words(
@@ -93,7 +93,7 @@ def set_words(
         for one in parts:
             paint(pixels, Paint(one.words.glyphs, one.ink))
         text = parts[0].words.text
-        pictures = engine.emoji(text.setting, text.x, text.y)
+        pictures = drawing.emoji(text.setting, text.x, text.y)
         if pictures is not None:
             lay_sprite(pixels, pictures)
     if problems and spec.on_problem == "fail":

@@ -12,7 +12,7 @@ from deployments.postprocess.canvas import Rect, Tile, masks
 from deployments.postprocess.design import SetText
 from deployments.postprocess.painting.paint import Ink, Paint, opposite
 from deployments.postprocess.schema import Shadow, parse_hex
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 _PLATE_PADDING = 0.024  # of the canvas's short side
 _RADIUS = 0.022
@@ -36,7 +36,7 @@ class Extent:
         box = self.box.grow(_PLATE_PADDING * short)
         if not self.rotate:
             box = box.clip(Rect(0, 0, self.width, self.height))
-        return engine.turned(box, _RADIUS * short, self.rotate, box)
+        return drawing.turned(box, _RADIUS * short, self.rotate, box)
 
     def scrim(self) -> tuple[Tile, float]:
         """A gradient from the nearest side to beyond the box, and the share of canvas it covers."""
@@ -74,7 +74,7 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
     stroke = layer.stroke
     shape = glyphs
     if stroke is not None and (layer.shadows or stroke.colour != "auto" or ink is not None):
-        shape = engine.outline(text.setting, text.x, text.y, stroke.width * size)
+        shape = drawing.outline(text.setting, text.x, text.y, stroke.width * size)
     paints = [_drop(shape, shadow, size) for shadow in layer.shadows]
     if stroke is not None:
         if stroke.colour != "auto":

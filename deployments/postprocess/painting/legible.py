@@ -20,7 +20,7 @@ from deployments.postprocess.schema import (
     brightness,
     contrast_between,
 )
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 _RESERVE = 1.02  # over the target, for samples and rounding
 _SHADOW_LIMIT, _SCRIM_LIMIT = 0.75, 0.72  # alphas above which the next backing looks better
@@ -237,4 +237,4 @@ def _shadows(case: _Case) -> list[Tile]:
 def _outline(word: Words) -> Tile:
     text, size = word.text, word.text.setting.size
     reach = max(2.0, _OUTLINE_EM * size) + text.item.stroke * size
-    return engine.outline(text.setting, text.x, text.y, reach)
+    return drawing.outline(text.setting, text.x, text.y, reach)

@@ -19,7 +19,7 @@ from deployments.postprocess.schema import (
     parse_hex,
     to_hex,
 )
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 _SEEN = 2.0  # ratio that three quarters of a logo's edge should have to its ground
 _SEEN_PERCENTILE = 25
@@ -119,7 +119,7 @@ def _plate(
 def _plate_tile(one: Hung) -> Tile:
     short = min(one.rect.width, one.rect.height)
     box = one.rect.grow(min(_PLATE_PADDING * short, one.rect.x - one.clear.x))
-    return engine.rounded(box.x, box.y, box.width, box.height, _PLATE_RADIUS * short)
+    return drawing.rounded(box.x, box.y, box.width, box.height, _PLATE_RADIUS * short)
 
 
 def _soft(alpha: NDArray[np.uint8], pad: int) -> NDArray[np.uint8]:

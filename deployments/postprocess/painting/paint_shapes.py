@@ -9,7 +9,7 @@ from deployments.postprocess.canvas import Rect, Tile, contrast
 from deployments.postprocess.design import Frame, Mark, Palette, Panel
 from deployments.postprocess.painting.paint import Paint, paint
 from deployments.postprocess.placing import MARK_TOP, Shaped, mark
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 
 def paint_all(pixels: NDArray[np.uint8], shaped: Sequence[Shaped], palette: Palette) -> None:
@@ -35,12 +35,12 @@ def _tiles(one: Shaped) -> Iterator[Tile]:
     rect, shape = one.rect, one.shape
     if isinstance(shape, Mark):
         setting = mark(shape.size * one.short, one.rtl)
-        yield engine.glyphs(setting, rect.x, rect.y - MARK_TOP * setting.size)
+        yield drawing.glyphs(setting, rect.x, rect.y - MARK_TOP * setting.size)
     elif isinstance(shape, Frame):
         yield from _frame(rect, max(1.0, shape.thickness * one.short))
     elif isinstance(shape, Panel) and shape.radius > 0:
         radius = shape.radius * one.short
-        yield engine.rounded(rect.x, rect.y, rect.width, rect.height, radius)
+        yield drawing.rounded(rect.x, rect.y, rect.width, rect.height, radius)
     else:
         yield _bar(rect)
 

@@ -11,7 +11,7 @@ from deployments.postprocess.design import SetText
 from deployments.postprocess.painting import effects
 from deployments.postprocess.painting.paint import Ink, Paint, lay_fill, tones
 from deployments.postprocess.schema import Colour, Colours, Fill
-from deployments.postprocess.typesetting import engine
+from deployments.postprocess.typesetting import drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Words:
     def lay(self, fill: Fill) -> Ink:
         """`fill`, which is not "auto", over these words."""
         setting = self.text.setting
-        box = engine.letters(setting, self.text.x, self.text.y, self.part)
+        box = drawing.letters(setting, self.text.x, self.text.y, self.part)
         return lay_fill(fill, box, setting.rotate)
 
     def ground(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -76,12 +76,13 @@ class Words:
 
 def read(text: SetText, height: int, width: int) -> list[Words]:
     """The words of each fill: their masks and the pixels that a reader's eye needs."""
-    whole = engine.glyphs(text.setting, text.x, text.y)
-    parts = sorted({run.part for line in text.setting.lines for run in line.runs}) or [0]
+    setting, x, y = text.setting, text.x, text.y
+    whole = drawing.glyphs(setting, x, y)
+    parts = sorted({run.part for line in setting.lines for run in line.runs}) or [0]
     if len(parts) == 1:
         return [_judged(text, parts[0], whole, whole, height, width)]
     return [
-        _judged(text, part, engine.glyphs(text.setting, text.x, text.y, part), whole, height, width)
+        _judged(text, part, drawing.glyphs(setting, x, y, part), whole, height, width)
         for part in parts
     ]
 

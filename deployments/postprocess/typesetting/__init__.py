@@ -1,4 +1,4 @@
-"""From a string to measured lines: clean words, breaks, faces, the engine of letters."""
+"""From a string to measured lines: clean words, breaks, faces, letters drawn."""
 
 import lazy_loader
 

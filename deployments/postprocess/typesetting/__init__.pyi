@@ -1,4 +1,5 @@
 from . import breaks as breaks
+from . import drawing as drawing
 from . import engine as engine
 from . import fonts as fonts
 from . import metrics as metrics
@@ -6,9 +7,9 @@ from . import spans as spans
 from . import text as text
 from .breaks import clusters as clusters
 from .breaks import is_traditional as is_traditional
-from .engine import Align as Align
-from .engine import Setting as Setting
-from .engine import Typeface as Typeface
+from .drawing import Align as Align
+from .drawing import Setting as Setting
+from .drawing import Typeface as Typeface
 from .fonts import choices as choices
 from .fonts import read_own as read_own
 from .lines import Advance as Advance

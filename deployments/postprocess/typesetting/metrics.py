@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from deployments.postprocess.typesetting import engine, fonts
-from deployments.postprocess.typesetting.engine import Setting, Typeface
+from deployments.postprocess.typesetting import drawing, fonts
+from deployments.postprocess.typesetting.drawing import Setting, Typeface
 from deployments.postprocess.typesetting.lines import Line
 from deployments.postprocess.typesetting.text import scripts
 
@@ -72,7 +72,7 @@ def _sink(family: str, letter: str) -> float:
 def _ink(face: Typeface, text: str) -> tuple[float, float]:
     """The uppermost and lowest ink, in ems from the middle of the line box, down being positive."""
     line = Line(text, face.advance(text), rtl=False)
-    tile = engine.glyphs(Setting(face, (line,), _SIZE, _ROOMY, "start"), 0, 0)
+    tile = drawing.glyphs(Setting(face, (line,), _SIZE, _ROOMY, "start"), 0, 0)
     rows = np.flatnonzero(tile.mask.max(axis=1) >= 128)
     if not len(rows):
         return 0.0, 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from deployments.postprocess.schema import Fill, Span
 from deployments.postprocess.typesetting import fonts
-from deployments.postprocess.typesetting.engine import Typeface
+from deployments.postprocess.typesetting.drawing import Typeface
 from deployments.postprocess.typesetting.lines import Line, Run
 from deployments.postprocess.typesetting.text import ink_length, prepare
 

@@ -14,8 +14,8 @@ from deployments.postprocess.design.items import prepare_items
 from deployments.postprocess.painting.compose import set_words
 from deployments.postprocess.schema.overlay import OverlaySpec
 from deployments.postprocess.schema.reports import LayerReport
-from deployments.postprocess.typesetting import engine, fonts, lines, metrics
-from deployments.postprocess.typesetting.engine import Typeface
+from deployments.postprocess.typesetting import drawing, fonts, lines, metrics
+from deployments.postprocess.typesetting.drawing import Typeface
 from deployments.postprocess.typesetting.fontfile import read_face
 from tests.unit.postprocess.pictures import plain
 from tests.unit.postprocess.typesetting.fontmaker import make_font
@@ -133,7 +133,7 @@ def test_lines_are_high_enough_for_their_marks(text: str, lang: str) -> None:
     face = Typeface(families, 800, 0.0, lang, metrics.sink(families[0], text))
     high = metrics.leading(face, text, 1.16)
     line = lines.Line(text, face.advance(text), rtl=lang in ("ar", "he"))
-    tile = engine.glyphs(engine.Setting(face, (line,), 100, high, "start"), 0, 0)
+    tile = drawing.glyphs(drawing.Setting(face, (line,), 100, high, "start"), 0, 0)
     rows = [tile.y + row for row in tile.mask.max(axis=1).nonzero()[0]]
     assert rows[0] >= -1
     assert rows[-1] <= 100 * high + 1

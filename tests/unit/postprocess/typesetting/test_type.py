@@ -17,7 +17,7 @@ from deployments.postprocess.schema.colour import contrast_between
 from deployments.postprocess.schema.overlay import OverlaySpec
 from deployments.postprocess.schema.typography import Gradient, Span
 from deployments.postprocess.typesetting import fonts, spans
-from deployments.postprocess.typesetting.engine import Setting, Typeface, glyphs
+from deployments.postprocess.typesetting.drawing import Setting, Typeface, glyphs
 from deployments.postprocess.typesetting.lines import Line, break_lines
 from deployments.postprocess.typesetting.text import prepare
 from tests.unit.postprocess.painting.test_compose import draw
