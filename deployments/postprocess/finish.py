@@ -118,10 +118,8 @@ def _canvas(
     rows, columns = picture.shape[:2]
     if target is None:
         return Canvas(picture, Rect(0, 0, columns, rows))
-    protect = [
-        Rect(box.x * columns, box.y * rows, box.width * columns, box.height * rows)
-        for box in (spec.protect if spec else ())
-    ]
+    whole = Rect(0, 0, columns, rows)
+    protect = [whole.part(box.shares) for box in (spec.protect if spec else ())]
     words = spec is not None
     kept_free = None
     if spec is not None:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from deployments.postprocess.design.template import template_names
+from deployments.postprocess.design.names import template_names
 
 LAYERS = [
     {"role": "headline", "text": "여름 과일 반값"},

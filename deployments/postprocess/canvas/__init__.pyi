@@ -3,12 +3,14 @@ from . import masks as masks
 from .canvas import Canvas as Canvas
 from .canvas import enlarge as enlarge
 from .canvas import to_placement as to_placement
+from .cost_map import COLUMN_SHARES as COLUMN_SHARES
 from .cost_map import CostMap as CostMap
 from .cost_map import Stacks as Stacks
 from .cost_map import map_costs as map_costs
 from .framing import SIDES as SIDES
 from .framing import is_plain as is_plain
 from .geometry import Rect as Rect
+from .geometry import Shares as Shares
 from .geometry import union as union
 from .masks import Sprite as Sprite
 from .masks import Tile as Tile

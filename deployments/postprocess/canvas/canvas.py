@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.postprocess.canvas.framing import edges, frame, is_plain
-from deployments.postprocess.canvas.geometry import Rect
+from deployments.postprocess.canvas.geometry import Rect, Shares
 from deployments.postprocess.schema import Extension
 
 
@@ -20,16 +20,10 @@ class Canvas:
     pixels: NDArray[np.uint8]
     picture: Rect
 
-    def from_picture(self, x: float, y: float, width: float, height: float) -> Rect:
-        """A box in fractions of the picture, in pixels of the canvas, cut at its borders."""
-        box = Rect(
-            self.picture.x + x * self.picture.width,
-            self.picture.y + y * self.picture.height,
-            width * self.picture.width,
-            height * self.picture.height,
-        )
+    def from_picture(self, box: Shares) -> Rect:
+        """A box, as of `Rect.part`, of the picture in pixels of the canvas, cut at its borders."""
         rows, columns = self.pixels.shape[:2]
-        return box.clip(Rect(0, 0, columns, rows))
+        return self.picture.part(box).clip(Rect(0, 0, columns, rows))
 
 
 def to_placement(

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from deployments.postprocess.canvas.geometry import Rect
 from deployments.postprocess.canvas.saliency import map_size, saliency, shrink
 
+# Of the room beside what stands in a column, how much lies at its left.
+COLUMN_SHARES = {"start": 0.0, "center": 0.5, "end": 1.0}
 _CENTRE = 0.25  # photographs put their subject a little above the middle
 _AVOID = 0.8  # what an avoided box adds, on a scale where a subject costs about 0.7
 _RHYTHM = (0, 1 / 3, 1 / 2, 2 / 3, 1)  # where a stack stands well in the free height
 _OFF_RHYTHM = 0.2  # a sixth of the way off the ends, the thirds or the middle costs 0.033
-_SHARE = {"start": 0.0, "center": 0.5, "end": 1.0}  # of the room beside a stack, at its left
 _WORST_LAYER = 0.8  # one line across a face is worse than its share of the area says
 _ALIKE = 1e-9  # costs that differ by no more are equal, rounded apart
 
@@ -83,7 +84,7 @@ class CostMap:
         x, y, width, height = stacks.x, stacks.y, stacks.width, stacks.height
         room_x = area.width - (x + width[..., None]).max(axis=0)
         room_y = area.height - (y + height).max(axis=0)
-        xs = area.x + room_x * [_SHARE[column] for column in columns]
+        xs = area.x + room_x * [COLUMN_SHARES[column] for column in columns]
         ys = area.y + room_y[:, None] * rows
         left, top = x + xs, y[..., None] + ys
         means = self._means(left, top, width, height)

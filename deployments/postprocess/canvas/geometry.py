@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+Shares = tuple[float, float, float, float]  # x, y, width, height in fractions of a rectangle
+
 
 @dataclass(frozen=True, slots=True)
 class Rect:
@@ -29,6 +31,16 @@ class Rect:
         """The rectangle with `pixels` more on each side (less, if negative)."""
         return Rect(
             self.x - pixels, self.y - pixels, self.width + 2 * pixels, self.height + 2 * pixels
+        )
+
+    def part(self, box: Shares) -> "Rect":
+        """`box` of this rectangle, in the pixels that it is in."""
+        x, y, width, height = box
+        return Rect(
+            self.x + x * self.width,
+            self.y + y * self.height,
+            width * self.width,
+            height * self.height,
         )
 
     def move(self, dx: float, dy: float) -> "Rect":

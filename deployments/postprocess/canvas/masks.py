@@ -97,7 +97,7 @@ def blend_row(
 
 
 def shadow(glyph_tile: Tile, radius: float) -> Tile:
-    """A soft mask around glyphs: grown by `radius` pixels (at most 48), then blurred."""
+    """A soft mask around glyphs: grown by `radius` pixels (at most MAX_BLUR), then blurred."""
     reach = int(min(max(radius, 1.0), MAX_BLUR))
     pad = 3 * reach
     mask = padded(glyph_tile.mask, pad)

@@ -1,4 +1,3 @@
-from . import items as items
 from . import plaques as plaques
 from . import roles as roles
 from .ai_label import ai_label_words as ai_label_words
@@ -14,8 +13,10 @@ from .fitting import fit as fit
 from .fitting import tries as tries
 from .items import Item as Item
 from .items import prepare_items as prepare_items
+from .names import check_names as check_names
+from .names import find_template as find_template
+from .names import template_names as template_names
 from .palette import Palette as Palette
-from .palette import ink_on as ink_on
 from .palette import pill_colours as pill_colours
 from .plaques import is_block as is_block
 from .plaques import padding as padding
@@ -27,6 +28,3 @@ from .template import Mark as Mark
 from .template import Panel as Panel
 from .template import Rule as Rule
 from .template import Template as Template
-from .template import check_names as check_names
-from .template import find_template as find_template
-from .template import template_names as template_names

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from deployments.errors import InvalidValue, RequestError
 from deployments.postprocess.intake import IntakeLimits, decode
-from deployments.postprocess.schema import Colour, Font, Strict, contrast_between, parse_hex
+from deployments.postprocess.schema import Colour, Font, Hex, Strict, contrast_between, parse_hex
 
-Hex = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Tone = Literal["calm", "plain", "bold"]
 _READABLE = 4.5  # WCAG 2.x AA: a brand whose ink cannot be read on its own ground is a mistake
 _HEAVIER: Mapping[Tone, int] = MappingProxyType({"calm": -200, "plain": 0, "bold": 100})

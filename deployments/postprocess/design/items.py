@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from deployments.errors import InvalidValue
 from deployments.postprocess.design import ai_label
 from deployments.postprocess.design.brand import Brand
+from deployments.postprocess.design.names import check_copy
 from deployments.postprocess.design.plaques import is_block
 from deployments.postprocess.design.roles import ROLES, Plaque, RoleStyle
 from deployments.postprocess.schema import Backing, Fill, OverlaySpec, Size, Span, TextLayer
@@ -15,7 +15,6 @@ from deployments.postprocess.typesetting import (
     Line,
     Spans,
     Typeface,
-    breaks,
     fonts,
     metrics,
     spans,
@@ -207,21 +206,3 @@ def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> I
     tag = "en" if words == ai_label.ENGLISH else lang
     layer = TextLayer(role="legal", text=words, lang=tag)
     return _item(index, "ai_label", layer, style, brand, tag)
-
-
-def check_copy(spec: OverlaySpec) -> None:
-    """Raise InvalidValue for a font that is not there, or phrases in a language that has none."""
-    for index, layer in enumerate(spec.layers):
-        if not isinstance(layer, TextLayer):
-            continue
-        at = f"overlay.layers.{index}"
-        fonts.check(layer.font, f"{at}.font")
-        if layer.line_break == "phrase":
-            lang = layer.lang or text.language(layer.words)
-            if not breaks.has_phrases(lang):
-                raise InvalidValue(
-                    f"{at}.line_break: phrases are found in Japanese, Chinese and Thai, "
-                    f"not in {lang!r}; choose auto, keep_all or anywhere",
-                    f"{at}.line_break",
-                    "unsupported_value",
-                )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deployments.postprocess.canvas import contrast, shrink, subject
 from deployments.postprocess.design.brand import Brand
 from deployments.postprocess.design.roles import ColourName
-from deployments.postprocess.schema import BLACK, WHITE, Colour, contrast_between
+from deployments.postprocess.schema import Colour, contrast_between, ink_on
 
 _PAPER_SATURATION, _PAPER_VALUE = 14, 250  # of 255: white with a breath of the picture's colour
 _DEEP_SATURATION, _DEEP_VALUE = 150, 46  # nearly black, of the picture's hue
@@ -92,16 +92,6 @@ def pill_colours(
         if contrast.p10(ground, pill) >= 3.0 and contrast_between(pill, words) >= target:
             return pill, words
     return ink, ink_on(ink)
-
-
-def ink_on(*pill: Colour) -> Colour:
-    """White or black, whichever reads better on all colours of a pill.
-
-    White from 4.5:1 on, since it looks livelier.
-    """
-    white = min(contrast_between(colour, WHITE) for colour in pill)
-    black = min(contrast_between(colour, BLACK) for colour in pill)
-    return WHITE if white >= 4.5 or white >= black else BLACK
 
 
 def accent_colour(picture: NDArray[np.uint8]) -> Colour | None:

@@ -1,9 +1,11 @@
-"""How each role is set unless its layer, its template or its brand says otherwise."""
+"""How each role is set: unless its layer or its brand says otherwise, and in a template's look."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.postprocess.schema import Backing, Size
 
@@ -30,7 +32,7 @@ class RoleStyle:
     rank: int
     balance: bool = False
     plaque: Plaque = "none"
-    fill: Literal["auto", "accent", "paper", "deep", "ink"] = "auto"
+    fill: Literal["auto"] | ColourName = "auto"
     ink: Literal["auto", "accent"] = "auto"
     upper: bool = False
     backing: Backing = "auto"
@@ -48,3 +50,36 @@ ROLES: Mapping[str, RoleStyle] = MappingProxyType(
         "custom": RoleStyle(Size(min=0.03, max=0.06), 500, 1.35, 0.0, 0.5, 6, 7),
     }
 )
+
+
+class Data(BaseModel):
+    """What a template's file holds: nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Look(Data):
+    """How a role is set; what is None stays as it is without a template (ROLES).
+
+    size: (min, max). tracking, leading, gap: ems. fill: of the plaque; ink: of the words.
+    """
+
+    size: tuple[float, float] | None = None
+    weight: Annotated[int, Field(ge=100, le=900)] | None = None
+    tracking: float | None = None
+    leading: float | None = None
+    gap: float | None = None
+    max_lines: int | None = None
+    balance: bool | None = None
+    upper: bool | None = None
+    plaque: Plaque | None = None
+    fill: Literal["auto"] | ColourName | None = None
+    ink: Literal["auto", "accent"] | None = None
+    backing: Backing | None = None
+
+    def over(self, style: RoleStyle) -> RoleStyle:
+        """`style` with what this look says otherwise."""
+        said: dict[str, Any] = self.model_dump(exclude_none=True)
+        if self.size is not None:
+            said["size"] = Size(min=self.size[0], max=self.size[1])
+        return replace(style, **said)

@@ -1,4 +1,4 @@
-"""Templates: layouts by name, kept as data in templates/*.yaml, that fill from role texts alone.
+"""Templates: designs by name, kept as data in templates/*.yaml, that fill from role texts alone.
 
 A template says how each role is set and, for each aspect of canvas, which groups of roles stand
 where and which shapes lie under them. Boxes are (x, y, width, height) in fractions of the safe
@@ -6,57 +6,17 @@ area; all other lengths are fractions of the canvas's short side.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from deployments.errors import InvalidValue
-from deployments.postprocess.canvas import Rect, union
-from deployments.postprocess.design.brand import Brand, find_brand
-from deployments.postprocess.design.items import check_copy
-from deployments.postprocess.design.roles import ROLES, ColourName, Plaque, RoleStyle
-from deployments.postprocess.schema import Align, Anchor, Backing, OverlaySpec, Role, Size
+from deployments.postprocess.canvas import Rect, Shares, union
+from deployments.postprocess.design.roles import ROLES, ColourName, Data, Look, RoleStyle
+from deployments.postprocess.schema import Align, Anchor, Hex, Role, Side
 
-FOLDER = Path(__file__).parent / "templates"
 Aspect = Literal["wide", "square", "tall"]
-Side = Literal["top", "bottom", "left", "right"]
 _WIDE, _TALL = 1.25, 0.7  # width to height: from here on it is wide, up to here tall
 _MIRRORED = {"left": "right", "right": "left"}
-
-
-class Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Look(Data):
-    """How a role is set; what is None stays as it is without a template (ROLES).
-
-    size: (min, max). tracking, leading, gap: ems. fill: of the plaque; ink: of the words.
-    """
-
-    size: tuple[float, float] | None = None
-    weight: Annotated[int, Field(ge=100, le=900)] | None = None
-    tracking: float | None = None
-    leading: float | None = None
-    gap: float | None = None
-    max_lines: int | None = None
-    balance: bool | None = None
-    upper: bool | None = None
-    plaque: Plaque | None = None
-    fill: Literal["auto"] | ColourName | None = None
-    ink: Literal["auto", "accent"] | None = None
-    backing: Backing | None = None
-
-    def over(self, style: RoleStyle) -> RoleStyle:
-        """`style` with what this look says otherwise."""
-        said: dict[str, Any] = self.model_dump(exclude_none=True)
-        if self.size is not None:
-            said["size"] = Size(min=self.size[0], max=self.size[1])
-        return replace(style, **said)
 
 
 class Group(Data):
@@ -67,13 +27,13 @@ class Group(Data):
 
     name: str
     roles: tuple[Role, ...]
-    box: tuple[float, float, float, float]
+    box: Shares
     anchors: Annotated[tuple[Anchor, ...], Field(min_length=1)]
     align: Align = "auto"
 
     def inside(self, area: Rect) -> Rect:
         """The box in pixels of a canvas whose safe area is `area`."""
-        return fraction_of(area, self.box)
+        return area.part(self.box)
 
 
 class Panel(Data):
@@ -147,7 +107,7 @@ class Layout(Data):
     aspects: tuple[Aspect, ...]
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     shapes: tuple[Shape, ...] = ()
-    window: tuple[float, float, float, float] | None = None
+    window: Shares | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")
@@ -184,14 +144,14 @@ class Layout(Data):
 
     def window_on(self, canvas: Rect) -> Rect | None:
         """The window in pixels of a canvas."""
-        return self.window and fraction_of(canvas, self.window)
+        return self.window and canvas.part(self.window)
 
 
 class Template(Data):
     """A design by name. accent: its colour where neither a brand nor the picture gives one."""
 
     about: str
-    accent: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+    accent: Hex
     looks: Mapping[Role, Look]
     layouts: tuple[Layout, ...]
 
@@ -221,33 +181,7 @@ def aspect_of(width: float, height: float) -> Aspect:
     return "wide" if share >= _WIDE else "tall" if share <= _TALL else "square"
 
 
-def fraction_of(area: Rect, box: tuple[float, float, float, float]) -> Rect:
-    """`box`, in fractions of `area`, in the pixels that `area` is in."""
-    x, y, width, height = box
-    return Rect(
-        area.x + x * area.width, area.y + y * area.height, width * area.width, height * area.height
-    )
-
-
-def template_names() -> tuple[str, ...]:
-    """All templates by name."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-
-
-@lru_cache
-def find_template(name: str) -> Template:
-    """The template called `name`; raises InvalidValue naming all that exist."""
-    if name not in template_names():
-        raise InvalidValue(
-            f"Unknown template {name!r}; choose one of {', '.join(template_names())}.",
-            "overlay.template",
-            "unknown_template",
-        )
-    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
-    return Template.model_validate(yaml.safe_load(text))
-
-
-def _flip(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _flip(box: Shares) -> Shares:
     x, y, width, height = box
     return 1 - x - width, y, width, height
 
@@ -263,12 +197,3 @@ def _mirror_shape(shape: Panel | Rule | Frame | Mark) -> Panel | Rule | Frame | 
     if isinstance(shape, Rule):
         return shape.model_copy(update={"side": _MIRRORED.get(shape.side, shape.side)})
     return shape
-
-
-def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
-    """Raise InvalidValue for an unknown template, brand or font."""
-    check_copy(spec)
-    if spec.template is not None:
-        find_template(spec.template)
-    if spec.brand is not None:
-        find_brand(spec.brand, brands)

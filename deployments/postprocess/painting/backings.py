@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Rect, contrast, union
-from deployments.postprocess.design import Palette, SetText, ink_on, pill_colours, plaques
+from deployments.postprocess.design import Palette, SetText, pill_colours, plaques
 from deployments.postprocess.painting import legible
 from deployments.postprocess.painting.paint import Ink, Paint, ends, lay_fill, paint
 from deployments.postprocess.painting.word_masks import Words, dress, read
 from deployments.postprocess.placing import Placed
-from deployments.postprocess.schema import BLACK, WHITE, Colour, contrast_between
+from deployments.postprocess.schema import BLACK, WHITE, Colour, contrast_between, ink_on
 
 _SHOWS = 1.25  # contrast with its ground at which a plaque of a role's own colour is seen as one
 

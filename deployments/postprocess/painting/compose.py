@@ -126,5 +126,5 @@ def _report(pixels: NDArray[np.uint8], parts: Sequence[Inked]) -> LayerReport:
 
 
 def _boxes(canvas: Canvas, boxes: Sequence[Box]) -> list[Rect]:
-    rects = [canvas.from_picture(box.x, box.y, box.width, box.height) for box in boxes]
+    rects = [canvas.from_picture(box.shares) for box in boxes]
     return [rect for rect in rects if rect.area > 0]

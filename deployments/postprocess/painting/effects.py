@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Rect, Tile, masks
 from deployments.postprocess.design import SetText
-from deployments.postprocess.painting.paint import Ink, Paint, opposite
-from deployments.postprocess.schema import Shadow, parse_hex
+from deployments.postprocess.painting.paint import Ink, Paint, ends
+from deployments.postprocess.schema import Shadow, opposite, parse_hex
 from deployments.postprocess.typesetting import drawing
 
 _PLATE_PADDING = 0.024  # of the canvas's short side
 _RADIUS = 0.022
-MAX_BLUR = 48  # pixels; a blur's cost grows with its radius, and softer looks no better
 _SOFTNESS = 0.02  # of the canvas's short side, the blur's standard deviation
 _MAX_SIGMA = 32.0  # pixels
 _COARSE = 4  # blurred at a fraction of the size, since nothing fine is left
@@ -80,7 +79,7 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
         if stroke.colour != "auto":
             paints.append(Paint(shape, parse_hex(stroke.colour)))
         elif ink is not None:
-            paints.append(Paint(shape, opposite(ink)))
+            paints.append(Paint(shape, opposite(*ends(ink))))
     return tuple(paints)
 
 
@@ -111,13 +110,13 @@ def frost(pixels: NDArray[np.uint8], tile: Tile) -> None:
 def warnings(text: SetText) -> Iterator[str]:
     """What of the effects asked for could not be done to the letter."""
     for shadow in text.item.layer.shadows:
-        blur = shadow.blur * text.setting.size
-        if blur > MAX_BLUR:
-            yield f"{text.item.name}: a shadow's blur of {blur:.0f} px was limited to {MAX_BLUR} px"
+        blur, most = shadow.blur * text.setting.size, masks.MAX_BLUR
+        if blur > most:
+            yield f"{text.item.name}: a shadow's blur of {blur:.0f} px was limited to {most} px"
 
 
 def _drop(shape: Tile, shadow: Shadow, size: float) -> Paint:
-    sigma = min(shadow.blur * size, MAX_BLUR) / 2  # as CSS defines a blur radius
+    sigma = min(shadow.blur * size, masks.MAX_BLUR) / 2  # as CSS defines a blur radius
     pad = math.ceil(3 * sigma)
     mask = masks.padded(shape.mask, pad)
     if sigma > 0.1:

@@ -8,13 +8,10 @@ from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Rect, Sprite, Tile, masks
 from deployments.postprocess.schema import (
-    BLACK,
-    WHITE,
     Colour,
     Colours,
     Fill,
     Gradient,
-    contrast_between,
     parse_hex,
     to_hex,
 )
@@ -72,14 +69,6 @@ def tones(ink: Ink, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Colour
 def ends(ink: Ink) -> tuple[Colour, ...]:
     """The colours that bound all others of `ink`."""
     return (ink.start, ink.end) if isinstance(ink, Ramp) else (ink,)
-
-
-def opposite(ink: Ink) -> Colour:
-    """Black or white, whichever stands out more from the worse end of `ink`."""
-    return max(
-        (BLACK, WHITE),
-        key=lambda colour: min(contrast_between(colour, end) for end in ends(ink)),
-    )
 
 
 def ink_name(ink: Ink) -> str:

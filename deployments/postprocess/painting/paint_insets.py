@@ -11,6 +11,8 @@ from deployments.postprocess.canvas import Tile, contrast, masks
 from deployments.postprocess.painting.paint import Paint, paint
 from deployments.postprocess.placing import Hung, edge
 from deployments.postprocess.schema import (
+    BLACK,
+    WHITE,
     Colour,
     ImageLayer,
     InsetReport,
@@ -25,7 +27,6 @@ _SEEN = 2.0  # ratio that three quarters of a logo's edge should have to its gro
 _SEEN_PERCENTILE = 25
 _PLATE_ALPHAS = (0.35, 0.5, 0.65, 0.8, 0.92, 1.0)
 _PLATE_PADDING, _PLATE_RADIUS = 0.22, 0.2  # of a logo's shorter side
-_LIGHT, _DARK = (255, 255, 255), (17, 17, 17)
 _SHADE: Colour = (8, 6, 4)
 _SOFT, _CONTACT = 0.38, 0.75  # the shadows' alphas
 _SHADOW_SIDE = 320  # a shadow is soft: it is drawn small and enlarged
@@ -106,9 +107,9 @@ def _plate(
 ) -> tuple[Colour, float]:
     """The plate of the least alpha on which the logo is seen, or the best there is."""
     whole = np.full(ground.shape[:2], 255, np.uint8)
-    best: tuple[float, Colour, float] = (0.0, _LIGHT, 1.0)
+    best: tuple[float, Colour, float] = (0.0, WHITE, 1.0)
     for alpha in _PLATE_ALPHAS:
-        for colour in (_LIGHT, _DARK):
+        for colour in (WHITE, BLACK):
             seen = _seen(masks.blend(ground, whole, colour, alpha), drawn, opacity)
             best = max(best, (seen, colour, alpha), key=lambda one: one[0])
         if best[0] >= _SEEN:

@@ -1,7 +1,6 @@
 from . import arrange as arrange
 from . import artwork as artwork
 from . import copy_space as copy_space
-from . import shapes as shapes
 from .arrange import NoOtherPlace as NoOtherPlace
 from .artwork import edge as edge
 from .artwork import reduced as reduced

@@ -139,7 +139,7 @@ def place_boxed(
     problems: list[str] = []
     fixed: list[Placed] = []
     for item in items:
-        own = in_pixels(item.layer.box, canvas).clip(area)
+        own = canvas.part(item.layer.box.shares).clip(area) if item.layer.box else area
         site = Site(own, tuple(taken), ("start",), _ROWS, short)
         placed, trouble = place([item], _aligned(site, [item]), cost)
         problems += trouble
@@ -164,15 +164,6 @@ def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, 
         left.remove(out)
         problems.append(f"{out.name}: there is no room for it; it was left out")
     return None, problems
-
-
-def in_pixels(box: Box | None, canvas: Rect) -> Rect:
-    if box is None:
-        return canvas
-    return Rect(
-        box.x * canvas.width, box.y * canvas.height,
-        box.width * canvas.width, box.height * canvas.height,
-    )  # fmt: skip
 
 
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
@@ -202,7 +193,7 @@ def _main_site(
 ) -> Site:
     short = min(canvas.width, canvas.height)
     if isinstance(spec.position, Box):
-        area = in_pixels(spec.position, canvas).clip(area)
+        area = canvas.part(spec.position.shares).clip(area)
     elif spec.position != "auto":
         column, row = ANCHORS[spec.position]
         return Site(area, tuple(taken), (column,), (row,), short)

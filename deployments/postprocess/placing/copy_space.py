@@ -43,7 +43,7 @@ def on(canvas: Canvas, space: Side | Box | None) -> Rect | None:
     if space is None:
         return None
     if isinstance(space, Box):
-        return canvas.from_picture(space.x, space.y, space.width, space.height)
+        return canvas.from_picture(space.shares)
     picture = canvas.picture
     middle_x = min(max(picture.x + picture.width / 2, 0.0), columns)
     middle_y = min(max(picture.y + picture.height / 2, 0.0), rows)

@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from deployments.postprocess.canvas import CostMap, Rect
+from deployments.postprocess.canvas import COLUMN_SHARES, CostMap, Rect
 from deployments.postprocess.design import Frame, Item
 from deployments.postprocess.placing import stack
-from deployments.postprocess.placing.arrange import ANCHORS, FOOT, GAP, in_pixels
+from deployments.postprocess.placing.arrange import ANCHORS, FOOT, GAP
 from deployments.postprocess.placing.artwork import SIZES, Artwork
 from deployments.postprocess.placing.fill_template import Filled
 from deployments.postprocess.placing.stack import Site
@@ -20,7 +20,6 @@ from deployments.postprocess.schema import OverlaySpec
 
 Arrange = Callable[[Rect, Sequence[Rect], int], Filled]
 """Places all words in an area, off what is taken; which arrangement, 0 for the best."""
-_SHARES = {"start": 0.0, "center": 0.5, "end": 1.0}
 _SCALES = (1.0, 0.85, 0.7, 0.55)  # tried in turn, of what has no size of its own
 # Corners in the order of custom, and what a later one must save.
 _CORNERS = {
@@ -188,7 +187,7 @@ class Wall:
         """In its box, where it may lie over others; or at its anchor, where it may not."""
         canvas = Rect(0, 0, self.cost.width, self.cost.height)
         if art.layer.box is not None:
-            own = _whole(in_pixels(art.layer.box, canvas).clip(self.area))
+            own = _whole(canvas.part(art.layer.box.shares).clip(self.area))
             row = 1.0 if art.kind == "product" else 0.5
             one = self._at(art, art.within(own.width, own.height), own, "center", row)
             return [one] if one and self._may(one, (), ()) else []
@@ -250,7 +249,7 @@ class Wall:
         width, height = size
         if min(size) < 1 or not self._fits(width, height, room):
             return None
-        x = room.x + round((room.width - width) * _SHARES[column])
+        x = room.x + round((room.width - width) * COLUMN_SHARES[column])
         y = room.y + round((room.height - height) * row)
         rect = Rect(x, y, width, height)
         return Hung(art, rect, rect.grow(max(art.clear_px(*size), GAP / 2 * self.short)))

@@ -3,8 +3,11 @@ from .colour import LUMINANCE as LUMINANCE
 from .colour import WHITE as WHITE
 from .colour import Colour as Colour
 from .colour import Colours as Colours
+from .colour import Hex as Hex
 from .colour import brightness as brightness
 from .colour import contrast_between as contrast_between
+from .colour import ink_on as ink_on
+from .colour import opposite as opposite
 from .colour import parse_hex as parse_hex
 from .colour import to_hex as to_hex
 from .delivery import MAX_FILES as MAX_FILES

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from deployments.postprocess.schema.colour import brightness, contrast_between, parse_hex
+from deployments.postprocess.schema.colour import Hex, brightness, contrast_between, parse_hex
 from deployments.postprocess.schema.image_reference import KEPT, ImageReference
 from deployments.postprocess.schema.typography import Fill, Shadow, Span, Strict, Stroke, Weight
 
@@ -39,6 +39,11 @@ class Box(Strict):
         if self.x + self.width > 1 + 1e-6 or self.y + self.height > 1 + 1e-6:
             raise ValueError("a box must end inside the canvas: x + width <= 1, y + height <= 1")
         return self
+
+    @property
+    def shares(self) -> tuple[float, float, float, float]:
+        """(x, y, width, height)."""
+        return self.x, self.y, self.width, self.height
 
 
 class SafeArea(Strict):
@@ -84,7 +89,7 @@ class TextLayer(Strict):
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     dir: Literal["auto", "ltr", "rtl"] = "auto"
     line_break: Literal["auto", "keep_all", "anywhere", "phrase"] = "auto"
-    font: Annotated[str, Field(min_length=1, max_length=100)] = "auto"
+    font: Font = "auto"
     weight: Weight | None = None
     size: Size | None = None
     fit: Literal["shrink", "clamp", "strict"] = "shrink"
@@ -168,8 +173,8 @@ class QrLayer(InsetLayer):
     data: Annotated[str, Field(min_length=1, max_length=1000)]
     error_correction: Literal["low", "medium", "quartile", "high"] = "medium"
     quiet_zone: Annotated[int, Field(ge=2, le=10)] = 4
-    dark: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#000000"
-    light: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#ffffff"
+    dark: Hex = "#000000"
+    light: Hex = "#ffffff"
 
     @model_validator(mode="after")
     def _readable(self) -> "QrLayer":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deployments.postprocess.canvas.geometry import Rect
 from deployments.postprocess.canvas.masks import Tile
 from deployments.postprocess.design.fitting import SetText
-from deployments.postprocess.design.template import template_names
+from deployments.postprocess.design.names import template_names
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.painting import backings, compose, word_masks
 from deployments.postprocess.painting.paint import Paint, paint

@@ -73,7 +73,7 @@ def street(width: int, height: int, lamps: tuple[float, ...]) -> np.ndarray:
 
 def test_boxes_follow_the_picture_onto_the_canvas() -> None:
     canvas = to_placement(disc(256, 256, centre=(0.5, 0.5)), 1920, 1080, words=True)
-    box = canvas.from_picture(0.25, 0.25, 0.5, 0.5)
+    box = canvas.from_picture((0.25, 0.25, 0.5, 0.5))
     inside = canvas.pixels[int(box.y) : int(box.bottom), int(box.x) : int(box.right)]
     red = np.count_nonzero(canvas.pixels[..., 1] < 150)
     assert np.count_nonzero(inside[..., 1] < 150) > 0.99 * red

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from deployments.postprocess.canvas import contrast, masks
-from deployments.postprocess.design.palette import accent_colour, ink_on, pill_colours
-from deployments.postprocess.schema.colour import BLACK, WHITE, Colour, contrast_between
+from deployments.postprocess.design.palette import accent_colour, pill_colours
+from deployments.postprocess.schema.colour import BLACK, WHITE, Colour, contrast_between, ink_on
 from tests.unit.postprocess.pictures import disc, noise, plain
 
 

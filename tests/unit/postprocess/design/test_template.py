@@ -10,7 +10,7 @@ from deployments.postprocess.canvas.canvas import Canvas
 from deployments.postprocess.canvas.cost_map import map_costs
 from deployments.postprocess.canvas.geometry import Rect
 from deployments.postprocess.design.items import prepare_items
-from deployments.postprocess.design.template import find_template, template_names
+from deployments.postprocess.design.names import find_template, template_names
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.painting.compose import set_words
 from deployments.postprocess.placing.arrange import NoOtherPlace

@@ -9,7 +9,7 @@ from PIL import Image
 from deployments.errors import InvalidValue
 from deployments.postprocess.canvas.contrast import luminance
 from deployments.postprocess.canvas.geometry import Rect
-from deployments.postprocess.design.template import template_names
+from deployments.postprocess.design.names import template_names
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.schema.placements import Output
 from tests.unit.postprocess.artworks import adopted, advert, bottle, cut_out_product, mark, url

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deployments.postprocess.design.template import template_names
+from deployments.postprocess.design.names import template_names
 from serve.commands import gallery
 from serve.settings import AppArgs, find_brands
 
