@@ -42,7 +42,7 @@ from deployments.postprocess.finish import Finisher
 from deployments.postprocess.painting import backings, compose, legible, paint_shapes
 from deployments.postprocess.schema import Finished, Output, OverlayReport
 from deployments.postprocess.typesetting import drawing
-from deployments.postprocess.worker_pool import Workers
+from deployments.postprocess.worker_pool import WorkerPool
 
 ROUNDS = 15
 BOUNDS = {"drawing": 0.8, "stage": 2.5, "two_threads": 0.6}
@@ -57,7 +57,7 @@ NOTE = (
 PARTS: Places = {
     "prepare": [(compose, "prepare_items")],
     "map": [(compose, "map_costs")],
-    "set": [(compose, "hang")],
+    "set": [(compose, "place_insets")],
     "draw": [
         *((drawing, name) for name in ("glyphs", "outline", "turned", "rounded")),
         (masks, "shadow"),
@@ -120,7 +120,7 @@ def by_threads(pictures: list[Pixels], rounds: int) -> Times:
     """
     turns = count(5000)
     with cores(2):
-        workers = Workers(2, own_fonts=None)
+        workers = WorkerPool(2, own_fonts=None)
 
         def make_all(threads: int, finish: Finisher) -> None:
             turn = next(turns)

@@ -34,7 +34,7 @@ from benchmarks.harness import (
 from deployments.handover import Drawn
 from deployments.postprocess import keep_first
 from deployments.postprocess.finish import finish_picture
-from deployments.postprocess.library import Library, Store
+from deployments.postprocess.library import BlobStore, Library
 from deployments.postprocess.schema import FinishSpec, Output, OverlaySpec
 from deployments.postprocess.typesetting import engine
 
@@ -88,7 +88,7 @@ def put(pixels: NDArray[np.uint8], library: Path) -> str:
     """Keep a picture in the library's folder; its id."""
     drawn = Drawn("", pixels[None], seeds=(0,), steps_executed=0)
     spec = FinishSpec((), None, (None,), JPEG, metadata={"prompt": PROMPT}).of(1)
-    job = keep_first.begin(drawn, spec, None, Library(Store(str(library)), LIBRARY_BYTES))
+    job = keep_first.begin(drawn, spec, None, Library(BlobStore(str(library)), LIBRARY_BYTES))
     if job.lost:
         raise RuntimeError(f"nothing could be kept in {library}")
     return spec.id

@@ -21,10 +21,10 @@ from deployments.postprocess.files import CredentialFiles, Signatory, encode, si
 from deployments.postprocess.finish import NO_BRANDS
 from deployments.postprocess.intake import IntakeLimits, SegmentationModel, Segmenter, fit_upload
 from deployments.postprocess.job import Job
-from deployments.postprocess.library import Library, Store
+from deployments.postprocess.library import BlobStore, Library
 from deployments.postprocess.schema import Delivery, File, Finished, FinishSpec, Output
 from deployments.postprocess.typesetting import fonts
-from deployments.postprocess.worker_pool import Workers
+from deployments.postprocess.worker_pool import WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +59,13 @@ class PostProcessDeployment:
         self._limits = limits
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
-        self._kept_in = Library(Store(library), library_bytes) if library is not None else None
+        self._kept_in = Library(BlobStore(library), library_bytes) if library is not None else None
         self._signatory = Signatory(credentials) if credentials is not None else None
         self._segmenter = Segmenter(segmentation_model) if segmentation_model is not None else None
         if self._kept_in is not None:
             self._pool.submit(keep_first.tidy, self._kept_in)
         fonts.use_folder(own_fonts)
-        self._workers = Workers(threads, own_fonts)
+        self._workers = WorkerPool(threads, own_fonts)
 
     async def intake(
         self,

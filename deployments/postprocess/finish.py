@@ -120,11 +120,12 @@ def _canvas(
         return Canvas(picture, Rect(0, 0, columns, rows))
     whole = Rect(0, 0, columns, rows)
     protect = [whole.part(box.shares) for box in (spec.protect if spec else ())]
-    words = spec is not None
+    with_words = spec is not None
     kept_free = None
     if spec is not None:
         kept_free = window(picture, spec, target.width, target.height, target.clear)
-    return to_placement(picture, target.width, target.height, protect, words, extension, kept_free)
+    size = target.width, target.height
+    return to_placement(picture, *size, protect, with_words, extension, kept_free)
 
 
 def _overlay(

@@ -142,12 +142,12 @@ def inspect_file(data: bytes, library: Library | None) -> dict[str, Any]:
     What the file leaves out of its making, the record of a kept picture adds. Raises what
     `inspect` raises.
     """
-    told = asdict(inspect(data))
-    picture_id = told["making"].get("id", "")
+    says = asdict(inspect(data))
+    picture_id = says["making"].get("id", "")
     record = library.record(picture_id) if library and is_id(picture_id) else None
     if record is not None:
-        told["making"] = {**facts.values(record.facts), **told["making"]}
-    return {**told, "kept": record is not None}
+        says["making"] = {**facts.values(record.facts), **says["making"]}
+    return {**says, "kept": record is not None}
 
 
 def _pixels(record: Record, library: Library) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ class WorkerLost(RuntimeError):
     """The process died, or took too long and was ended."""
 
 
-class Workers:
+class WorkerPool:
     """So many processes, each for one file at a time; for any threads, so many at once."""
 
     def __init__(self, number: int, own_fonts: str | None) -> None:

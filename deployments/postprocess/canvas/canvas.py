@@ -31,14 +31,14 @@ def to_placement(
     width: int,
     height: int,
     protect: Sequence[Rect] = (),
-    words: bool = False,
+    with_words: bool = False,
     extension: Extension = "auto",
     window: Rect | None = None,
 ) -> Canvas:
     """Bring `picture`, uint8 (h, w, 3), to width x height as `frame` finds best.
 
     Scaled by Lanczos, cut where it sticks out and extended where it falls short. A picture of
-    that very size stays as it is. `words`: leave room for them. `extension`: as of `extend`.
+    that very size stays as it is. `with_words`: leave room for them. `extension`: as of `extend`.
     `window`: the part of the canvas, in its pixels, that the picture is framed for; what lies
     beside it is cut or extended.
     """
@@ -46,7 +46,7 @@ def to_placement(
     if (columns, rows) == (width, height):
         return Canvas(picture.copy(), Rect(0, 0, columns, rows))
     if window is None:
-        placed = frame(picture, width, height, protect, words)
+        placed = frame(picture, width, height, protect, with_words)
     else:
         inner = frame(picture, round(window.width), round(window.height), protect)
         placed = inner.move(window.x, window.y)

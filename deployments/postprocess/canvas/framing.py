@@ -29,12 +29,12 @@ def frame(
     width: int,
     height: int,
     protect: Sequence[Rect] = (),
-    words: bool = False,
+    with_words: bool = False,
 ) -> Rect:
     """Where `picture`, uint8 (h, w, 3), lies on a canvas of width x height, in its pixels.
 
     It may stick out (and is cut there) or leave a gap (and is extended there). On plain ground
-    the subject takes part of the canvas only, and with `words` moves aside for them unless it
+    the subject takes part of the canvas only, and `with_words` moves aside for them unless it
     already stands aside. A photograph is cut around its subject as long as most of it stays,
     otherwise extended; at its sides it is cut where most of what draws the eye stays. Boxes of
     `protect`, in pixels of the picture, are never cut.
@@ -45,7 +45,7 @@ def frame(
     whole = Rect(0, 0, columns, rows)
     subject = subject_box(picture)
     kept = union([box.clip(whole) for box in protect]) if protect else None
-    if subject is not None and words and kept is None and is_plain(picture, SIDES):
+    if subject is not None and with_words and kept is None and is_plain(picture, SIDES):
         return _aside(subject, columns, rows, width, height)
     focus = kept or subject or whole
     everywhere = focus.width > 0.9 * columns and focus.height > 0.9 * rows

@@ -23,8 +23,8 @@ from .plaques import padding as padding
 from .roles import ROLES as ROLES
 from .template import Frame as Frame
 from .template import Group as Group
-from .template import Layout as Layout
 from .template import Mark as Mark
 from .template import Panel as Panel
 from .template import Rule as Rule
 from .template import Template as Template
+from .template import Variant as Variant

@@ -79,7 +79,7 @@ class Look(Data):
 
     def over(self, style: RoleStyle) -> RoleStyle:
         """`style` with what this look says otherwise."""
-        said: dict[str, Any] = self.model_dump(exclude_none=True)
+        own: dict[str, Any] = self.model_dump(exclude_none=True)
         if self.size is not None:
-            said["size"] = Size(min=self.size[0], max=self.size[1])
-        return replace(style, **said)
+            own["size"] = Size(min=self.size[0], max=self.size[1])
+        return replace(style, **own)

@@ -1,4 +1,4 @@
-"""Templates: designs by name, kept as data in templates/*.yaml, that fill from role texts alone.
+"""Templates: designs by name, kept as data in templates/*.yaml, which need role texts alone.
 
 A template says how each role is set and, for each aspect of canvas, which groups of roles stand
 where and which shapes lie under them. Boxes are (x, y, width, height) in fractions of the safe
@@ -96,8 +96,8 @@ class Mark(Data):
 Shape = Annotated[Panel | Rule | Frame | Mark, Field(discriminator="kind")]
 
 
-class Layout(Data):
-    """Groups and shapes for some aspects.
+class Variant(Data):
+    """A template's groups and shapes for some aspects.
 
     window: the part of the canvas, in its fractions, that is left to a subject on plain ground;
     the whole, if None. It may reach beyond the canvas, which moves the subject aside. scale: of
@@ -111,7 +111,7 @@ class Layout(Data):
     scale: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")
-    def _groups_exist(self) -> "Layout":
+    def _groups_exist(self) -> "Variant":
         names = {group.name for group in self.groups}
         for shape in self.shapes:
             if not isinstance(shape, Frame) and not names.issuperset(shape.around):
@@ -127,7 +127,7 @@ class Layout(Data):
                 return shape.bled(union(boxes).grow(shape.padding * min(width, height)), canvas)
         return None
 
-    def mirrored(self) -> "Layout":
+    def mirrored(self) -> "Variant":
         """The same for words that run from right to left."""
         groups = (
             group.model_copy(
@@ -153,12 +153,12 @@ class Template(Data):
     about: str
     accent: Hex
     looks: Mapping[Role, Look]
-    layouts: tuple[Layout, ...]
+    layouts: tuple[Variant, ...]
 
     @model_validator(mode="after")
     def _suits_every_aspect(self) -> "Template":
         for aspect in ("wide", "square", "tall"):
-            if not any(aspect in layout.aspects for layout in self.layouts):
+            if not any(aspect in variant.aspects for variant in self.layouts):
                 raise ValueError(f"layouts: none is for {aspect} canvases")
         return self
 
@@ -170,10 +170,10 @@ class Template(Data):
             for role, style in ROLES.items()
         }
 
-    def layouts_for(self, width: float, height: float) -> tuple[Layout, ...]:
-        """The layouts for a canvas, the one it was designed with first."""
+    def variants_for(self, width: float, height: float) -> tuple[Variant, ...]:
+        """The variants for a canvas, the one it was designed with first."""
         shape = aspect_of(width, height)
-        return tuple(layout for layout in self.layouts if shape in layout.aspects)
+        return tuple(variant for variant in self.layouts if shape in variant.aspects)
 
 
 def aspect_of(width: float, height: float) -> Aspect:

@@ -109,20 +109,20 @@ def read(data: bytes, media_type: str) -> Credentials | None:
         if reader is None:
             return None
         with reader:
-            told: dict[str, Any] = json.loads(reader.json())
+            report: dict[str, Any] = json.loads(reader.json())
     except (c2pa.C2paError, ValueError):
         return Credentials("Invalid", None, None, None, None, ("unreadable",))
-    manifest = told.get("manifests", {}).get(told.get("active_manifest"), {})
+    manifest = report.get("manifests", {}).get(report.get("active_manifest"), {})
     signature = manifest.get("signature_info", {})
     generators = manifest.get("claim_generator_info") or [{}]
     named = [str(generators[0][part]) for part in ("name", "version") if part in generators[0]]
     return Credentials(
-        state=told.get("validation_state", "Invalid"),
+        state=report.get("validation_state", "Invalid"),
         issuer=signature.get("issuer"),
         signer=signature.get("common_name"),
         maker=" ".join(named) or None,
         digital_source_type=_source_type(manifest),
-        problems=tuple(dict.fromkeys(one["code"] for one in told.get("validation_status", ()))),
+        problems=tuple(dict.fromkeys(one["code"] for one in report.get("validation_status", ()))),
     )
 
 

@@ -1,4 +1,4 @@
-from .blobs import Store as Store
+from .blobs import BlobStore as BlobStore
 from .blobs import open_address as open_address
 from .library import Drawing as Drawing
 from .library import Library as Library

@@ -27,7 +27,7 @@ def open_address(address: str) -> tuple[AbstractFileSystem, str]:
     return files, root.rstrip("/")
 
 
-class Store:
+class BlobStore:
     """Small files by relative path; for any number of threads and processes at once.
 
     What the file system raises goes through, but for a file that is not there.

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.postprocess.files import facts
-from deployments.postprocess.library.blobs import Store
-from deployments.postprocess.library.references import Holdings, Tally, digest, record_path
+from deployments.postprocess.library.blobs import BlobStore
+from deployments.postprocess.library.references import References, Tally, digest, record_path
 from deployments.postprocess.schema import Extension, Output, OverlayReport, OverlaySpec
 
 SWEEPS_PER_BOUND = 8
@@ -143,9 +143,9 @@ class Library:
     goes through. decoded: pixels of the clean pictures that were used last.
     """
 
-    def __init__(self, store: Store, max_bytes: int) -> None:
+    def __init__(self, store: BlobStore, max_bytes: int) -> None:
         self._store = store
-        self._holdings = Holdings(store)
+        self._references = References(store)
         self._max_bytes = max_bytes
         self.decoded = Recent(DECODED_BYTES)
         self._lock = threading.Lock()  # of all below; held while a sweep goes on
@@ -165,7 +165,7 @@ class Library:
         for record, file in zip(records, files, strict=True):
             for name in record.objects:
                 renew = name == record.result
-                written += self._holdings.hold(record.id, name, objects[name], replace=renew)
+                written += self._references.hold(record.id, name, objects[name], replace=renew)
             self._store.write(record_path(record.id), file)
             written += len(file)
         self._count(len(records), written)
@@ -182,11 +182,11 @@ class Library:
 
     def file(self, name: str) -> bytes | None:
         """A kept picture's file as it was written, or None."""
-        return self._holdings.read_blob(name)
+        return self._references.read_blob(name)
 
     def image(self, name: str) -> bytes | None:
         """The same for a name that a client gave: what is not named for its bytes stays."""
-        data = self._holdings.read(name)
+        data = self._references.read(name)
         return data if data is not None and digest(data) == name else None
 
     def page(self, before: str | None, limit: int) -> tuple[list[Record], bool]:
@@ -203,7 +203,7 @@ class Library:
         record = self.record(picture_id)
         if record is None:
             return False
-        freed = self._holdings.remove(picture_id, record.objects)
+        freed = self._references.remove(picture_id, record.objects)
         self._count(-1, -freed - len(record.to_json()))
         return True
 
@@ -226,14 +226,14 @@ class Library:
             self._sweep(0)
 
     def _recall(self, key: str) -> tuple[Result, dict[str, bytes]] | None:
-        result = Result.parse(self._holdings.read(key))
+        result = Result.parse(self._references.read(key))
         if result is None:
             return None
         files: dict[str, bytes] = {}
         for name in result.files:
             data = self.file(name)
             if data is None:
-                self._holdings.discard(key)
+                self._references.discard(key)
                 return None
             files[name] = data
         return result, files
@@ -252,7 +252,7 @@ class Library:
 
     def _sweep(self, size: int) -> None:
         room = max(size, self._max_bytes // SWEEPS_PER_BOUND)
-        self._tally = self._holdings.sweep(self._max_bytes - room)
+        self._tally = self._references.sweep(self._max_bytes - room)
         self._unswept = 0
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deployments.postprocess.library.blobs import HALF, Store
+from deployments.postprocess.library.blobs import HALF, BlobStore
 from deployments.postprocess.schema import created_s, is_id
 
 ABANDONED_S = 3600.0  # no request takes as long
@@ -37,10 +37,10 @@ def record_path(picture_id: str) -> str:
     return f"pictures/{picture_id}"
 
 
-class Holdings:
+class References:
     """Objects and who holds them; for any number of threads and processes at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: BlobStore) -> None:
         self._store = store
 
     def read(self, name: str) -> bytes | None:

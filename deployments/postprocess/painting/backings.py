@@ -11,7 +11,7 @@ from deployments.postprocess.canvas import Rect, contrast, union
 from deployments.postprocess.design import Palette, SetText, pill_colours, plaques
 from deployments.postprocess.painting import legible
 from deployments.postprocess.painting.paint import Ink, Paint, ends, lay_fill, paint
-from deployments.postprocess.painting.word_masks import Words, dress, read
+from deployments.postprocess.painting.word_masks import WordMasks, dress, read
 from deployments.postprocess.placing import Placed
 from deployments.postprocess.schema import BLACK, WHITE, Colour, contrast_between, ink_on
 
@@ -22,7 +22,7 @@ _SHOWS = 1.25  # contrast with its ground at which a plaque of a role's own colo
 class Inked:
     """Words of one fill with their ink, over a backing whose alpha is 0 to 1."""
 
-    words: Words
+    words: WordMasks
     backing: str
     alpha: float
     ink: Ink
@@ -80,7 +80,7 @@ def _may_scrim(placed: Placed) -> bool:
 
 def _pill(
     pixels: NDArray[np.uint8],
-    words: Sequence[Words],
+    words: Sequence[WordMasks],
     target: float,
     palette: Palette,
     shared: Ink | None,

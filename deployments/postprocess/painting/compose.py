@@ -13,7 +13,15 @@ from deployments.postprocess.design import Brand, Palette, find_template, prepar
 from deployments.postprocess.painting import backings, effects, paint_insets, paint_shapes
 from deployments.postprocess.painting.backings import Inked
 from deployments.postprocess.painting.paint import Paint, ink_name, lay_sprite, paint
-from deployments.postprocess.placing import Filled, Wall, arrange, artwork, copy_space, fill, hang
+from deployments.postprocess.placing import (
+    InsetRoom,
+    PlacedTemplate,
+    arrange,
+    artwork,
+    copy_space,
+    place_insets,
+    place_template,
+)
 from deployments.postprocess.schema import (
     Box,
     InsetReport,
@@ -55,22 +63,22 @@ def set_words(
     cost = map_costs(canvas.pixels, avoid=avoid)
     palette = Palette(cost.small, brand, fallback)
 
-    def filled(area: Rect, taken: Sequence[Rect], index: int) -> Filled:
+    def place_words(area: Rect, taken: Sequence[Rect], index: int) -> PlacedTemplate:
         if template is None:
             arranged = arrange.arrangement(items, spec, cost, area, taken, index)
-            return Filled(arranged, ())
-        return fill(template, items, spec, cost, area, taken, index)
+            return PlacedTemplate(arranged, ())
+        return place_template(template, items, spec, cost, area, taken, index)
 
-    wall = Wall(cost, area, tuple(protect))
-    hanging = hang(artwork.prepare(spec, images), items, spec, wall, filled, index)
-    problems += hanging.problems
-    warnings += hanging.warnings
-    for hung in hanging.hung:
-        paint_insets.shade(pixels, hung)
-    paint_shapes.paint_all(pixels, hanging.filled.shapes, palette)
+    room = InsetRoom(cost, area, tuple(protect))
+    placed = place_insets(artwork.prepare(spec, images), items, spec, room, place_words, index)
+    problems += placed.problems
+    warnings += placed.warnings
+    for inset in placed.insets:
+        paint_insets.shade(pixels, inset)
+    paint_shapes.paint_all(pixels, placed.words.shapes, palette)
     inked: list[Inked] = []
-    for placed in hanging.filled.arrangement.stacks:
-        inked += backings.lay(pixels, placed, spec.min_contrast, palette)
+    for stack in placed.words.arrangement.stacks:
+        inked += backings.lay(pixels, stack, spec.min_contrast, palette)
     by_layer = [
         list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
     ]
@@ -79,15 +87,15 @@ def set_words(
         for effect in parts[0].words.under:
             paint(pixels, effect)
     insets: list[InsetReport] = []
-    for hung in hanging.hung:  # over backings and shadows, which would tint them
-        inset, trouble = paint_insets.lay(pixels, hung)
-        insets.append(inset)
+    for inset in placed.insets:  # over backings and shadows, which would tint them
+        report, trouble = paint_insets.lay(pixels, inset)
+        insets.append(report)
         problems += trouble
     reports = [_report(pixels, parts) for parts in by_layer]
-    for parts, report in zip(by_layer, reports, strict=True):
-        if report.contrast_p10 < spec.min_contrast:
+    for parts, layer in zip(by_layer, reports, strict=True):
+        if layer.contrast_p10 < spec.min_contrast:
             problems.append(
-                f"{parts[0].words.text.item.name}: contrast {report.contrast_p10:.2f} is below "
+                f"{parts[0].words.text.item.name}: contrast {layer.contrast_p10:.2f} is below "
                 f"{spec.min_contrast:g}; choose another fill or backing"
             )
         for one in parts:
@@ -98,7 +106,7 @@ def set_words(
             lay_sprite(pixels, pictures)
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
-    reports.sort(key=lambda report: report.index)
+    reports.sort(key=lambda layer: layer.index)
     bounds = (int(area.x), int(area.y), int(area.width), int(area.height))
     report_all = OverlayReport(width, height, bounds, tuple(reports), tuple(insets))
     return pixels, report_all, (*warnings, *problems)

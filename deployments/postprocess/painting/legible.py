@@ -11,7 +11,7 @@ from deployments.postprocess.canvas import Rect, Tile, contrast, masks
 from deployments.postprocess.design import Palette
 from deployments.postprocess.painting.effects import Extent, frost
 from deployments.postprocess.painting.paint import Ink, Paint, ends, paint
-from deployments.postprocess.painting.word_masks import Words, begins_layer, dress
+from deployments.postprocess.painting.word_masks import WordMasks, begins_layer, dress
 from deployments.postprocess.schema import (
     BLACK,
     WHITE,
@@ -37,13 +37,13 @@ class Backed:
 
     kind: str
     alpha: float
-    words: tuple[Words, ...]
+    words: tuple[WordMasks, ...]
     inks: tuple[Ink, ...]
 
 
 def back(
     pixels: NDArray[np.uint8],
-    words: Sequence[Words],
+    words: Sequence[WordMasks],
     kind: str,
     target: float,
     extent: Rect,
@@ -84,7 +84,7 @@ class _Case:
     """Words on their grounds (n, 3), shadows and stroke laid over them, before a backing of
     `colour` brings them to `goal`."""
 
-    words: Sequence[Words]
+    words: Sequence[WordMasks]
     grounds: Sequence[NDArray[np.uint8]]
     inks: tuple[Ink, ...]
     colour: Colour
@@ -92,7 +92,7 @@ class _Case:
     extent: Extent
 
     @property
-    def pairs(self) -> Iterator[tuple[Words, NDArray[np.uint8], Colours]]:
+    def pairs(self) -> Iterator[tuple[WordMasks, NDArray[np.uint8], Colours]]:
         """The words, their ground and what their ink looks like there."""
         for word, ground, ink in zip(self.words, self.grounds, self.inks, strict=True):
             yield word, ground, word.tones(ink)
@@ -165,7 +165,10 @@ def _each_once(tiles: Sequence[Tile]) -> list[Tile]:
 
 
 def _inks(
-    grounds: Sequence[NDArray[np.uint8]], words: Sequence[Words], target: float, palette: Palette
+    grounds: Sequence[NDArray[np.uint8]],
+    words: Sequence[WordMasks],
+    target: float,
+    palette: Palette,
 ) -> tuple[Ink, ...]:
     """The words' own fills; one common ink for those that have none, and the accent for those
     whose role wants it, where it reads well enough.
@@ -234,7 +237,7 @@ def _shadows(case: _Case) -> list[Tile]:
     return shadows
 
 
-def _outline(word: Words) -> Tile:
+def _outline(word: WordMasks) -> Tile:
     text, size = word.text, word.text.setting.size
     reach = max(2.0, _OUTLINE_EM * size) + text.item.stroke * size
     return drawing.outline(text.setting, text.x, text.y, reach)

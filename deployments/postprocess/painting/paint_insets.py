@@ -1,4 +1,4 @@
-"""Painting what hangs: shadows under it, a plate where a logo would not be seen, its own pixels.
+"""Insets painted: shadows under it, a plate where a logo would not be seen, its own pixels.
 
 Pixels that an artwork hides wholly come out as they were given (or resampled), bit for bit.
 """
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Tile, contrast, masks
 from deployments.postprocess.painting.paint import Paint, paint
-from deployments.postprocess.placing import Hung, edge
+from deployments.postprocess.placing import PlacedInset, edge
 from deployments.postprocess.schema import (
     BLACK,
     WHITE,
@@ -32,7 +32,7 @@ _SOFT, _CONTACT = 0.38, 0.75  # the shadows' alphas
 _SHADOW_SIDE = 320  # a shadow is soft: it is drawn small and enlarged
 
 
-def shade(pixels: NDArray[np.uint8], one: Hung) -> None:
+def shade(pixels: NDArray[np.uint8], one: PlacedInset) -> None:
     """Paint the shadow of an artwork on `pixels`, uint8 (H, W, 3), in place."""
     kind = one.art.shadow
     if kind == "none":
@@ -51,7 +51,7 @@ def shade(pixels: NDArray[np.uint8], one: Hung) -> None:
     paint(pixels, Paint(tile, _SHADE, (_CONTACT if kind == "contact" else _SOFT) * _opacity(one)))
 
 
-def lay(pixels: NDArray[np.uint8], one: Hung) -> tuple[InsetReport, list[str]]:
+def lay(pixels: NDArray[np.uint8], one: PlacedInset) -> tuple[InsetReport, list[str]]:
     """Paint an artwork on `pixels`, uint8 (H, W, 3), in place; the report, and problems."""
     left, top, right, bottom = one.rect.pixels()
     region = pixels[top:bottom, left:right]
@@ -82,7 +82,7 @@ def lay(pixels: NDArray[np.uint8], one: Hung) -> tuple[InsetReport, list[str]]:
     return report, problems
 
 
-def _opacity(one: Hung) -> float:
+def _opacity(one: PlacedInset) -> float:
     return one.art.layer.opacity if isinstance(one.art.layer, ImageLayer) else 1.0
 
 
@@ -117,7 +117,7 @@ def _plate(
     return best[1], best[2]
 
 
-def _plate_tile(one: Hung) -> Tile:
+def _plate_tile(one: PlacedInset) -> Tile:
     short = min(one.rect.width, one.rect.height)
     box = one.rect.grow(min(_PLATE_PADDING * short, one.rect.x - one.clear.x))
     return drawing.rounded(box.x, box.y, box.width, box.height, _PLATE_RADIUS * short)

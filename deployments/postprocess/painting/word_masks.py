@@ -15,7 +15,7 @@ from deployments.postprocess.typesetting import drawing
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordMasks:
     """One layer's words of one fill with what is needed to judge them.
 
     whole: the glyphs of all the layer's words. rows, columns: the canvas pixels under and around
@@ -74,7 +74,7 @@ class Words:
         return values
 
 
-def read(text: SetText, height: int, width: int) -> list[Words]:
+def read(text: SetText, height: int, width: int) -> list[WordMasks]:
     """The words of each fill: their masks and the pixels that a reader's eye needs."""
     setting, x, y = text.setting, text.x, text.y
     whole = drawing.glyphs(setting, x, y)
@@ -87,7 +87,9 @@ def read(text: SetText, height: int, width: int) -> list[Words]:
     ]
 
 
-def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, width: int) -> Words:
+def _judged(
+    text: SetText, part: int, tile: Tile, whole: Tile, height: int, width: int
+) -> WordMasks:
     radius = max(2, round(0.06 * text.setting.size))
     pad = radius + 1
     near = masks.neighbourhood(masks.padded(tile.mask, pad), radius)
@@ -97,12 +99,12 @@ def _judged(text: SetText, part: int, tile: Tile, whole: Tile, height: int, widt
     left, top = tile.x - pad, tile.y - pad
     near = near[max(0, -top) : height - top, max(0, -left) : width - left]
     rows, columns = np.divmod(contrast.sample(np.flatnonzero(near)), near.shape[1])
-    return Words(text, part, tile, whole, rows + max(0, top), columns + max(0, left))
+    return WordMasks(text, part, tile, whole, rows + max(0, top), columns + max(0, left))
 
 
-def dress(words: Sequence[Words], inks: Sequence[Ink | None]) -> list[Words]:
+def dress(words: Sequence[WordMasks], inks: Sequence[Ink | None]) -> list[WordMasks]:
     """The words with their layers' shadows and strokes; a stroke `auto` suits the first ink."""
-    dressed: list[Words] = []
+    dressed: list[WordMasks] = []
     for word, ink in zip(words, inks, strict=True):
         if dressed and dressed[-1].text is word.text:
             under = dressed[-1].under
@@ -112,6 +114,6 @@ def dress(words: Sequence[Words], inks: Sequence[Ink | None]) -> list[Words]:
     return dressed
 
 
-def begins_layer(words: Sequence[Words], number: int) -> bool:
+def begins_layer(words: Sequence[WordMasks], number: int) -> bool:
     """Whether the word of this number is the first part of its layer."""
     return number == 0 or words[number].text is not words[number - 1].text

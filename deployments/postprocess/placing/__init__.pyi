@@ -5,12 +5,12 @@ from .arrange import NoOtherPlace as NoOtherPlace
 from .artwork import edge as edge
 from .artwork import reduced as reduced
 from .copy_space import window as window
-from .fill_template import Filled as Filled
-from .fill_template import fill as fill
-from .insets import Hung as Hung
-from .insets import Wall as Wall
-from .insets import hang as hang
+from .insets import InsetRoom as InsetRoom
+from .insets import PlacedInset as PlacedInset
+from .insets import place_insets as place_insets
 from .shapes import MARK_TOP as MARK_TOP
 from .shapes import Shaped as Shaped
 from .shapes import mark as mark
 from .stack import Placed as Placed
+from .templates import PlacedTemplate as PlacedTemplate
+from .templates import place_template as place_template

@@ -120,7 +120,7 @@ def arrange(
     main_stacks = tuple(stacks)
     if foot:
         placed, trouble = place(foot, foot_site, cost)
-        if trouble and len(foot_site.columns) == 1:  # something hangs there: beside it, then
+        if trouble and len(foot_site.columns) == 1:  # an inset stands there: beside it, then
             anywhere = replace(foot_site, columns=("start", "center", "end"))
             placed, trouble = place(foot, anywhere, cost)
         problems += trouble

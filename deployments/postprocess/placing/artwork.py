@@ -1,4 +1,4 @@
-"""Image and QR layers as pixels, ready to be hung: what they show, and how large they can be."""
+"""Image and QR layers as pixels, ready to be placed: what they show, and how large they can be."""
 
 import io
 import math

@@ -23,14 +23,14 @@ def window(
     """
     if spec.template is None:
         return None
-    layout = find_template(spec.template).layouts_for(width, height)[0]
+    variant = find_template(spec.template).variants_for(width, height)[0]
     if _is_rtl(spec):
-        layout = layout.mirrored()
+        variant = variant.mirrored()
     canvas = Rect(0, 0, width, height)
-    own = layout.window_on(canvas)
+    own = variant.window_on(canvas)
     if own is not None and is_plain(picture, SIDES):
         return own
-    panel = layout.hidden(safe_area(width, height, spec, clear), width, height)
+    panel = variant.hidden(safe_area(width, height, spec, clear), width, height)
     return _beside(panel, canvas) if panel is not None else None
 
 

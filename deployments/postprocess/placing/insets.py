@@ -1,4 +1,4 @@
-"""Where images and QR codes hang: in their boxes, at their anchors, or in a corner that is free.
+"""Where images and QR codes stand: in their boxes, at their anchors, or in a corner that is free.
 
 Products stand first and words make room for them; a logo, badge or code without a place of its
 own takes a corner that the words leave free, smaller if need be, before the words are moved.
@@ -14,11 +14,11 @@ from deployments.postprocess.design import Frame, Item
 from deployments.postprocess.placing import stack
 from deployments.postprocess.placing.arrange import ANCHORS, FOOT, GAP
 from deployments.postprocess.placing.artwork import SIZES, Artwork
-from deployments.postprocess.placing.fill_template import Filled
 from deployments.postprocess.placing.stack import Site
+from deployments.postprocess.placing.templates import PlacedTemplate
 from deployments.postprocess.schema import OverlaySpec
 
-Arrange = Callable[[Rect, Sequence[Rect], int], Filled]
+Arrange = Callable[[Rect, Sequence[Rect], int], PlacedTemplate]
 """Places all words in an area, off what is taken; which arrangement, 0 for the best."""
 _SCALES = (1.0, 0.85, 0.7, 0.55)  # tried in turn, of what has no size of its own
 # Corners in the order of custom, and what a later one must save.
@@ -32,7 +32,7 @@ _BESIDE, _BELOW, _ALONE = (0.44, 0.92), (0.92, 0.5), (0.85, 0.85)  # shares a pr
 
 
 @dataclass(frozen=True, slots=True)
-class Hung:
+class PlacedInset:
     """An artwork and the whole pixels of the canvas it covers; clear: what is kept free for it."""
 
     art: Artwork
@@ -41,129 +41,17 @@ class Hung:
 
 
 @dataclass(frozen=True, slots=True)
-class Hanging:
+class PlacedInsets:
     """All that was placed, words, their shapes and artworks, and what bent or broke the rules."""
 
-    hung: tuple[Hung, ...]
-    filled: Filled
+    insets: tuple[PlacedInset, ...]
+    words: PlacedTemplate
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def hang(
-    artworks: Sequence[Artwork],
-    items: Sequence[Item],
-    spec: OverlaySpec,
-    wall: "Wall",
-    arrange: Arrange,
-    index: int,
-) -> Hanging:
-    """Place words and artworks; deterministic.
-
-    index: which arrangement of the words. Raises NoOtherPlace where there are not as many.
-    """
-    hung: list[Hung] = []
-    for art in artworks:
-        if art.layer.box is not None or art.layer.anchor is not None:
-            hung += wall.where_told(art, hung)
-    below = _foot(items, wall)
-    floating = [art for art in artworks if art.layer.box is None and art.layer.anchor is None]
-    products = [art for art in floating if art.kind == "product"]
-    tries = []
-    for scale in _SCALES if products else _SCALES[:1]:
-        stood = [*hung]
-        for art in products:
-            stood += wall.stand(art, scale, stood, below, bool(items))
-        filled = _words(spec, wall, arrange, stood)
-        tries.append((stood, filled))
-        if not filled.arrangement.problems and not filled.warnings:
-            break
-    hung, filled = min(tries, key=lambda one: _trouble(one[1]))
-    if index:
-        filled = _words(spec, wall, arrange, hung, index)
-    for art in floating:
-        if art.kind == "product":
-            continue
-        room = wall.inside_frames(filled)
-        free = room.corners(art, hung, _covered(filled, wall))
-        if not free and (candidates := room.corners(art, hung, ())):
-            # No corner is free: the one that troubles the words least.
-            moved = [(one, _words(spec, wall, arrange, [*hung, one], index)) for one in candidates]
-            best, filled = min(moved, key=lambda one: _trouble(one[1]))
-            free = [best]
-        hung += free[:1]
-    hung.sort(key=lambda one: one.art.index)
-    return _told(artworks, hung, filled)
-
-
-def _told(artworks: Sequence[Artwork], hung: list[Hung], filled: Filled) -> Hanging:
-    shown = {one.art.index for one in hung}
-    problems = [
-        f"{art.name}: there is no room for it; it was left out"
-        for art in artworks
-        if art.index not in shown
-    ]
-    warnings: list[str] = []
-    for one in hung:
-        troubles, doubts = one.art.doubts(int(one.rect.width))
-        problems += troubles
-        warnings += doubts
-    return Hanging(
-        tuple(hung),
-        filled,
-        (*filled.arrangement.problems, *problems),
-        (*filled.warnings, *warnings),
-    )
-
-
-def _words(
-    spec: OverlaySpec, wall: "Wall", arrange: Arrange, hung: Sequence[Hung], index: int = 0
-) -> Filled:
-    """The words around what hangs already. An anchor shared with an artwork gives way to it."""
-    area = wall.area
-    if isinstance(spec.position, str) and spec.position != "auto":
-        column, row = ANCHORS[spec.position]
-        for one in hung:
-            if one.art.layer.anchor is None:
-                continue
-            other, its_row = ANCHORS[one.art.layer.anchor]
-            if its_row == row and (column == other or "center" in (column, other)):
-                area = _beyond(area, one.clear, row)
-    taken = [*wall.protect, *(one.clear for one in hung)]
-    return arrange(area, taken, index)
-
-
-def _covered(filled: Filled, wall: "Wall") -> list[Rect]:
-    """What words and the shapes under them take."""
-    words = [placed.box.grow(GAP / 2 * wall.short) for placed in filled.arrangement.stacks]
-    return words + [one.rect for one in filled.shapes if not isinstance(one.shape, Frame)]
-
-
-def _trouble(filled: Filled) -> tuple[int, int]:
-    return len(filled.arrangement.problems), len(filled.warnings)
-
-
-def _beyond(area: Rect, taken: Rect, row: float) -> Rect:
-    """What is left of `area` below `taken` at its top, or above it at its foot."""
-    if row == 0.0:
-        top = min(max(area.y, taken.bottom), area.bottom - 1)
-        return Rect(area.x, top, area.width, area.bottom - top)
-    if row == 1.0:
-        return Rect(area.x, area.y, area.width, max(1.0, min(area.bottom, taken.y) - area.y))
-    return area
-
-
-def _foot(items: Sequence[Item], wall: "Wall") -> float:
-    """Pixels that legal lines and the AI label take at the foot."""
-    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
-    if not foot:
-        return 0.0
-    site = Site(wall.area, (), ("start",), (1.0,), wall.short)
-    return stack.needed_height(foot, site) + GAP * wall.short
-
-
 @dataclass(frozen=True, slots=True)
-class Wall:
+class InsetRoom:
     """The canvas as artworks see it: area is what they do not leave, protect what they do not
     cover; all in pixels."""
 
@@ -175,15 +63,15 @@ class Wall:
     def short(self) -> float:
         return float(min(self.cost.width, self.cost.height))
 
-    def inside_frames(self, filled: Filled) -> "Wall":
+    def inside_frames(self, words: PlacedTemplate) -> "InsetRoom":
         """The same within the frames that a template draws."""
         area = self.area
-        for one in filled.shapes:
+        for one in words.shapes:
             if isinstance(one.shape, Frame):
                 area = area.clip(one.rect.grow(-(one.shape.thickness + GAP / 2) * one.short))
         return replace(self, area=area)
 
-    def where_told(self, art: Artwork, hung: Sequence[Hung]) -> list[Hung]:
+    def where_asked(self, art: Artwork, insets: Sequence[PlacedInset]) -> list[PlacedInset]:
         """In its box, where it may lie over others; or at its anchor, where it may not."""
         canvas = Rect(0, 0, self.cost.width, self.cost.height)
         if art.layer.box is not None:
@@ -195,33 +83,40 @@ class Wall:
         for scale in self._scales(art):
             size = self._size(art, scale, self.area, _ALONE)
             one = self._at(art, size, _whole(self.area), *ANCHORS[art.layer.anchor])
-            if one and self._may(one, hung, ()):
+            if one and self._may(one, insets, ()):
                 return [one]
         return []
 
     def stand(
-        self, art: Artwork, scale: float, hung: Sequence[Hung], below: float, words: bool
-    ) -> list[Hung]:
+        self,
+        art: Artwork,
+        scale: float,
+        insets: Sequence[PlacedInset],
+        below: float,
+        with_words: bool,
+    ) -> list[PlacedInset]:
         """A product at the foot: in the middle below the words, or beside them, where larger."""
         ground = Rect(self.area.x, self.area.y, self.area.width, max(1.0, self.area.height - below))
         options = []
         for shares, columns in ((_BELOW, ("center",)), (_BESIDE, ("end", "start"))):
-            size = self._size(art, scale, ground, shares if words else _ALONE)
+            size = self._size(art, scale, ground, shares if with_words else _ALONE)
             for order, column in enumerate(columns):
                 one = self._at(art, size, _whole(ground), column, 1.0)
-                if one and self._may(one, hung, ()):
+                if one and self._may(one, insets, ()):
                     dear = self.cost.mean(one.rect) + _OUT_OF_CUSTOM * order
                     options.append((-one.rect.area, dear, one))
         return [min(options, key=lambda option: option[:2])[2]] if options else []
 
-    def corners(self, art: Artwork, hung: Sequence[Hung], words: Sequence[Rect]) -> list[Hung]:
-        """Corners that are free of `hung` and `words`, the best first, at the largest size."""
+    def corners(
+        self, art: Artwork, insets: Sequence[PlacedInset], words: Sequence[Rect]
+    ) -> list[PlacedInset]:
+        """Corners that are free of `insets` and `words`, the best first, at the largest size."""
         for scale in self._scales(art):
             size = self._size(art, scale, self.area, _ALONE)
             found = []
             for order, (column, row) in enumerate(_CORNERS[art.kind]):
                 one = self._at(art, size, _whole(self.area), column, row)
-                if one and self._may(one, hung, words):
+                if one and self._may(one, insets, words):
                     found.append((self.cost.mean(one.rect) + _OUT_OF_CUSTOM * order, order, one))
             if found:
                 return [one for *_, one in sorted(found, key=lambda option: option[:2])]
@@ -245,20 +140,141 @@ class Wall:
 
     def _at(
         self, art: Artwork, size: tuple[int, int], room: Rect, column: str, row: float
-    ) -> Hung | None:
+    ) -> PlacedInset | None:
         width, height = size
         if min(size) < 1 or not self._fits(width, height, room):
             return None
         x = room.x + round((room.width - width) * COLUMN_SHARES[column])
         y = room.y + round((room.height - height) * row)
         rect = Rect(x, y, width, height)
-        return Hung(art, rect, rect.grow(max(art.clear_px(*size), GAP / 2 * self.short)))
+        return PlacedInset(art, rect, rect.grow(max(art.clear_px(*size), GAP / 2 * self.short)))
 
-    def _may(self, one: Hung, hung: Sequence[Hung], words: Sequence[Rect]) -> bool:
-        taken = [*self.protect, *words, *(other.clear for other in hung)]
+    def _may(self, one: PlacedInset, insets: Sequence[PlacedInset], words: Sequence[Rect]) -> bool:
+        taken = [*self.protect, *words, *(other.clear for other in insets)]
         return not any(one.rect.overlaps(rect) for rect in taken) and not any(
-            one.clear.overlaps(other.rect) for other in hung
+            one.clear.overlaps(other.rect) for other in insets
         )
+
+
+def place_insets(
+    artworks: Sequence[Artwork],
+    items: Sequence[Item],
+    spec: OverlaySpec,
+    room: InsetRoom,
+    arrange: Arrange,
+    index: int,
+) -> PlacedInsets:
+    """Place words and artworks; deterministic.
+
+    index: which arrangement of the words. Raises NoOtherPlace where there are not as many.
+    """
+    insets: list[PlacedInset] = []
+    for art in artworks:
+        if art.layer.box is not None or art.layer.anchor is not None:
+            insets += room.where_asked(art, insets)
+    below = _foot(items, room)
+    floating = [art for art in artworks if art.layer.box is None and art.layer.anchor is None]
+    products = [art for art in floating if art.kind == "product"]
+    tries = []
+    for scale in _SCALES if products else _SCALES[:1]:
+        stood = [*insets]
+        for art in products:
+            stood += room.stand(art, scale, stood, below, bool(items))
+        words = _place_words(spec, room, arrange, stood)
+        tries.append((stood, words))
+        if not words.arrangement.problems and not words.warnings:
+            break
+    insets, words = min(tries, key=lambda one: _trouble(one[1]))
+    if index:
+        words = _place_words(spec, room, arrange, insets, index)
+    for art in floating:
+        if art.kind == "product":
+            continue
+        framed = room.inside_frames(words)
+        free = framed.corners(art, insets, _covered(words, room))
+        if not free and (candidates := framed.corners(art, insets, ())):
+            # No corner is free: the one that troubles the words least.
+            moved = [
+                (one, _place_words(spec, room, arrange, [*insets, one], index))
+                for one in candidates
+            ]
+            best, words = min(moved, key=lambda one: _trouble(one[1]))
+            free = [best]
+        insets += free[:1]
+    insets.sort(key=lambda one: one.art.index)
+    return _reported(artworks, insets, words)
+
+
+def _reported(
+    artworks: Sequence[Artwork], insets: list[PlacedInset], words: PlacedTemplate
+) -> PlacedInsets:
+    shown = {one.art.index for one in insets}
+    problems = [
+        f"{art.name}: there is no room for it; it was left out"
+        for art in artworks
+        if art.index not in shown
+    ]
+    warnings: list[str] = []
+    for one in insets:
+        troubles, doubts = one.art.doubts(int(one.rect.width))
+        problems += troubles
+        warnings += doubts
+    return PlacedInsets(
+        tuple(insets),
+        words,
+        (*words.arrangement.problems, *problems),
+        (*words.warnings, *warnings),
+    )
+
+
+def _place_words(
+    spec: OverlaySpec,
+    room: InsetRoom,
+    arrange: Arrange,
+    insets: Sequence[PlacedInset],
+    index: int = 0,
+) -> PlacedTemplate:
+    """The words around the insets that stand. An anchor shared with an artwork gives way to it."""
+    area = room.area
+    if isinstance(spec.position, str) and spec.position != "auto":
+        column, row = ANCHORS[spec.position]
+        for one in insets:
+            if one.art.layer.anchor is None:
+                continue
+            other, its_row = ANCHORS[one.art.layer.anchor]
+            if its_row == row and (column == other or "center" in (column, other)):
+                area = _beyond(area, one.clear, row)
+    taken = [*room.protect, *(one.clear for one in insets)]
+    return arrange(area, taken, index)
+
+
+def _covered(words: PlacedTemplate, room: InsetRoom) -> list[Rect]:
+    """What words and the shapes under them take."""
+    boxes = [one.box.grow(GAP / 2 * room.short) for one in words.arrangement.stacks]
+    return boxes + [one.rect for one in words.shapes if not isinstance(one.shape, Frame)]
+
+
+def _trouble(words: PlacedTemplate) -> tuple[int, int]:
+    return len(words.arrangement.problems), len(words.warnings)
+
+
+def _beyond(area: Rect, taken: Rect, row: float) -> Rect:
+    """What is left of `area` below `taken` at its top, or above it at its foot."""
+    if row == 0.0:
+        top = min(max(area.y, taken.bottom), area.bottom - 1)
+        return Rect(area.x, top, area.width, area.bottom - top)
+    if row == 1.0:
+        return Rect(area.x, area.y, area.width, max(1.0, min(area.bottom, taken.y) - area.y))
+    return area
+
+
+def _foot(items: Sequence[Item], room: InsetRoom) -> float:
+    """Pixels that legal lines and the AI label take at the foot."""
+    foot = [item for item in items if item.layer.box is None and item.role in FOOT]
+    if not foot:
+        return 0.0
+    site = Site(room.area, (), ("start",), (1.0,), room.short)
+    return stack.needed_height(foot, site) + GAP * room.short
 
 
 def _sides(rect: Rect) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deployments.postprocess.canvas import Rect, union
-from deployments.postprocess.design import Frame, Layout, Mark, Panel, Rule
+from deployments.postprocess.design import Frame, Mark, Panel, Rule, Variant
 from deployments.postprocess.typesetting import Line, Setting, Typeface, fonts, metrics
 
 _MARK_WEIGHT = 900
@@ -39,7 +39,7 @@ def mark(size: float, rtl: bool) -> Setting:
 
 
 def place_shapes(
-    layout: Layout,
+    variant: Variant,
     words: dict[str, list[Rect]],
     area: Rect,
     canvas: Rect,
@@ -48,7 +48,7 @@ def place_shapes(
 ) -> Iterator[Shaped]:
     """The shapes that cover no protected box and no words but their own."""
     short = min(canvas.width, canvas.height)
-    for shape in layout.shapes:
+    for shape in variant.shapes:
         if isinstance(shape, Frame):
             yield Shaped(shape, canvas.grow(-shape.inset * short), short)
             continue
@@ -58,7 +58,7 @@ def place_shapes(
         others = [
             rect for name, rects in words.items() if name not in shape.around for rect in rects
         ]
-        boxes = [group.inside(area) for group in layout.groups if group.name in shape.around]
+        boxes = [group.inside(area) for group in variant.groups if group.name in shape.around]
         for rect in _extents(shape, own, boxes, canvas, rtl):
             free = not any(rect.overlaps(other) for other in (*protect, *others))
             if free and canvas.contains(rect, slack=0.5):

@@ -105,16 +105,16 @@ def choices() -> tuple[str, ...]:
 
 def described() -> dict[str, dict[str, str | bool | None]]:
     """Each family's weights, such as "100-900" or "400, 700", its licence, and whose it is."""
-    told: dict[str, dict[str, str | bool | None]] = {}
+    families: dict[str, dict[str, str | bool | None]] = {}
     for family in dict.fromkeys(face.family for face in faces()):
         files_of = of_family(family)
         weights = dict.fromkeys("-".join(map(str, dict.fromkeys(f.weights))) for f in files_of)
-        told[family] = {
+        families[family] = {
             "weights": ", ".join(weights),
             "licence": files_of[0].licence,
             "packaged": files_of[0] not in _own,
         }
-    return told
+    return families
 
 
 def check(font: str, param: str) -> None:

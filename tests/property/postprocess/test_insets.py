@@ -75,21 +75,21 @@ def test_insets_stay_inside_and_off_words_and_protected_boxes(
     height, width = picture.shape[:2]
     safe = Rect(*made.report.safe_area)
     texts = [Rect(*layer.box) for layer in made.report.layers]
-    hung = {one.index: Rect(*one.box) for one in made.report.insets}
-    boxed = {index for index in hung if asked.overlay.layers[index].box is not None}
-    for index, rect in hung.items():
+    insets = {one.index: Rect(*one.box) for one in made.report.insets}
+    boxed = {index for index in insets if asked.overlay.layers[index].box is not None}
+    for index, rect in insets.items():
         assert safe.contains(rect, slack=1)
         assert not any(rect.overlaps(text.grow(-1)) for text in texts)
         for box in asked.overlay.protect:
             guarded = Rect(box.x * width, box.y * height, box.width * width, box.height * height)
             assert not rect.grow(-1).overlaps(guarded)
-        others = [other for n, other in hung.items() if n != index and not {n, index} & boxed]
+        others = [other for n, other in insets.items() if n != index and not {n, index} & boxed]
         assert not any(rect.overlaps(other) for other in others)
     for one in made.report.insets:
         assert one.type != "qr" or one.scale == int(one.scale) >= 1
-    told = {*hung, *(layer.index for layer in made.report.layers)}
+    named = {*insets, *(layer.index for layer in made.report.layers)}
     for index in range(len(asked.overlay.layers)):
-        assert index in told or any(w.startswith(f"layer {index} ") for w in made.warnings)
+        assert index in named or any(w.startswith(f"layer {index} ") for w in made.warnings)
 
 
 @settings(relaxed, max_examples=8)

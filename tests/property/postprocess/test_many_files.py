@@ -46,12 +46,12 @@ fit = lambda data: fit_upload(data, None, None, None, "crop", ((256, 256), (256,
 outcome(lambda: fit(files[0].read_bytes()))
 outcome(lambda: inspect(files[0].read_bytes()))
 for file in files:
-    data, before, told = file.read_bytes(), peak(), {}
+    data, before, read = file.read_bytes(), peak(), {}
     for name, task in (("fit", fit), ("inspect", inspect)):
         began = time.process_time()
-        told[name] = outcome(lambda: task(data))
-        told[f"{name}_s"] = time.process_time() - began
-    print(json.dumps({**told, "file": file.name, "grown": peak() - before}), flush=True)
+        read[name] = outcome(lambda: task(data))
+        read[f"{name}_s"] = time.process_time() - began
+    print(json.dumps({**read, "file": file.name, "grown": peak() - before}), flush=True)
 """
 
 
@@ -64,10 +64,10 @@ def read_all(files: dict[str, bytes], folder: Path) -> dict[str, dict[str, objec
         [sys.executable, "-c", READER, str(folder)], capture_output=True, text=True, check=False
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    told = {names[line.pop("file")]: line for line in lines}
-    assert done.returncode == 0, (done.returncode, done.stderr[-2000:], list(told)[-1:])
-    assert set(told) == set(files)
-    return told
+    read = {names[line.pop("file")]: line for line in lines}
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:], list(read)[-1:])
+    assert set(read) == set(files)
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,16 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_small_files(signed: dict[str, bytes], tmp_path: Path) -> None:
-    told = read_all(small_files(signed), tmp_path)
+    read = read_all(small_files(signed), tmp_path)
 
-    print(len(told), "files;", {one["fit"] for one in told.values()})
-    assert len(told) >= 500
-    taken = [name for name, one in told.items() if one["fit"] == "Fitted"]
-    assert 100 < len(taken) < len(told) - 100
+    print(len(read), "files;", {one["fit"] for one in read.values()})
+    assert len(read) >= 500
+    taken = [name for name, one in read.items() if one["fit"] == "Fitted"]
+    assert 100 < len(taken) < len(read) - 100
     assert {"moving WEBP", "CMYK in JPEG", "I;16 in PNG", "AVIF turned 6"} <= set(taken)
-    slow = {n: one for n, one in told.items() if max(one["fit_s"], one["inspect_s"]) > SLOWEST_S}
+    slow = {n: one for n, one in read.items() if max(one["fit_s"], one["inspect_s"]) > SLOWEST_S}
     assert not slow
-    grown = sum(int(str(one["grown"])) for one in told.values())  # the peak of the whole run
+    grown = sum(int(str(one["grown"])) for one in read.values())  # the peak of the whole run
     assert grown < MOST_BYTES
 
 
@@ -100,7 +100,7 @@ def test_the_largest_files_one_by_one(tmp_path: Path) -> None:
     for number, (name, data) in enumerate(files.items()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        told = read_all({"warm": b"no picture", name: data}, folder)[name]
-        assert (told["fit"] == "Fitted") == name.startswith("largest"), told
-        assert max(told["fit_s"], told["inspect_s"]) < SLOWEST_S, (name, told)
-        assert told["grown"] < MOST_BYTES, (name, told)
+        read = read_all({"warm": b"no picture", name: data}, folder)[name]
+        assert (read["fit"] == "Fitted") == name.startswith("largest"), read
+        assert max(read["fit_s"], read["inspect_s"]) < SLOWEST_S, (name, read)
+        assert read["grown"] < MOST_BYTES, (name, read)

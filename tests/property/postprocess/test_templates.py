@@ -15,7 +15,7 @@ from deployments.postprocess.design.names import template_names
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.painting import backings, compose, word_masks
 from deployments.postprocess.painting.paint import Paint, paint
-from deployments.postprocess.painting.word_masks import Words
+from deployments.postprocess.painting.word_masks import WordMasks
 from deployments.postprocess.schema.overlay import OverlaySpec
 from deployments.postprocess.schema.placements import Output
 from deployments.postprocess.schema.reports import OverlayReport
@@ -130,7 +130,7 @@ def paint_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     read = word_masks.read
     letters: list[Tile] = []
 
-    def noting(text: SetText, height: int, width: int) -> list[Words]:
+    def noting(text: SetText, height: int, width: int) -> list[WordMasks]:
         parts = read(text, height, width)
         letters.extend(part.glyphs for part in parts)
         return parts

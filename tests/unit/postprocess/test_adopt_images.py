@@ -13,7 +13,7 @@ from deployments.handover import Drawn
 from deployments.postprocess import kept_pictures
 from deployments.postprocess.adopt_images import adopt
 from deployments.postprocess.design.brand import Brand
-from deployments.postprocess.library.blobs import Store
+from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.placing.artwork import open_file
 from deployments.postprocess.schema.delivery import FinishSpec
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def library(folder: Path) -> Library:
-    return Library(Store(str(folder)), 2**26)
+    return Library(BlobStore(str(folder)), 2**26)
 
 
 def delivered(library: Library, picture: np.ndarray, spec: FinishSpec) -> str:
@@ -220,6 +220,6 @@ def test_the_brands_logo_joins_an_advert_that_has_none(tmp_path: Path) -> None:
     assert shown[1].image == adopted([LOGO]).overlay.layers[0].image
     assert set(branded.images) == set(adopted([LOGO]).images)
     assert len(layers([*words, {**LOGO, "anchor": "top"}])[0]) == 2
-    full, told = layers(words * 12)
+    full, warned = layers(words * 12)
     assert len(full) == 12
-    assert "brand" in told.warnings[0]
+    assert "brand" in warned.warnings[0]

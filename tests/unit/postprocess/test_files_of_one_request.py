@@ -16,7 +16,7 @@ from deployments.postprocess import job, keep_first, kept_pictures
 from deployments.postprocess.deployment import PostProcessDeployment
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.intake.decoding import IntakeLimits
-from deployments.postprocess.library.blobs import Store
+from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import Delivery, FinishSpec
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
@@ -45,7 +45,7 @@ def room(folder: Path, threads: int) -> PostProcessDeployment:
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(Store(str(tmp_path)), 2**28)
+    return Library(BlobStore(str(tmp_path)), 2**28)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -13,7 +13,7 @@ from deployments.errors import InvalidValue, NotFound
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import keep_first, kept_pictures
 from deployments.postprocess.files import xmp
-from deployments.postprocess.library.blobs import Store
+from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.library.references import digest
 from deployments.postprocess.schema.delivery import FinishSpec
@@ -45,7 +45,7 @@ DRAWN = Drawn(
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(Store(str(tmp_path)), 2**26)
+    return Library(BlobStore(str(tmp_path)), 2**26)
 
 
 def spec(**changes: object) -> FinishSpec:

@@ -15,7 +15,7 @@ from deployments.postprocess import worker_pool as module
 from deployments.postprocess.finish import WITHOUT_WORDS, finish_picture
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
 from deployments.postprocess.schema.placements import Output
-from deployments.postprocess.worker_pool import WorkerLost, Workers
+from deployments.postprocess.worker_pool import WorkerLost, WorkerPool
 from tests.unit.postprocess.pictures import disc, noise
 
 JPEG = Output("jpeg")
@@ -32,24 +32,24 @@ DEADLINE_S = 30
 
 
 @pytest.fixture(scope="module")
-def shared() -> Workers:
-    return Workers(1, own_fonts=None)
+def shared() -> WorkerPool:
+    return WorkerPool(1, own_fonts=None)
 
 
 @pytest.fixture
-def workers(shared: Workers) -> Workers:
+def workers(shared: WorkerPool) -> WorkerPool:
     """Ready for words, whatever the test before did to its process."""
     assert shared.finish(disc(64, 64), STRICT, None, JPEG, {}).report
     return shared
 
 
-def process_of(workers: Workers) -> int:
+def process_of(workers: WorkerPool) -> int:
     (worker,) = workers._free.queue
     return worker._process.pid
 
 
 @pytest.fixture
-def dying(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Workers:
+def dying(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> WorkerPool:
     """The process dies as soon as it is given a picture."""
     (worker,) = workers._free.queue
     write = worker._picture.write
@@ -64,7 +64,7 @@ def dying(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Workers:
 
 
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (96, 64), (640, 512)])
-def test_the_file_is_that_of_this_process(workers: Workers, width: int, height: int) -> None:
+def test_the_file_is_that_of_this_process(workers: WorkerPool, width: int, height: int) -> None:
     """Whatever the size of the picture that its process had before."""
     asked = (noise(width, height), WORDS, "market", JPEG, {"prompt": "noise"})
     there, here = workers.finish(*asked), finish_picture(*asked)
@@ -72,7 +72,7 @@ def test_the_file_is_that_of_this_process(workers: Workers, width: int, height: 
     assert there.report == here.report
 
 
-def test_without_words_no_process_is_asked(workers: Workers) -> None:
+def test_without_words_no_process_is_asked(workers: WorkerPool) -> None:
     os.kill(process_of(workers), signal.SIGSTOP)
     try:
         made = workers.finish(disc(64, 64), None, "market", JPEG, {})
@@ -81,13 +81,13 @@ def test_without_words_no_process_is_asked(workers: Workers) -> None:
     assert (made.width, made.height, made.report) == (1000, 1000, None)
 
 
-def test_what_it_raises_is_raised_here(workers: Workers) -> None:
+def test_what_it_raises_is_raised_here(workers: WorkerPool) -> None:
     with pytest.raises(InvalidValue) as raised:
         workers.finish(disc(64, 64), WORDS, "billboard", JPEG, {})
     assert raised.value.param == "placement"
 
 
-def test_what_it_logs_is_logged_here(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_it_logs_is_logged_here(workers: WorkerPool, caplog: pytest.LogCaptureFixture) -> None:
     made = workers.finish(disc(64, 64), *BROKEN)
     assert made.warnings == (WITHOUT_WORDS,)
     (record,) = caplog.records
@@ -96,7 +96,7 @@ def test_what_it_logs_is_logged_here(workers: Workers, caplog: pytest.LogCapture
 
 
 def test_a_process_that_dies_costs_the_words_and_no_picture(
-    dying: Workers, caplog: pytest.LogCaptureFixture
+    dying: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = dying.finish(disc(64, 64), WORDS, "market", JPEG, {})
     assert made.warnings == (WITHOUT_WORDS,)
@@ -106,13 +106,13 @@ def test_a_process_that_dies_costs_the_words_and_no_picture(
     assert dying.finish(disc(64, 64), WORDS, None, JPEG, {}).report
 
 
-def test_words_that_may_not_be_missing_fail_with_their_process(dying: Workers) -> None:
+def test_words_that_may_not_be_missing_fail_with_their_process(dying: WorkerPool) -> None:
     with pytest.raises(WorkerLost):
         dying.finish(disc(64, 64), STRICT, None, JPEG, {})
     assert dying.finish(disc(64, 64), STRICT, None, JPEG, {}).report
 
 
-def test_a_process_that_died_idle_costs_nothing(workers: Workers) -> None:
+def test_a_process_that_died_idle_costs_nothing(workers: WorkerPool) -> None:
     dead = process_of(workers)
     os.kill(dead, signal.SIGKILL)
     os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
@@ -120,7 +120,9 @@ def test_a_process_that_died_idle_costs_nothing(workers: Workers) -> None:
     assert process_of(workers) != dead
 
 
-def test_a_process_that_hangs_is_ended(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_hangs_is_ended(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stuck = process_of(workers)
     os.kill(stuck, signal.SIGSTOP)
     with monkeypatch.context() as patch:
@@ -133,11 +135,11 @@ def test_a_process_that_hangs_is_ended(workers: Workers, monkeypatch: pytest.Mon
 def test_a_font_that_cannot_be_used_is_named_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     with pytest.raises(ValueError, match=r"broken\.ttf"):
-        Workers(1, str(tmp_path))
+        WorkerPool(1, str(tmp_path))
 
 
 def test_its_processes_end_with_it() -> None:
-    workers = Workers(1, own_fonts=None)
+    workers = WorkerPool(1, own_fonts=None)
     process = process_of(workers)
     del workers
     deadline = time.monotonic() + DEADLINE_S

@@ -31,9 +31,9 @@ def test_a_picture_of_that_size_stays_as_it_is() -> None:
 
 
 def test_words_get_room_on_plain_ground_unless_there_is_some() -> None:
-    middle = frame(disc(), 1920, 1080, words=True)
+    middle = frame(disc(), 1920, 1080, with_words=True)
     assert middle.x + middle.width / 2 > 0.6 * 1920
-    left = frame(disc(centre=(0.3, 0.5), radius=0.2), 1920, 1080, words=True)
+    left = frame(disc(centre=(0.3, 0.5), radius=0.2), 1920, 1080, with_words=True)
     assert left.x + 0.3 * left.width < 0.4 * 1920
 
 
@@ -72,7 +72,7 @@ def street(width: int, height: int, lamps: tuple[float, ...]) -> np.ndarray:
 
 
 def test_boxes_follow_the_picture_onto_the_canvas() -> None:
-    canvas = to_placement(disc(256, 256, centre=(0.5, 0.5)), 1920, 1080, words=True)
+    canvas = to_placement(disc(256, 256, centre=(0.5, 0.5)), 1920, 1080, with_words=True)
     box = canvas.from_picture((0.25, 0.25, 0.5, 0.5))
     inside = canvas.pixels[int(box.y) : int(box.bottom), int(box.x) : int(box.right)]
     red = np.count_nonzero(canvas.pixels[..., 1] < 150)

@@ -14,7 +14,7 @@ from deployments.postprocess.design.names import find_template, template_names
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.painting.compose import set_words
 from deployments.postprocess.placing.arrange import NoOtherPlace
-from deployments.postprocess.placing.fill_template import fill
+from deployments.postprocess.placing.templates import place_template
 from deployments.postprocess.schema.overlay import Box, OverlaySpec, Size, TextLayer
 from deployments.postprocess.schema.placements import Output
 from deployments.postprocess.schema.reports import OverlayReport
@@ -92,9 +92,11 @@ def test_a_role_that_no_group_names_stands_with_the_first(name: str) -> None:
     canvas = Rect(0, 0, 1080, 1350)
     cost = map_costs(plain(1080, 1350))
     poor = template.model_copy(update={"layouts": tuple(bare)})
-    filled = fill(poor, items, OverlaySpec(layers=LAYERS, template=name), cost, canvas, [])
-    placed = {text.item.role for one in filled.arrangement.stacks for text in one.texts}
-    assert placed == set(ROLES)
+    placed = place_template(
+        poor, items, OverlaySpec(layers=LAYERS, template=name), cost, canvas, []
+    )
+    roles = {text.item.role for one in placed.arrangement.stacks for text in one.texts}
+    assert roles == set(ROLES)
 
 
 def test_what_a_layer_says_of_itself_wins() -> None:
@@ -122,7 +124,7 @@ def test_neither_words_nor_shapes_cover_protected_boxes(name: str) -> None:
 
 
 def test_words_from_right_to_left_mirror_the_layout() -> None:
-    ltr = find_template("sale").layouts_for(1200, 628)[0]
+    ltr = find_template("sale").variants_for(1200, 628)[0]
     rtl = ltr.mirrored()
     for one, other in zip(ltr.groups, rtl.groups, strict=True):
         assert other.box[0] == pytest.approx(1 - one.box[0] - one.box[2])

@@ -63,11 +63,11 @@ def test_a_changed_byte_is_found_out(name: str, files: CredentialFiles) -> None:
     signed = bytearray(Signatory(files).sign(encode(noise(96, 64), Output(name), FACTS), kind))
     signed[signed.index(b"x" * 50) + 20] = ord("y")  # of the prompt
 
-    told = credentials.read(bytes(signed), kind)
+    found = credentials.read(bytes(signed), kind)
 
-    assert told is not None
-    assert told.state == "Invalid"
-    assert any("mismatch" in problem for problem in told.problems)
+    assert found is not None
+    assert found.state == "Invalid"
+    assert any("mismatch" in problem for problem in found.problems)
 
 
 @pytest.mark.parametrize(

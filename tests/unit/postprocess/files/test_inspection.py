@@ -14,7 +14,7 @@ from deployments.postprocess import kept_pictures
 from deployments.postprocess.files import facts
 from deployments.postprocess.files.formats import MEDIA_TYPES, encode
 from deployments.postprocess.files.inspection import inspect
-from deployments.postprocess.library.blobs import Store
+from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import FinishSpec
 from deployments.postprocess.schema.image_reference import new_id
@@ -51,7 +51,7 @@ SIZES = ((96, 64),)
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(Store(str(tmp_path)), 2**26)
+    return Library(BlobStore(str(tmp_path)), 2**26)
 
 
 def spec(**changes: object) -> FinishSpec:
@@ -64,9 +64,9 @@ def test_a_file_says_all_that_was_asked(name: str) -> None:
 
     made = deliver(DRAWN, one, None, None)
 
-    told = inspect(made.pictures[1].data)
-    assert (told.format, told.width, told.height) == (name, 1080, 1920)
-    making = dict(told.making)
+    found = inspect(made.pictures[1].data)
+    assert (found.format, found.width, found.height) == (name, 1080, 1920)
+    making = dict(found.making)
     assert OverlaySpec.model_validate_json(json.dumps(making.pop("overlay"))) == WORDS
     compression = {} if name == "png" else {"output_compression": 80}
     assert making == {
@@ -80,8 +80,8 @@ def test_a_file_says_all_that_was_asked(name: str) -> None:
         "placement": "story",
         "output_format": name,
     }
-    assert told.credentials is None
-    assert told.warnings == ()
+    assert found.credentials is None
+    assert found.warnings == ()
 
 
 def test_prompts_are_left_out_for_good(library: Library) -> None:
@@ -143,18 +143,18 @@ def test_an_id_in_a_file_is_not_followed_out_of_the_library(library: Library) ->
 
 def test_facts_that_are_none(library: Library) -> None:
     for damaged in ("{", "[" * 100_000, "NaN of"):
-        told = inspect(encode(disc(16, 16), Output("png"), {"seed": damaged}))
-        assert told.making == {}
-        assert "'seed' is damaged" in told.warnings[0]
+        found = inspect(encode(disc(16, 16), Output("png"), {"seed": damaged}))
+        assert found.making == {}
+        assert "'seed' is damaged" in found.warnings[0]
     for odd in ("[1]", "{}", "3"):  # a number is no id
         file = encode(disc(16, 16), Output("png"), {"id": "img", "width": odd})
         assert not kept_pictures.inspect_file(file, library)["kept"]
 
 
 def test_files_of_others() -> None:
-    told = inspect(as_file(disc(32, 16), "JPEG"))
-    assert (told.format, told.width, told.digital_source_type) == ("jpeg", 32, None)
-    assert told.making == {}
+    found = inspect(as_file(disc(32, 16), "JPEG"))
+    assert (found.format, found.width, found.digital_source_type) == ("jpeg", 32, None)
+    assert found.making == {}
     for data in (b"", b"no picture", as_file(disc(8, 8), "GIF"), as_file(disc(8, 8))[:20]):
         with pytest.raises(UnsupportedFile):
             inspect(data)

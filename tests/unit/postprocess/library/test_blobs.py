@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deployments.postprocess.library.blobs import HALF, Store
+from deployments.postprocess.library.blobs import HALF, BlobStore
 from tests.polling import wait_until
 
 WRITER = """
 import sys
-from deployments.postprocess.library.blobs import Store
-store = Store(sys.argv[1])
+from deployments.postprocess.library.blobs import BlobStore
+store = BlobStore(sys.argv[1])
 turn = 0
 while True:
     store.write("a/file", bytes([turn % 256]) * 4_000_000)
@@ -24,11 +24,11 @@ while True:
 
 
 @pytest.fixture(params=["folder", "objects"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(str(tmp_path) if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return BlobStore(str(tmp_path) if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
 
 
-def test_what_was_written_is_read(store: Store) -> None:
+def test_what_was_written_is_read(store: BlobStore) -> None:
     store.write("a/b/file", b"old")
     store.write("a/b/file", b"new")
 
@@ -38,7 +38,7 @@ def test_what_was_written_is_read(store: Store) -> None:
     assert store.sizes("a") == {"file": 3}
 
 
-def test_what_is_not_there_is_no_error(store: Store) -> None:
+def test_what_is_not_there_is_no_error(store: BlobStore) -> None:
     store.remove("a/file")
 
     assert store.read("a/file") is None
@@ -47,7 +47,7 @@ def test_what_is_not_there_is_no_error(store: Store) -> None:
     assert store.sizes("a") == {}
 
 
-def test_removed_is_gone(store: Store) -> None:
+def test_removed_is_gone(store: BlobStore) -> None:
     store.write("a/file", b"x")
     store.remove("a/file")
 
@@ -55,7 +55,7 @@ def test_removed_is_gone(store: Store) -> None:
 
 
 def test_a_killed_writer_leaves_nothing_half(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = BlobStore(str(tmp_path))
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
     seen = set()
     try:
@@ -79,7 +79,7 @@ def test_a_killed_writer_leaves_nothing_half(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = BlobStore(str(tmp_path))
     store.write("a/file", b"old")
     (tmp_path / "b").write_bytes(b"a file where a folder is wanted")
 
@@ -93,4 +93,4 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["pictures", "./pictures", "bogus://bucket/x"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=address.partition(":")[0]):
-        Store(address)
+        BlobStore(address)

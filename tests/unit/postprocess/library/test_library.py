@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployments.postprocess.library import references
-from deployments.postprocess.library.blobs import HALF, Store
+from deployments.postprocess.library.blobs import HALF, BlobStore
 from deployments.postprocess.library.library import Drawing, Library, Record, Result
 from deployments.postprocess.library.references import digest
 from deployments.postprocess.schema import image_reference
@@ -31,7 +31,7 @@ for turn in range(30):
 
 
 def open_library(folder: object, max_bytes: int = 64 * MIB) -> Library:
-    return Library(Store(str(folder)), max_bytes)
+    return Library(BlobStore(str(folder)), max_bytes)
 
 
 def drawing(source: bytes | None = None) -> Drawing:
@@ -191,7 +191,7 @@ def test_a_sweep_clears_what_a_killed_process_left(
     for folder in ("pictures", "holds", HALF):
         (tmp_path / folder / ".DS_Store").write_bytes(b"somebody else's")
     before = files_below(tmp_path)
-    store, held = Store(str(tmp_path)), references.Holdings(Store(str(tmp_path)))
+    store, held = BlobStore(str(tmp_path)), references.References(BlobStore(str(tmp_path)))
     for name in (b"one", b"two"):  # killed before the record was written
         held.hold(new_id(), digest(name), name)
     store.remove(next(path for path in _paths(tmp_path, "holds") if digest(b"two") in path))
@@ -213,7 +213,7 @@ def _paths(folder: Path, below: str) -> list[str]:
 
 
 def test_who_joins_while_an_object_is_removed_keeps_it(tmp_path: Path) -> None:
-    class Interrupted(Store):
+    class Interrupted(BlobStore):
         """Lets another holder in at the worst moment: when nobody was seen to hold the object."""
 
         def read(self, path: str) -> bytes | None:
@@ -222,10 +222,10 @@ def test_who_joins_while_an_object_is_removed_keeps_it(tmp_path: Path) -> None:
             return data
 
     name, first = digest(b"clean"), new_id()
-    other = references.Holdings(Store(str(tmp_path)))
+    other = references.References(BlobStore(str(tmp_path)))
     other.hold(first, name, b"clean")
 
-    assert references.Holdings(Interrupted(str(tmp_path))).release(first, name) == 0
+    assert references.References(Interrupted(str(tmp_path))).release(first, name) == 0
 
     assert other.read(name) == b"clean"
 

@@ -39,7 +39,7 @@ def test_words_stand_in_that_half(side: str) -> None:
 def test_words_stand_in_that_box_after_the_picture_was_cut_too() -> None:
     box = Box(x=0.55, y=0.3, width=0.45, height=0.4)
     assert all(Rect(280, 150, 232, 208).contains(one, slack=4) for one in boxes(made(box)))
-    canvas = to_placement(noise(512, 512), 1200, 628, words=True)
+    canvas = to_placement(noise(512, 512), 1200, 628, with_words=True)
     space = canvas.from_picture(box.shares)
     assert space.area < 0.9 * 0.45 * 1200 * 0.4 * 1200  # some of it is gone
     assert all(space.contains(one, slack=8) for one in boxes(made(box, "banner")))

@@ -1,4 +1,4 @@
-"""Logos, badges, products and QR codes on adverts: where they hang, and what is painted."""
+"""Logos, badges, products and QR codes on adverts: where they stand, and what is painted."""
 
 import cv2
 import numpy as np
@@ -248,10 +248,10 @@ def test_a_template_leaves_what_hangs_alone(template: str) -> None:
     layers = [*words, LOGO, QR, PRODUCT]
     for placement in ("feed_portrait", "banner"):
         pixels, made = advert(disc(500, 400), layers, placement, template=template)
-        hung = [Rect(*one.box) for one in made.report.insets]
-        told = {warning.split(":")[0] for warning in made.warnings}
-        assert len(hung) == 3 or any(name.startswith("layer ") for name in told)
-        for rect in hung:
+        insets = [Rect(*one.box) for one in made.report.insets]
+        warned = {warning.split(":")[0] for warning in made.warnings}
+        assert len(insets) == 3 or any(name.startswith("layer ") for name in warned)
+        for rect in insets:
             assert not any(Rect(*layer.box).grow(-1).overlaps(rect) for layer in made.report.layers)
         for one in made.report.insets:
             if one.kind == "qr":
@@ -265,9 +265,9 @@ def test_other_layouts_keep_off_what_hangs_too() -> None:
         made = finish_picture(
             plain(600, 600), spec.overlay, None, Output("png"), {}, images=spec.images, layout=index
         )
-        hung = [Rect(*one.box) for one in made.report.insets]
+        insets = [Rect(*one.box) for one in made.report.insets]
         texts = [Rect(*layer.box) for layer in made.report.layers]
-        assert len(hung) == 2
-        assert not any(one.overlaps(text) for one in hung for text in texts)
+        assert len(insets) == 2
+        assert not any(one.overlaps(text) for one in insets for text in texts)
         boxes.append(texts)
     assert boxes[0] != boxes[1]

@@ -63,9 +63,9 @@ def test_missing_glyphs_are_named_and_taken_out() -> None:
 
 
 def test_every_packaged_face_tells_its_licence() -> None:
-    told = fonts.described()
-    assert told["Noto Sans KR"]["weights"] == "100-900"
-    assert all("Open Font License" in str(face["licence"]) for face in told.values())
+    described = fonts.described()
+    assert described["Noto Sans KR"]["weights"] == "100-900"
+    assert all("Open Font License" in str(face["licence"]) for face in described.values())
 
 
 def test_own_fonts_are_chosen_by_name_and_weight(folder: Path) -> None:

@@ -1,15 +1,15 @@
-"""Fill a template: each group of roles in its place, shapes under them, nothing over another.
+"""Words in a template: each group of roles in its place, shapes under them, nothing over another.
 
-Of the layouts that a template has for the canvas's aspect the one that covers least is taken. A
+Of the variants that a template has for the canvas's aspect the one that covers least is taken. A
 group that its place cannot hold goes where there is room; where the words get more room without
-the layout, they are stacked as `layout.arrange` does it.
+the template, they are stacked as `arrange` does it.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from deployments.postprocess.canvas import CostMap, Rect
-from deployments.postprocess.design import Frame, Group, Item, Layout, Level, Panel, Template
+from deployments.postprocess.design import Frame, Group, Item, Level, Panel, Template, Variant
 from deployments.postprocess.placing import arrange as plain
 from deployments.postprocess.placing import stack
 from deployments.postprocess.placing.arrange import ANCHORS, Arrangement, NoOtherPlace
@@ -25,7 +25,7 @@ _BREATH = 0.02  # of the short side, that words keep from a frame and from anoth
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class PlacedTemplate:
     """Where words and shapes lie, shapes in the order they are painted."""
 
     arrangement: Arrangement
@@ -35,11 +35,11 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    filled: Filled
+    placed: PlacedTemplate
     penalty: float
 
 
-def fill(
+def place_template(
     template: Template,
     items: Sequence[Item],
     spec: OverlaySpec,
@@ -47,21 +47,21 @@ def fill(
     area: Rect,
     protect: Sequence[Rect],
     index: int = 0,
-) -> Filled:
+) -> PlacedTemplate:
     """Place all `items` and the template's shapes; deterministic. All in pixels of the canvas.
 
-    index: which of the template's layouts for this aspect, 0 for the one that suits best. Raises
+    index: which of the template's variants for this aspect, 0 for the one that suits best. Raises
     NoOtherPlace where no other holds the words as well.
     """
     rtl = is_rtl(items)
     tries = [
-        _fill(layout.mirrored() if rtl else layout, rtl, items, cost, area, protect)
-        for layout in template.layouts_for(cost.width, cost.height)
+        _place_variant(variant.mirrored() if rtl else variant, rtl, items, cost, area, protect)
+        for variant in template.variants_for(cost.width, cost.height)
     ]
-    tries.sort(key=lambda one: (_trouble(one.filled.arrangement), one.penalty))
-    best = tries[0].filled
+    tries.sort(key=lambda one: (_trouble(one.placed.arrangement), one.penalty))
+    best = tries[0].placed
     if index:
-        others = [one.filled for one in tries if one.penalty < tries[0].penalty + _MISPLACED]
+        others = [one.placed for one in tries if one.penalty < tries[0].penalty + _MISPLACED]
         if index >= len(others) or others[index].arrangement.problems:
             raise NoOtherPlace
         return others[index]
@@ -71,7 +71,7 @@ def fill(
     if _trouble(without) >= _trouble(best.arrangement):
         return best
     said = f"template: {spec.template} has no room for these words here; they stand without it"
-    return Filled(without, (), (said,))
+    return PlacedTemplate(without, (), (said,))
 
 
 def _trouble(arrangement: Arrangement) -> tuple[int, int]:
@@ -86,8 +86,8 @@ def is_rtl(items: Sequence[Item]) -> bool:
     return first is not None and first.rtl
 
 
-def _fill(
-    layout: Layout,
+def _place_variant(
+    variant: Variant,
     rtl: bool,
     items: Sequence[Item],
     cost: CostMap,
@@ -96,7 +96,7 @@ def _fill(
 ) -> _Try:
     canvas = Rect(0, 0, cost.width, cost.height)
     short = min(canvas.width, canvas.height)
-    for shape in layout.shapes:
+    for shape in variant.shapes:
         if isinstance(shape, Frame):
             area = area.clip(canvas.grow(-(shape.inset + shape.thickness + _BREATH) * short))
     boxed = [item for item in items if item.layer.box is not None]
@@ -104,20 +104,20 @@ def _fill(
     taken = [*protect, *(one.box.grow(plain.GAP * short / 2) for one in placed)]
     words = {"": [one.box for one in placed]}  # of no group, so that no shape covers them
     penalty = 0.0
-    for group, members in _grouped(layout, items):
+    for group, members in _grouped(variant, items):
         box = group.inside(area)
         site = Site(box, tuple(taken), (), (), short)
-        scaled = [_scaled(item, layout.scale) for item in members]
+        scaled = [_scaled(item, variant.scale) for item in members]
         stacks, trouble, strays = _place(scaled, group, rtl, site, area, cost)
         problems += trouble
         penalty += _MISPLACED * strays
         placed += stacks
         taken += [one.box.grow(plain.GAP * short / 2) for one in stacks]
         words[group.name] = [one.box for one in stacks]
-    shapes = tuple(place_shapes(layout, words, area, canvas, protect, rtl))
+    shapes = tuple(place_shapes(variant, words, area, canvas, protect, rtl))
     penalty += _coverage(shapes, placed, cost)
     order = sorted(placed, key=lambda one: min(text.item.style.rank for text in one.texts))
-    return _Try(Filled(Arrangement(tuple(order), tuple(problems)), shapes), penalty)
+    return _Try(PlacedTemplate(Arrangement(tuple(order), tuple(problems)), shapes), penalty)
 
 
 def _place(
@@ -146,15 +146,15 @@ def _place(
     return ([found] if found else []), problems, 3
 
 
-def _grouped(layout: Layout, items: Sequence[Item]) -> Iterator[tuple[Group, list[Item]]]:
+def _grouped(variant: Variant, items: Sequence[Item]) -> Iterator[tuple[Group, list[Item]]]:
     """Each group's items in the order of its roles; the first takes the roles of none, last."""
     free = [item for item in items if item.layer.box is None]
-    homes: dict[str, str] = {role: group.name for group in layout.groups for role in group.roles}
-    homes.setdefault("ai_label", homes.get("legal", layout.groups[-1].name))
-    for group in layout.groups:
+    homes: dict[str, str] = {role: group.name for group in variant.groups for role in group.roles}
+    homes.setdefault("ai_label", homes.get("legal", variant.groups[-1].name))
+    for group in variant.groups:
         ranks: dict[str, int] = {role: rank for rank, role in enumerate(group.roles)}
         members = [
-            item for item in free if homes.get(item.role, layout.groups[0].name) == group.name
+            item for item in free if homes.get(item.role, variant.groups[0].name) == group.name
         ]
         if members:
             last = len(ranks)
@@ -162,7 +162,7 @@ def _grouped(layout: Layout, items: Sequence[Item]) -> Iterator[tuple[Group, lis
 
 
 def _aligned(items: Sequence[Item], group: Group, column: str, rtl: bool) -> list[Item]:
-    """The items aligned as their group is, in the direction of the layout, not of their words."""
+    """The items aligned as their group is, in the direction of the variant, not of their words."""
     side = column
     if group.align != "auto":
         swapped = rtl and group.align != "center"
