@@ -5,9 +5,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs import BRANDS
+from deployments.postprocess import intake
 from deployments.postprocess.design import Brand, load_brands
 from deployments.postprocess.files import CredentialFiles, Signatory
-from deployments.postprocess.intake import IntakeLimits, SegmentationModel, Segmenter
+from deployments.postprocess.intake import IntakeLimits, SegmentationModel
 from deployments.postprocess.library import open_address
 from deployments.postprocess.typesetting import choices, read_own
 
@@ -83,7 +84,7 @@ class AppArgs(BaseModel):
     @classmethod
     def _can_segment(cls, model: SegmentationModel | None) -> SegmentationModel | None:
         if model is not None:
-            Segmenter(model)
+            intake.Segmenter(model)  # which needs OpenCV: loaded where it is asked for alone
         return model
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from deployments.errors import RequestError
 from deployments.postprocess.canvas import Canvas, Rect, to_placement
 from deployments.postprocess.design import Brand, ai_label_words, find_brand
-from deployments.postprocess.files import MEDIA_TYPES, encode
+from deployments.postprocess.files import encode
 from deployments.postprocess.painting import set_words
 from deployments.postprocess.placing import NoOtherPlace, window
 from deployments.postprocess.schema import (
+    MEDIA_TYPES,
     Extension,
     Finished,
     Output,
@@ -70,6 +71,11 @@ def finish_without_words(
     return _make(picture, spec, placement, output, metadata, extension, layout, _bare)
 
 
+def since(began: float) -> float:
+    """Milliseconds since `began` of time.perf_counter."""
+    return round((time.perf_counter() - began) * 1e3, 2)
+
+
 def _make(
     picture: NDArray[np.uint8],
     spec: OverlaySpec | None,
@@ -84,17 +90,17 @@ def _make(
     started = time.perf_counter()
     target = find_placement(placement) if placement is not None else None
     canvas = _canvas(picture, spec, target, extension)
-    timings["place"] = _since(started)
+    timings["place"] = since(started)
     pixels, report = canvas.pixels, None
     warnings: tuple[str, ...] = ()
     if spec is not None:
         started = time.perf_counter()
         pixels, report, warnings = overlay(canvas, spec, target)
-        timings["overlay"] = _since(started)
+        timings["overlay"] = since(started)
     started = time.perf_counter()
     dpi = target.dpi if target else None
     data = encode(pixels, output, metadata, _description(spec, report), dpi)
-    timings["file"] = _since(started)
+    timings["file"] = since(started)
     height, width = pixels.shape[:2]
     return Finished(
         data,
@@ -158,7 +164,3 @@ def _description(spec: OverlaySpec | None, report: OverlayReport | None) -> str 
     if spec is None or spec.ai_label not in ("metadata", "both"):
         return None
     return ai_label_words(report.layers[0].lang if report and report.layers else "en")
-
-
-def _since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess.files import encode
+from deployments.postprocess.finish import since
 from deployments.postprocess.job import Clean, Job, with_missing_said
 from deployments.postprocess.library import Drawing, Library, Record, Result, digest
 from deployments.postprocess.schema import Delivery, Finished, FinishSpec, Output, Part, created_s
@@ -120,11 +121,6 @@ def tidy(library: Library) -> None:
         library.sweep()
     except Exception:
         log.exception("the library could not be swept")
-
-
-def since(began: float) -> float:
-    """Milliseconds since `began` of time.perf_counter."""
-    return round((time.perf_counter() - began) * 1e3, 2)
 
 
 def _as_file(pixels: NDArray[np.uint8]) -> bytes:

@@ -16,14 +16,14 @@ from deployments.errors import NotFound
 from deployments.handover import Fitted
 from deployments.postprocess.adopt_images import kept_files
 from deployments.postprocess.design import Brand
-from deployments.postprocess.files import MEDIA_TYPES, encode, facts, inspect
-from deployments.postprocess.finish import NO_BRANDS, Finisher, finish_picture
+from deployments.postprocess.files import encode, facts, inspect
+from deployments.postprocess.finish import NO_BRANDS, Finisher, finish_picture, since
 from deployments.postprocess.intake import IntakeLimits, Segmenter, fit_upload
 from deployments.postprocess.job import Clean, Job
-from deployments.postprocess.keep_first import as_pixels, since
+from deployments.postprocess.keep_first import as_pixels
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.placing import NoOtherPlace
-from deployments.postprocess.schema import File, FinishSpec, Output, is_id
+from deployments.postprocess.schema import MEDIA_TYPES, File, FinishSpec, Output, is_id
 
 PNG = Output("png")
 UNLIMITED = IntakeLimits(max_bytes=maxsize, max_pixels=maxsize)  # they are our own files

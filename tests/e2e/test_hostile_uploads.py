@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from deployments.postprocess.files.credentials import Signatory
-from deployments.postprocess.files.formats import MEDIA_TYPES, encode
-from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.files.formats import encode
+from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from serve.commands.local import Running
 from tests.certificates import write_chain
 from tests.hostile_files import small_files

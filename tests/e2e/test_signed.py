@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from deployments.postprocess.files import credentials, xmp
-from deployments.postprocess.files.formats import MEDIA_TYPES
+from deployments.postprocess.schema.placements import MEDIA_TYPES
 from serve.commands import local
 from tests.certificates import write_chain
 from tests.polling import wait_until

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import c2pa
-import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from deployments.postprocess.files import xmp
-from deployments.postprocess.files.formats import encode
 from deployments.postprocess.files.xmp import SOURCE_TYPE
-from deployments.postprocess.schema import Delivery, File, Output
+from deployments.postprocess.schema import Delivery, File
 
 log = logging.getLogger(__name__)
 UNSIGNED = "the file could not be signed: it carries no credentials"
@@ -181,7 +180,9 @@ def _manifest(facts: Mapping[str, str]) -> dict[str, Any]:
 
 def _probe() -> bytes:
     """The smallest picture there is."""
-    return encode(np.zeros((1, 1, 3), np.uint8), Output("png"), {})
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG")
+    return file.getvalue()
 
 
 @lru_cache

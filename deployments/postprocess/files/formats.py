@@ -14,7 +14,6 @@ from deployments.postprocess.files import xmp as metadata
 from deployments.postprocess.files.xmp import Packet
 from deployments.postprocess.schema import Output
 
-MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
 _JPEG_QUALITY, _AVIF_QUALITY = 92, 80
 _PNG_LEVEL = 1  # a quarter of level 6's time for a tenth more bytes
 _START = b"\xff\xd8"

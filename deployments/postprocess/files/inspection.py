@@ -10,7 +10,7 @@ from PIL import Image
 from deployments.errors import TooLarge, UnsupportedFile
 from deployments.postprocess.files import credentials, facts, xmp
 from deployments.postprocess.files.credentials import Credentials
-from deployments.postprocess.files.formats import MEDIA_TYPES
+from deployments.postprocess.schema import FORMATS, MEDIA_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def inspect(data: bytes) -> Inspection:
     Raises UnsupportedFile or TooLarge with param "image".
     """
     try:
-        with Image.open(io.BytesIO(data), formats=xmp.FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             kind, (width, height) = str(image.format), image.size
         marks = xmp.read(data)
     except Image.DecompressionBombError:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from deployments.postprocess.schema import FORMATS
+
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _DC = "http://purl.org/dc/elements/1.1/"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -32,7 +34,6 @@ _PREFIXES = {
 for _prefix, _uri in _PREFIXES.items():
     ET.register_namespace(_prefix, _uri)
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 PNG_KEY = "XML:com.adobe.xmp"
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_.-]*")
 # Characters that XML 1.0 cannot carry at all: a value with one of them is written as JSON, and its

@@ -12,20 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
+from deployments.postprocess.intake.limits import IntakeLimits
+from deployments.postprocess.schema import FORMATS
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 _BAND_PIXELS = 2**18  # what a processor's cache holds, in any mode
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeLimits:
-    """What one uploaded file may hold: bytes as sent, and pixels as its header declares."""
-
-    max_bytes: int
-    max_pixels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +34,11 @@ def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = 
 
     Raises UnsupportedFile or TooLarge with `param`.
     """
-    if len(data) > limits.max_bytes:
-        raise TooLarge(
-            f"The {param} has {len(data)} bytes; at most {limits.max_bytes} are taken.",
-            param,
-            "too_many_bytes",
-        )
+    limits.check_bytes(len(data), param)
     if not data:
         raise UnsupportedFile(f"The {param} is empty; {_ACCEPTED}.", param, "empty_file")
     with _refusals(param), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.width * image.height > limits.max_pixels:
-            raise TooLarge(
-                f"The {param} is {image.width}x{image.height}; at most {limits.max_pixels} "
-                "pixels are taken.",
-                param,
-                "too_many_pixels",
-            )
+        limits.check_pixels(image.width, image.height, param)
         image.seek(0)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)

@@ -12,7 +12,8 @@ from PIL import Image
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 from deployments.postprocess.intake.cutout import cut_out
-from deployments.postprocess.intake.decoding import IntakeLimits, Picture, bands, decode
+from deployments.postprocess.intake.decoding import Picture, bands, decode
+from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.intake.segmentation import Segmenter
 
 _HALF = 128  # alpha or grey level that parts what is kept from what is repainted

@@ -1,33 +1,14 @@
 """A segmentation model of the user's own, an ONNX file that OpenCV runs: where the subject is."""
 
-from pathlib import Path
 from threading import Lock
-from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-Share = Annotated[float, Field(gt=0)]
+from deployments.postprocess.intake.limits import SegmentationModel
+
 _SLACK = 0.01  # beyond 0 and 1, of rounding
-
-
-class SegmentationModel(BaseModel):
-    """A model of saliency (U2-Net, IS-Net, RMBG and their like) and how its input is made.
-
-    path: of the ONNX file, the same on every machine. It takes float32 (1, 3, side, side), the
-    picture squeezed into a square, RGB, and its first output is float32 (1, 1, side, side), for
-    each pixel how surely it is the subject's, 0 to 1. mean, std: of the channels from 0 to 1,
-    which come less the one and over the other; usually ImageNet's.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str
-    side: int = Field(ge=32, le=2048)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[Share, Share, Share] = (0.229, 0.224, 0.225)
 
 
 class Segmenter:
@@ -38,9 +19,7 @@ class Segmenter:
 
     def __init__(self, model: SegmentationModel) -> None:
         self._model = model
-        path = Path(model.path).expanduser()
-        if not path.is_file():
-            raise ValueError(f"segmentation_model: path: there is no file {path}")
+        path = model.file
         try:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:

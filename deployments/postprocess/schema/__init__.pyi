@@ -37,6 +37,8 @@ from .overlay import Role as Role
 from .overlay import Side as Side
 from .overlay import Size as Size
 from .overlay import TextLayer as TextLayer
+from .placements import FORMATS as FORMATS
+from .placements import MEDIA_TYPES as MEDIA_TYPES
 from .placements import PLACEMENTS as PLACEMENTS
 from .placements import Extension as Extension
 from .placements import Output as Output

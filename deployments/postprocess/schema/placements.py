@@ -8,6 +8,9 @@ from typing import Literal
 from deployments.errors import InvalidValue
 
 Extension = Literal["auto", "blur", "colour"]
+MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
+FORMATS = tuple(name.upper() for name in MEDIA_TYPES)
+"""As Pillow names them: what is written is also what is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from deployments.diffusion.request import GenerationParams, request_key
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import InvalidValue
 from deployments.postprocess.design import Brand, check_names
-from deployments.postprocess.files import MEDIA_TYPES
-from deployments.postprocess.schema import FinishSpec, find_placement
+from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, find_placement
 from serve import VERSION
 from serve.http.rooms import Pending, Rooms
 from serve.http.routes.kept_images import url_of

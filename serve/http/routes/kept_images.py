@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.convertors import Convertor, register_url_convertor
 
-from deployments.postprocess.files import MEDIA_TYPES
-from deployments.postprocess.schema import PICTURE_ID, Delivery, File
+from deployments.postprocess.schema import MEDIA_TYPES, PICTURE_ID, Delivery, File
 from serve.http.rooms import Rooms
 from serve.http.wire import (
     FinishBody,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deployments.errors import RequestError
-from deployments.postprocess.intake.decoding import IntakeLimits
 from deployments.postprocess.intake.fit import fit_upload
+from deployments.postprocess.intake.limits import IntakeLimits
 from tests.unit.postprocess.pictures import disc, image_file, noise
 
 LIMITS = IntakeLimits(max_bytes=1_000_000, max_pixels=1_000_000)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deployments.postprocess.files.credentials import Signatory
-from deployments.postprocess.files.formats import MEDIA_TYPES, encode
-from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.files.formats import encode
+from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from tests.certificates import write_chain
 from tests.hostile_files import large_files, small_files
 from tests.unit.postprocess.pictures import noise
@@ -25,7 +25,7 @@ READER = """
 import json, resource, sys, time
 from pathlib import Path
 from deployments.errors import RequestError
-from deployments.postprocess.inspection import inspect
+from deployments.postprocess.files import inspect
 from deployments.postprocess.intake import fit_upload
 from serve.settings import AppArgs
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from deployments.postprocess.adopt_images import adopt
 from deployments.postprocess.finish import finish_picture
-from deployments.postprocess.intake.decoding import IntakeLimits
+from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import FinishSpec
 from deployments.postprocess.schema.overlay import OverlaySpec

@@ -15,7 +15,7 @@ from deployments.handover import Drawn
 from deployments.postprocess import job, keep_first, kept_pictures
 from deployments.postprocess.deployment import PostProcessDeployment
 from deployments.postprocess.finish import finish_picture
-from deployments.postprocess.intake.decoding import IntakeLimits
+from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import Delivery, FinishSpec

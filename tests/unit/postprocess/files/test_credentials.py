@@ -17,10 +17,10 @@ from deployments.postprocess.files.credentials import (
     sign_all,
     sign_one,
 )
-from deployments.postprocess.files.formats import MEDIA_TYPES, encode
+from deployments.postprocess.files.formats import encode
 from deployments.postprocess.files.xmp import SOURCE_TYPE
 from deployments.postprocess.schema.delivery import Delivery, File
-from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from deployments.postprocess.schema.reports import Finished
 from serve.settings import AppArgs
 from tests.certificates import write_chain

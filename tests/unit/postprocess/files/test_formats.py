@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from deployments.postprocess.files import xmp as metadata
-from deployments.postprocess.files.formats import MEDIA_TYPES, encode
+from deployments.postprocess.files.formats import encode
 from deployments.postprocess.files.xmp import Marks
-from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from tests.unit.postprocess.pictures import as_file, disc, noise
 
 FACTS = {"prompt": 'a <red> fox & "friends" 여우\nat noon', "Signboard-Seed": "42"}

@@ -12,14 +12,14 @@ from deployments.errors import NotFound, UnsupportedFile
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess import kept_pictures
 from deployments.postprocess.files import facts
-from deployments.postprocess.files.formats import MEDIA_TYPES, encode
+from deployments.postprocess.files.formats import encode
 from deployments.postprocess.files.inspection import inspect
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import FinishSpec
 from deployments.postprocess.schema.image_reference import new_id
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
-from deployments.postprocess.schema.placements import Output
+from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from tests.unit.postprocess.jobs import deliver, finish_kept
 from tests.unit.postprocess.pictures import as_file, disc, noise
 

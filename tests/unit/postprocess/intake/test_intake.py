@@ -10,8 +10,8 @@ from PIL import Image, ImageCms
 
 from deployments.errors import InvalidValue, RequestError, TooLarge, UnsupportedFile
 from deployments.handover import Fitted
-from deployments.postprocess.intake.decoding import IntakeLimits
 from deployments.postprocess.intake.fit import fit_upload
+from deployments.postprocess.intake.limits import IntakeLimits
 from tests.unit.postprocess.pictures import as_file, disc, image_file, noise, plain
 
 LIMITS = IntakeLimits(max_bytes=2_000_000, max_pixels=4_000_000)

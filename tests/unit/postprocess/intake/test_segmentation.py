@@ -11,7 +11,8 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.adopt_images import adopt
 from deployments.postprocess.intake.cutout import cut_out
 from deployments.postprocess.intake.fit import fit_upload
-from deployments.postprocess.intake.segmentation import SegmentationModel, Segmenter
+from deployments.postprocess.intake.limits import SegmentationModel
+from deployments.postprocess.intake.segmentation import Segmenter
 from deployments.postprocess.schema.delivery import FinishSpec
 from deployments.postprocess.schema.overlay import ImageLayer, OverlaySpec
 from serve.settings import AppArgs
