@@ -59,11 +59,11 @@ class PostProcessDeployment:
         self._limits = limits
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="postprocess")
-        self._kept_in = Library(BlobStore(library), library_bytes) if library is not None else None
+        self._library = Library(BlobStore(library), library_bytes) if library is not None else None
         self._signatory = Signatory(credentials) if credentials is not None else None
         self._segmenter = Segmenter(segmentation_model) if segmentation_model is not None else None
-        if self._kept_in is not None:
-            self._pool.submit(keep_first.tidy, self._kept_in)
+        if self._library is not None:
+            self._pool.submit(keep_first.tidy, self._library)
         fonts.use_folder(own_fonts)
         self._workers = WorkerPool(threads, own_fonts)
 
@@ -86,7 +86,7 @@ class PostProcessDeployment:
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
         """`spec` with its overlay's images as files; raises what `adopt` raises."""
         return await self._reach(
-            lambda: adopt(spec, self._kept_in, self._limits, self._brands, self._segmenter)
+            lambda: adopt(spec, self._library, self._limits, self._brands, self._segmenter)
         )
 
     async def intake_kept(
@@ -107,13 +107,13 @@ class PostProcessDeployment:
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
         """Every drawn picture, kept and finished as `spec` says; raises as `finish_picture`."""
-        library = self._kept_in
+        library = self._library
         job = await self._work(lambda: keep_first.begin(drawn, spec, given, library))
         return await self._conclude(job)
 
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The same without a drawing, if one with the key of `spec` is kept."""
-        library = self._kept_in
+        library = self._library
         if library is None:
             return None
         job = await self._work(lambda: keep_first.recall(spec, library))
@@ -150,7 +150,7 @@ class PostProcessDeployment:
 
     async def library_counters(self) -> dict[str, int]:
         """What is kept and how lookups ended, as this replica knows it; empty without a library."""
-        library = self._kept_in
+        library = self._library
         return {} if library is None else asdict(await self._work(library.counters))
 
     async def preview(
@@ -165,7 +165,7 @@ class PostProcessDeployment:
 
         Raises what `inspect` raises.
         """
-        return await self._work(lambda: kept_pictures.inspect_file(data, self._kept_in))
+        return await self._work(lambda: kept_pictures.inspect_file(data, self._library))
 
     async def _conclude(self, job: Job) -> Delivery:
         """All files of a job, made side by side, but no more at once than there are workers, so
@@ -188,7 +188,7 @@ class PostProcessDeployment:
 
     async def _look(self, task: Callable[[Library], Answer]) -> Answer:
         """What `task` finds in the library; NotFound without one, NotReady out of its reach."""
-        library = self._kept_in
+        library = self._library
         if library is None:
             raise NotFound("Nothing is kept here: there is no library.", None, "library_off")
         return await self._reach(lambda: task(library))

@@ -53,7 +53,7 @@ def place_template(
     index: which of the template's variants for this aspect, 0 for the one that suits best. Raises
     NoOtherPlace where no other holds the words as well.
     """
-    rtl = is_rtl(items)
+    rtl = _is_rtl(items)
     tries = [
         _place_variant(variant.mirrored() if rtl else variant, rtl, items, cost, area, protect)
         for variant in template.variants_for(cost.width, cost.height)
@@ -80,7 +80,7 @@ def _trouble(arrangement: Arrangement) -> tuple[int, int]:
     return -drawn, len(arrangement.problems)
 
 
-def is_rtl(items: Sequence[Item]) -> bool:
+def _is_rtl(items: Sequence[Item]) -> bool:
     """Whether the headline, or else the first layer, runs from right to left."""
     first = next((item for item in items if item.role == "headline"), items[0] if items else None)
     return first is not None and first.rtl
