@@ -24,7 +24,7 @@ LIBRARIES = {
         "diffusers.models.transformers.transformer_z_image",
         "diffusers.models.autoencoders.autoencoder_kl",
     ),
-    "our code": ("deployments.diffusion.engine.loop", "benchmarks.harness.engines"),
+    "our code": ("deployments.diffusion.engine.engine", "benchmarks.harness.engines"),
 }
 
 

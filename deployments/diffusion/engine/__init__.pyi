@@ -1,3 +1,3 @@
-from .loop import Engine as Engine
+from .engine import Engine as Engine
 from .preparation import EncodingCache as EncodingCache
 from .preparation import Preparation as Preparation

@@ -206,6 +206,12 @@ class Admission:
             del self._requests[request.id]
         request.generations.clear()  # request and rows refer to each other: free the tensors now
 
+    def fail(self, request: Request, error: Exception) -> None:
+        """End the request with an error, unless it has ended."""
+        if not request.future.done():
+            self.leave(request)
+            request.future.set_exception(error)
+
     # Under the lock --------------------------------------------------------------------------
 
     def _within_memory(self, limits: EngineLimits) -> EngineLimits:

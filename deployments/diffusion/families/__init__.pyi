@@ -1,10 +1,11 @@
 from .base import Encoding as Encoding
 from .base import Family as Family
 from .base import Stage as Stage
-from .base import plan_passes as plan_passes
 from .load import LoadFamily as LoadFamily
 from .load import compile_modules as compile_modules
 from .load import family_of as family_of
 from .load import load_family as load_family
 from .load import with_styles as with_styles
+from .passes import begin_next_pass as begin_next_pass
+from .passes import plan_passes as plan_passes
 from .z_image import ZImage as ZImage

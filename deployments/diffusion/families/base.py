@@ -1,15 +1,13 @@
 """What one architecture needs to know; everything else in the room serves all families alike."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Embedding, Generation, GenerationParams, Pass, Start, Work
+from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
@@ -142,32 +140,3 @@ def refuse_no_step(params: GenerationParams, executed: int) -> None:
             "strength",
             "strength_runs_no_step",
         )
-
-
-def plan_passes(
-    params: GenerationParams, profile: DiffusionProfile, family: Family
-) -> tuple[Pass, ...]:
-    """The passes that draw what is asked for: one, or two with `hires`.
-
-    Raises InvalidValue("hires") when the second would run no step.
-    """
-    if profile.hires is None or not params.hires:
-        return (_plan(params, "steps", family),)
-    width, height = profile.sizes.nearest(params.width / params.height)
-    first = replace(params, width=width, height=height, hires=False)
-    second = replace(params, strength=profile.hires.strength, hires=False)
-    drawing, redrawing = _plan(first, "steps", family), _plan(second, "hires_steps", family)
-    if redrawing.steps == 0:
-        raise InvalidValue(
-            f"hires: its second pass runs no step of {params.num_inference_steps}; ask for more",
-            "hires",
-            "hires_runs_no_step",
-        )
-    # encoding the enlarged picture takes about as long as decoding it will
-    encoded = drawing.work + Work(pixels=params.width * params.height)
-    return (replace(drawing, work=encoded), redrawing)
-
-
-def _plan(params: GenerationParams, stage: str, family: Family) -> Pass:
-    steps = family.steps_executed(params.num_inference_steps, params.strength)
-    return Pass(params, stage, family.work(params), steps)

@@ -15,10 +15,30 @@ def unique_storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedS
 
 def live_storage_bytes() -> int:
     """Bytes of every tensor storage alive in this process."""
-    return sum(t.untyped_storage().nbytes() for t in live_tensors().values())
+    return sum(t.untyped_storage().nbytes() for t in _live_tensors().values())
 
 
-def live_tensors() -> dict[int, torch.Tensor]:
+def held_twice_bytes(weights: Iterable[torch.Tensor]) -> int:
+    """Bytes of live tensors in this process that repeat one of the weights, value by value.
+
+    Walks every live object: for audits, not for the loop.
+    """
+    weights = list(weights)
+    own = unique_storages(weights)
+    by_size: dict[int, list[torch.Tensor]] = {}
+    for tensor in weights:
+        by_size.setdefault(tensor.untyped_storage().nbytes(), []).append(tensor)
+    twice = 0
+    for key, other in _live_tensors().items():
+        if key in own:
+            continue
+        twins = by_size.get(other.untyped_storage().nbytes(), [])
+        if any(_same_values(other, twin) for twin in twins):
+            twice += other.untyped_storage().nbytes()
+    return twice
+
+
+def _live_tensors() -> dict[int, torch.Tensor]:
     """By the address of their storage; those that a compiler keeps as shapes alone have none."""
     gc.collect()
     every = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
@@ -26,5 +46,5 @@ def live_tensors() -> dict[int, torch.Tensor]:
     return {t.untyped_storage().data_ptr(): t for t in tensors if t.untyped_storage().nbytes()}
 
 
-def same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
+def _same_values(a: torch.Tensor, b: torch.Tensor) -> bool:
     return a.dtype == b.dtype and a.numel() == b.numel() and torch.equal(a.flatten(), b.flatten())

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights.adapters import Adapters
-from deployments.diffusion.weights.audit import live_tensors, same_values, unique_storages
+from deployments.diffusion.weights.audit import unique_storages
 from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.mapped import load_mapped
 
@@ -99,24 +99,6 @@ class SharedComponents:
     def held_bytes(self) -> int:
         """Bytes of the weights, each storage counted once."""
         return sum(s.nbytes() for s in unique_storages(self.tensors()).values())
-
-    def held_twice_bytes(self) -> int:
-        """Bytes of live tensors in this process that repeat one of the weights, value by value.
-
-        Walks every live object: for audits, not for the loop.
-        """
-        own = unique_storages(self.tensors())
-        by_size: dict[int, list[torch.Tensor]] = {}
-        for tensor in self.tensors():
-            by_size.setdefault(tensor.untyped_storage().nbytes(), []).append(tensor)
-        twice = 0
-        for key, other in live_tensors().items():
-            if key in own:
-                continue
-            twins = by_size.get(other.untyped_storage().nbytes(), [])
-            if any(same_values(other, twin) for twin in twins):
-                twice += other.untyped_storage().nbytes()
-        return twice
 
 
 def pick_device(wanted: str) -> torch.device:

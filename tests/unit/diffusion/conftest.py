@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import FAMILIES, with_styles
 from deployments.diffusion.profile import DiffusionProfile

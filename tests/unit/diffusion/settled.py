@@ -2,7 +2,7 @@
 
 import time
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.weights.audit import live_storage_bytes
 from tests.polling import wait_until
 

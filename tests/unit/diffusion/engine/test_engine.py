@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EngineLimits, ModelSource
 from deployments.diffusion.request.params import Terms
@@ -256,7 +256,7 @@ def test_guided_rows_share_forwards_with_others(gated: Engine) -> None:
 
 def test_weights_are_held_once(checkpoint: Path, make_engine: MakeEngine) -> None:
     engine = make_engine(tiny_profile(checkpoint))
-    components = engine.state(), engine._loaded.components
+    components = engine.state(), engine._loaded.family.components
     unique = {id(p): p for m in components[1].modules.values() for p in m.parameters()}
     needed = sum(p.numel() * 4 for p in unique.values())
     assert components[0].held_bytes == pytest.approx(needed, rel=0.01)

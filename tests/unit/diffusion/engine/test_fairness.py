@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.params import Priority, Terms
 from deployments.diffusion.request.request import Generation

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.request import Generation

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request.params import Terms

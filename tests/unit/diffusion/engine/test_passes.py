@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.diffusion.engine.loop import Engine
-from deployments.diffusion.engine.passes import enlarge
+from deployments.diffusion.engine.engine import Engine
+from deployments.diffusion.families.passes import enlarge
 from deployments.diffusion.memory.plan import MIB, plan_memory
 from deployments.diffusion.memory.profile_plan import computed, demand_of
 from deployments.diffusion.memory.recovery import TOLD

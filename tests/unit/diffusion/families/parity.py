@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.weights.components import SharedComponents
@@ -112,7 +112,7 @@ class Architecture:
 
 def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: int = 7) -> None:
     """Hold `count` random pictures of an engine on `architecture.recording` against diffusers."""
-    family: Any = engine._loaded
+    family: Any = engine._loaded.family
     family.decoded.clear()  # the warm-up's
     torch.set_num_threads(engine.profile.engine.threads)  # bf16 rounds by how the work is split
     for i, case in enumerate(architecture.cases(seed, count)):

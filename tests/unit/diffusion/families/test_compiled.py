@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request.params import GenerationParams

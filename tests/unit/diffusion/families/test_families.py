@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES, load_family
 from deployments.diffusion.profile import DiffusionProfile, Style
 from deployments.diffusion.request.params import GenerationParams, Terms

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deployments.diffusion.engine import admission
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Stage
 from deployments.diffusion.memory.recovery import is_out_of_memory
 from deployments.diffusion.request.params import GenerationParams

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import loaded_on_host
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.memory.residency import Placement
@@ -76,7 +76,7 @@ def test_every_residency_draws_the_same(checkpoint: Path) -> None:
 def test_the_text_encoder_comes_for_a_new_prompt_and_leaves(checkpoint: Path) -> None:
     budget = Budget()
     engine = engine_on(checkpoint, "text_encoder_on_host", budget)
-    encoder = engine._loaded.components.modules["text_encoder"]
+    encoder = engine._loaded.family.components.modules["text_encoder"]
     size = sum(s.nbytes() for s in unique_storages(encoder.parameters()).values())
     state = engine.state()
     assert state.held_bytes - state.device_bytes == pytest.approx(size, rel=0.01)

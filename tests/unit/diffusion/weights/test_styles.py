@@ -14,7 +14,7 @@ from diffusers import ZImageTransformer2DModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Style
@@ -146,7 +146,7 @@ def test_the_base_model_stays_itself(
     for i in range(100):
         draw(engine, style=names[i % 3], num_inference_steps=1)
     assert np.array_equal(first, draw(engine))
-    components, bare_components = engine._loaded.components, bare._loaded.components
+    components, bare_components = engine._loaded.family.components, bare._loaded.family.components
     for name, module in components.modules.items():
         theirs = bare_components.modules[name].state_dict()
         assert all(torch.equal(ours, theirs[key]) for key, ours in module.state_dict().items())

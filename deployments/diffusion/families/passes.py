@@ -10,9 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.diffusion.families import Family
-from deployments.diffusion.request import Generation
+from deployments.diffusion.families.base import Family
+from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request import Generation, GenerationParams, Pass, Work
+from deployments.errors import InvalidValue
 from deployments.handover import Fitted
+
+
+def plan_passes(
+    params: GenerationParams, profile: DiffusionProfile, family: Family
+) -> tuple[Pass, ...]:
+    """The passes that draw what is asked for: one, or two with `hires`.
+
+    Raises InvalidValue("hires") when the second would run no step.
+    """
+    if profile.hires is None or not params.hires:
+        return (_plan(params, "steps", family),)
+    width, height = profile.sizes.nearest(params.width / params.height)
+    first = replace(params, width=width, height=height, hires=False)
+    second = replace(params, strength=profile.hires.strength, hires=False)
+    drawing, redrawing = _plan(first, "steps", family), _plan(second, "hires_steps", family)
+    if redrawing.steps == 0:
+        raise InvalidValue(
+            f"hires: its second pass runs no step of {params.num_inference_steps}; ask for more",
+            "hires",
+            "hires_runs_no_step",
+        )
+    # encoding the enlarged picture takes about as long as decoding it will
+    encoded = drawing.work + Work(pixels=params.width * params.height)
+    return (replace(drawing, work=encoded), redrawing)
 
 
 def begin_next_pass(
@@ -52,3 +78,8 @@ def enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     box = (left, top, columns - left, rows - top)
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box)
     return np.array(image)
+
+
+def _plan(params: GenerationParams, stage: str, family: Family) -> Pass:
+    steps = family.steps_executed(params.num_inference_steps, params.strength)
+    return Pass(params, stage, family.work(params), steps)

@@ -1,0 +1,211 @@
+"""The engine as everyone but the device thread sees it: submit, cancel, state, health, end.
+
+`Engine` starts the one thread that owns the device, which loads the model, then runs `Loop`. What
+callers and that thread share is `Admission`'s.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import asdict
+
+import torch
+
+from deployments.diffusion.engine.admission import Admission
+from deployments.diffusion.engine.decoder import Decoder, Picture
+from deployments.diffusion.engine.lane import Lane
+from deployments.diffusion.engine.loading import load_until_ready, warm_up
+from deployments.diffusion.engine.loop import Loaded, Loop
+from deployments.diffusion.engine.preparation import EncodingCache, Preparation
+from deployments.diffusion.engine.preview import LatentProjection
+from deployments.diffusion.engine.state import SERVING, EngineState, Gauges
+from deployments.diffusion.families import Family, plan_passes
+from deployments.diffusion.memory import Placement, Recovery, start_plan
+from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Residency
+from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, Sink, Terms, Work
+from deployments.diffusion.start import Phases
+from deployments.diffusion.weights import held_twice_bytes
+from deployments.errors import NotReady
+from deployments.handover import Drawn, Fitted
+
+log = logging.getLogger(__name__)
+
+READY_POLL_S = 0.02
+STALL_FACTOR = 10  # a piece of work that takes so many times what was predicted is stuck
+
+
+class Engine:
+    """The only owner of the device.
+
+    Any thread calls its methods. `_loaded`, `_lane`, `_encodings` and `_gauges` are the device
+    thread's; others may read them, one step late.
+    """
+
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        load: Callable[[Collection[Residency]], Family],
+        reliefs: Collection[Residency] | None = None,
+    ) -> None:
+        """Begin to load. reliefs: where the weights are to lie; None lets the memory plan say.
+
+        load: reads the weights, and is told the reliefs, so that it need not bring to the device
+        what will not stay there.
+        """
+        self.profile = profile
+        self._load = load
+        self._reliefs = reliefs
+        self._crash: str | None = None
+        self._loaded: Loaded | None = None
+        self._admission = Admission(profile)
+        self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
+        self._gauges = Gauges()
+        self._lane: Lane[Picture] = Lane(threads=1)
+        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+        self._thread.start()
+
+    # Any thread ------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        request_id: str,
+        params: GenerationParams,
+        given: Fitted | None = None,
+        terms: Terms = NO_HURRY,
+        sink: Sink | None = None,
+    ) -> Future[Drawn]:
+        """Queue a request; `sink` is told of its events, on the device thread.
+
+        Raises InvalidValue for what the profile cannot serve, NotReady outside the ready phase,
+        Overloaded when the queue is full or the deadline cannot be met. The future fails with a
+        RequestError, or with CancelledError.
+        """
+        params.check(self.profile)
+        terms.check()
+        self._admission.require_ready()
+        family = self._require_loaded().family
+        family.check(params)
+        passes = plan_passes(params, self.profile, family)
+        return self._admission.submit(Request(request_id, params, given, terms, passes, sink))
+
+    def cancel(self, request_id: str) -> None:
+        """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
+        self._admission.cancel(request_id)
+
+    def retune(self, limits: EngineLimits) -> None:
+        """Change the queue's bounds and the token budget; what is admitted already stays."""
+        self._admission.retune(limits)
+
+    def state(self) -> EngineState:
+        """What is held, what runs, what waits."""
+        return EngineState(
+            **asdict(self._admission.queue()),
+            encodes=self._encodings.misses,
+            encode_hits=self._encodings.hits,
+            **self._gauges.read(),
+        )
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return once requests are taken.
+
+        Raises NotReady, saying why, where the model cannot be loaded or that takes longer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (state := self.state()).phase != "ready":
+            if state.phase == "failed" or time.monotonic() > deadline:
+                reason = state.reason or f"the model was not ready within {timeout_s:g} s"
+                raise NotReady(reason, None, "not_ready")
+            time.sleep(READY_POLL_S)
+
+    def fault(self) -> str | None:
+        """Why only a new engine can help: the device thread has failed, ended, or is stuck.
+
+        A model that cannot be loaded is no reason: loading is tried again.
+        """
+        phase = self._admission.queue().phase
+        if self._crash:
+            return f"the device thread has failed ({self._crash}); see its log"
+        if phase != "draining" and not self._thread.is_alive():
+            return "the device thread has ended"
+        largest = Work(self.profile.engine.token_budget, self.profile.sizes.max_pixels)
+        predicted_s = STALL_FACTOR * self._admission.cost.seconds(largest)
+        limit_s = max(self.profile.engine.stall_s, predicted_s)
+        if phase in SERVING and self._gauges.beat_age_s > limit_s:
+            return f"the device thread is stuck: it has finished nothing for {limit_s:.0f} s"
+        if phase in SERVING and self._lane.age_s > limit_s:
+            return f"a decode is stuck: it has taken more than {limit_s:.0f} s"
+        return None
+
+    def give_up(self, reason: str) -> None:
+        """Fail what is on its way, so that nobody waits for a thread that does not answer."""
+        self._admission.give_up(reason)
+
+    def held_twice_bytes(self) -> int:
+        """Bytes of live tensors that repeat a weight; an audit, slow."""
+        return held_twice_bytes(self._loaded.family.components.tensors()) if self._loaded else 0
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Refuse newcomers, fail what is on its way, end the device thread."""
+        self._admission.enter("draining")
+        self._thread.join(timeout_s)
+
+    def _require_loaded(self) -> Loaded:
+        if self._loaded is None:
+            raise AssertionError("requests are taken only once the model is loaded")
+        return self._loaded
+
+    # The device thread -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        torch.set_num_threads(self.profile.engine.threads)  # per thread: OpenMP's own setting
+        with torch.inference_mode():
+            try:
+                retry_s = self.profile.engine.load_retry_s
+                load_until_ready(self._start, self._discard, self._admission, retry_s)
+                if self._loaded is not None:
+                    Loop(self.profile, self._loaded, self._admission, self._gauges).run()
+            except BaseException as error:
+                log.exception("the device thread failed")
+                self._crash = type(error).__name__
+                self._admission.enter("failed", "internal error of the engine; see its log")
+            finally:
+                for request in self._admission.requests():
+                    stopped = NotReady("The engine has stopped.", None, "stopped")
+                    self._admission.fail(request, stopped)
+                self._lane.join(self.profile.engine.stall_s)
+
+    def _discard(self) -> None:
+        """Forget what a load left that did not end in a ready model."""
+        self._gauges.loads_failed += 1
+        self._gauges.release()
+        self._encodings = EncodingCache(self.profile.engine.embedding_cache_bytes)
+        self._loaded = None
+
+    def _start(self) -> None:
+        profile, phases = self.profile, Phases()
+        plan = start_plan(profile) if self._reliefs is None else None
+        reliefs = plan.reliefs if plan else self._reliefs or ()
+        phases.end("plan")
+        family = self._load(reliefs)
+        phases.end("weights")
+        placement = Placement(family)
+        recovery = Recovery(placement, profile.sizes, plan.whole_pixels if plan else None)
+        preparation = Preparation(profile, family, self._encodings, recovery)
+        placement.apply(reliefs)
+        self._gauges.hold(family.components, recovery, plan)
+        if plan:
+            self._admission.limit_forwards(plan.token_budget)
+        elif family.components.device.type == "cpu" and not reliefs:
+            # Plans and reliefs count on one piece of work at a time.
+            self._lane = Lane(profile.engine.threads)
+        decoder = Decoder(family, recovery, self._lane)
+        phases.end("placement")
+        self._admission.enter("warming")
+        warm_up(profile, family, preparation, recovery, self._admission.cost)
+        projection = LatentProjection(family.latents_of)
+        phases.end("warm_up")
+        self._gauges.start_s = phases.seconds
+        self._loaded = Loaded(family, recovery, preparation, decoder, self._lane, projection)
+        self._admission.enter("ready")
