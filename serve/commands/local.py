@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ import httpx
 import yaml
 
 from configs import SERVE_CONFIG
-from serve.commands.loopback import LOOPBACK
+from serve.commands.loopback import LOOPBACK, is_free
 
 OBJECT_STORE_BYTES = 256 * 2**20  # pictures in passing; the rest of the machine is the model's
 START_TIMEOUT_S = 180.0
@@ -49,16 +48,6 @@ class Running:
     token: str
     logs: Path
     library: str
-
-
-def require_free(port: int) -> None:
-    """Raise StartFailed if something listens on the port already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            raise StartFailed(f"port {port} is in use; choose another with --port") from None
 
 
 def read_config(profile: str, port: int, library: str | None = None) -> dict[str, Any]:
@@ -144,7 +133,8 @@ def application(
     on_wait is told the state while it is waited for. library: where pictures are kept; None keeps
     them while the block runs. Raises StartFailed.
     """
-    require_free(port)
+    if not is_free(port):
+        raise StartFailed(f"port {port} is in use; choose another with --port")
     on_wait("starting Ray")
     # The user's own temporary folder on macOS is too long for a socket's path.
     base = "/tmp" if sys.platform == "darwin" else None

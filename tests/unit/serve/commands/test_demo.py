@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from serve.commands.cli import summary
 from serve.commands.demo import Shot, middle_mask
+from serve.commands.terminal import summary
 
 
 def test_the_middle_is_repainted() -> None:
