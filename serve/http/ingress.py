@@ -3,7 +3,6 @@
 The outermost layer is no FastAPI object, so Ray Serve cannot put its own error handlers over ours.
 """
 
-import logging
 from collections.abc import Mapping
 
 from fastapi import FastAPI
@@ -19,8 +18,6 @@ from serve.http.rooms import Handle, Rooms
 from serve.http.routes import images, kept_images, service
 from serve.http.wire import errors
 from serve.settings import MIB, AppArgs
-
-log = logging.getLogger("ray.serve")
 
 
 def create_api(
@@ -38,10 +35,12 @@ def create_api(
         redoc_url=None,
     )
     errors.install(api)
-    api.include_router(images.routes(images.Images(rooms, profile, args, drawer, brands)))
-    api.include_router(kept_images.routes(rooms, profile.name, prompts=args.prompt_in_files))
+    api.include_router(images.drawing_routes(images.Images(rooms, profile, args, drawer, brands)))
+    api.include_router(
+        kept_images.library_routes(rooms, profile.name, prompts=args.prompt_in_files)
+    )
     api.include_router(kept_images.inspection_routes(rooms, args))
-    api.include_router(service.routes(rooms, profile, args, brands))
+    api.include_router(service.model_routes(rooms, profile, args, brands))
     api.include_router(service.health_routes(rooms))
     return api
 

@@ -1,2 +1,2 @@
-from .envelope import LastResort as LastResort
-from .headers import BoundedBody as BoundedBody
+from .layers import BoundedBody as BoundedBody
+from .layers import LastResort as LastResort

@@ -1,4 +1,4 @@
-"""POST /v1/images/generations and /v1/images/edits."""
+"""Pictures drawn anew: POST /v1/images/generations and /v1/images/edits."""
 
 import math
 from collections.abc import Mapping
@@ -196,8 +196,8 @@ def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     return body.finish_spec(accept, body.n)
 
 
-def routes(images: Images) -> APIRouter:
-    """The images routes."""
+def drawing_routes(images: Images) -> APIRouter:
+    """The two routes that draw."""
     router = APIRouter(prefix="/v1/images", tags=["images"])
 
     @router.post("/generations", responses=ANSWERS, response_class=Response)

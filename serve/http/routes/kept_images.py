@@ -1,4 +1,7 @@
-"""GET, DELETE /v1/images and POST /v1/images/{id}/overlays: what was made before."""
+"""Pictures that were made before: kept ones under /v1/images, and any file inspected.
+
+Any file is told of as it stands (POST /v1/images/inspect), with what is kept of it here.
+"""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
@@ -23,6 +26,14 @@ from serve.http.wire import (
 from serve.settings import AppArgs
 
 MAX_PAGE = 100
+ONE = "/{picture_id:picture_id}"
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ImagesAnswer,
+        "content": {kind: {} for kind in MEDIA_TYPES.values()},
+        "description": "JSON; or one file's bytes where the Accept header asks for them.",
+    }
+}
 
 
 class PictureId(Convertor[str]):
@@ -42,24 +53,12 @@ class PictureId(Convertor[str]):
 register_url_convertor("picture_id", PictureId())
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "model": ImagesAnswer,
-        "content": {kind: {} for kind in MEDIA_TYPES.values()},
-        "description": "JSON; or one file's bytes where the Accept header asks for them.",
-    }
-}
-
-
-ONE = "/{picture_id:picture_id}"
-
-
 def url_of(request: Request, picture_id: str) -> str:
     """Where a kept picture is fetched, by the name under which the client reached us."""
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
     """The pictures that are kept. prompts: whether files may tell how they were described."""
     router = APIRouter(prefix="/v1/images", tags=["library"])
 
@@ -115,7 +114,7 @@ def routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
 
 
 def inspection_routes(rooms: Rooms, args: AppArgs) -> APIRouter:
-    """The route."""
+    """What a file tells of its making, kept here or not."""
     router = APIRouter(prefix="/v1/images", tags=["inspection"])
     file = {"type": "object", "required": ["image"], "properties": {
         "image": {"type": "string", "format": "binary"}}}  # fmt: skip

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/capabilities."""
+"""What is served here, within which bounds, and whether it is ready."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from serve.http.wire import FORMATS, MAX_PROMPT_CHARACTERS, NOT_READY_RETRY_S, M
 from serve.settings import AppArgs
 
 
-def routes(
+def model_routes(
     rooms: Rooms, profile: DiffusionProfile, args: AppArgs, brands: Mapping[str, Brand]
 ) -> APIRouter:
-    """What is served, and within which bounds."""
+    """The served model, and what may be asked of it."""
     router = APIRouter(prefix="/v1", tags=["models"])
 
     def check(name: str) -> None:
@@ -93,7 +93,7 @@ def routes(
 
 
 def health_routes(rooms: Rooms) -> APIRouter:
-    """The health of the application."""
+    """Whether the application answers, and whether pictures can be asked for."""
     router = APIRouter(prefix="/health", tags=["health"])
 
     @router.get("/live")

@@ -1,8 +1,6 @@
 """From a file's facts to the request that makes it again."""
 
-import tomllib
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,6 @@ from deployments.postprocess.files import facts
 from deployments.postprocess.schema.image_reference import new_id
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
 from deployments.postprocess.schema.placements import Output
-from serve import VERSION
 from serve.http.wire.bodies import GenerationBody, KeptEditBody
 from serve.http.wire.finishing import prompt_in_file
 from serve.http.wire.repeat import EDITS, GENERATIONS, inspection_answer, repeat_of
@@ -109,8 +106,3 @@ def test_who_may_leave_the_prompt_out() -> None:
     assert not prompt_in_file(None, False)
     with pytest.raises(InvalidValue, match="metadata"):
         prompt_in_file("full", False)
-
-
-def test_the_version_is_the_packages() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == VERSION

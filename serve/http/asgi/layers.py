@@ -1,14 +1,13 @@
-"""What a request may bring: a body within bounds, and headers that are sane."""
+"""The layers around the API in its own process: bodies within bounds, an answer to every fault."""
 
-import re
+import logging
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REQUEST_ID = "x-request-id"
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-SERVE_OVERRIDES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
+from serve.http.wire import errors
+
+log = logging.getLogger("ray.serve")
 
 
 class BoundedBody:
@@ -38,10 +37,25 @@ class BoundedBody:
         await self.app(scope, bounded, send)
 
 
-def tidy(scope: Scope) -> None:
-    """Drop the headers that would override Serve's limits, and a request id that is not sane."""
-    headers = MutableHeaders(scope=scope)
-    for name in SERVE_OVERRIDES:
-        del headers[name]
-    if not SANE_REQUEST_ID.fullmatch(headers.get(REQUEST_ID, "-")):
-        del headers[REQUEST_ID]
+class LastResort:
+    """ASGI middleware: logs what nobody foresaw, and answers it with a bare 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("a request failed")
+            if not started:
+                await errors.internal_error()(scope, receive, send)

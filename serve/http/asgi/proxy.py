@@ -1,20 +1,21 @@
-"""What the proxies in front of the application add: sane request headers, one error envelope.
+"""The manners of the proxies in front of the application: sane headers, one error envelope.
 
 Ray's proxies answer some requests themselves (nothing deployed yet, too many queued, timed out),
 in plain text and naming their parts. Here those answers get the API's envelope. Every response
 carries X-Request-ID, the client's own where it is short and plain.
 """
 
-import logging
+import re
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.http.asgi.headers import REQUEST_ID, tidy
-from serve.http.wire import envelope, errors
+from serve.http.wire import envelope
 
-log = logging.getLogger("ray.serve")
+REQUEST_ID = "x-request-id"
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+SERVE_OVERRIDES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 
 REFUSALS = {
     404: "There is no such address here.",
@@ -30,6 +31,11 @@ CODES = {
     500: "internal_error",
     503: "unavailable",
 }
+
+
+def middlewares() -> list[Middleware]:
+    """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
+    return [Middleware(ProxyManners)]
 
 
 class ProxyManners:
@@ -57,6 +63,15 @@ class ProxyManners:
         await self.app(scope, receive, in_envelope)
 
 
+def tidy(scope: Scope) -> None:
+    """Drop the headers that would override Serve's limits, and a request id that is not sane."""
+    headers = MutableHeaders(scope=scope)
+    for name in SERVE_OVERRIDES:
+        del headers[name]
+    if not SANE_REQUEST_ID.fullmatch(headers.get(REQUEST_ID, "-")):
+        del headers[REQUEST_ID]
+
+
 def is_proxys_own(start: Message) -> bool:
     """Whether the proxy answered, not the application, which never refuses in plain text."""
     kind = Headers(raw=start["headers"]).get("content-type", "text/plain")
@@ -70,32 +85,3 @@ async def _answer(refused: Message, scope: Scope, receive: Receive, send: Send) 
     if status == 503:
         kept.setdefault("retry-after", "5")
     await envelope(status, REFUSALS[status], code=CODES[status], headers=kept)(scope, receive, send)
-
-
-def middlewares() -> list[Middleware]:
-    """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
-    return [Middleware(ProxyManners)]
-
-
-class LastResort:
-    """ASGI middleware: logs what nobody foresaw, and answers it with a bare 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noting)
-        except Exception:
-            if scope["type"] != "http":
-                raise
-            log.exception("a request failed")
-            if not started:
-                await errors.internal_error()(scope, receive, send)

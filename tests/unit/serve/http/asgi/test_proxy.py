@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message
 
-from serve.http.asgi.envelope import ProxyManners
+from serve.http.asgi.proxy import ProxyManners
 
 
 def ask(answer: Response, headers: dict[str, str]) -> tuple[list[Message], dict[bytes, bytes]]:
