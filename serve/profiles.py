@@ -1,4 +1,7 @@
-"""Profiles by name or path, with what lies beside their files."""
+"""Profiles by name or path; alone knows how their files are read and what lies beside them.
+
+The command imports it before it knows what it is asked for, so it brings no model's library.
+"""
 
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +18,8 @@ def load_profile(name: str) -> DiffusionProfile:
     """Read a packaged profile by name, or any profile by path.
 
     A relative folder, of the model or of a style, or a relative architecture is looked for beside
-    the profile's file. Raises
-    ValueError when there is no such profile, pydantic.ValidationError when it is not sound.
+    the profile's file. Raises ValueError when there is no such profile, pydantic.ValidationError
+    when it is not sound.
     """
     path = profile_path(name) if name in profile_names() else Path(name).expanduser()
     if not path.is_file():
