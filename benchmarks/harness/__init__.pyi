@@ -20,6 +20,7 @@ from .machine import FORKS as FORKS
 from .machine import busy_cores as busy_cores
 from .machine import cores as cores
 from .machine import cpu_seconds as cpu_seconds
+from .machine import fork as fork
 from .machine import this_machine as this_machine
 from .report import Cell as Cell
 from .report import Figure as Figure

@@ -17,7 +17,7 @@ import torch
 TICKS_S = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors")
 FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload(["benchmarks.baselines.drawers", "benchmarks.memory.footprint"])
+FORKS.set_forkserver_preload(["benchmarks.baselines.processes", "benchmarks.memory.footprint"])
 
 
 def cpu_seconds(parts: Mapping[str, str]) -> dict[str, float]:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.baselines import Drawer, drawers, pipelines
+from benchmarks.baselines import DrawingProcess, pipelines, processes
 from benchmarks.harness import (
     KINDS,
     SAME_PROMPT,
@@ -83,7 +83,7 @@ def measure(quick: bool, say: Say) -> Report:
     """The report; `quick` still starts a server, and ends within a minute."""
     profile = engines.embedded(embedding_cache_bytes=0, threads=THREADS)
     asked = cases(quick)
-    with drawers.by_pipelines(
+    with processes.by_pipelines(
         pipelines.handed_over, EMBEDDED_MODEL, torch.float32, THREADS
     ) as bare:
         first = cycle(asked[0].jobs())
@@ -94,14 +94,16 @@ def measure(quick: bool, say: Say) -> Report:
         with (
             serving.signboard(profile) as url,
             httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
-            drawers.engine(profile) as engine,
+            processes.engine(profile) as engine,
         ):
             difference = _largest_difference(bare, engine, client, asked[0].jobs()[0])
             measured = [_measure(case, bare, engine, client, say) for case in asked]
     return report(measured, alone[BARE], difference, THREADS)
 
 
-def _measure(case: Case, bare: Drawer, engine: Drawer, client: httpx.Client, say: Say) -> Measured:
+def _measure(
+    case: Case, bare: DrawingProcess, engine: DrawingProcess, client: httpx.Client, say: Say
+) -> Measured:
     parts: dict[str, list[dict[str, float]]] = {SERVED: []}
 
     def served(way: str, job: Job, **more: Any) -> float:
@@ -149,7 +151,9 @@ def ask(client: httpx.Client, job: Job, **more: Any) -> dict[str, Any]:
     return answer
 
 
-def _largest_difference(bare: Drawer, engine: Drawer, client: httpx.Client, job: Job) -> int:
+def _largest_difference(
+    bare: DrawingProcess, engine: DrawingProcess, client: httpx.Client, job: Job
+) -> int:
     """Of the pictures that engine and server make of a job from the bare loop's, in grey levels."""
     job = replace(job, seed=job.seed + 2 * SAME_PROMPT)
     file = base64.b64decode(ask(client, job)["data"][0]["b64_json"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.baselines import Drawer, drawers, pipelines
+from benchmarks.baselines import DrawingProcess, pipelines, processes
 from benchmarks.harness import (
     ANSWER_WITHIN_S,
     EXACT_STRENGTH,
@@ -109,10 +109,10 @@ def _in_process(model: Model, ours: int, theirs: int, say: Say) -> dict[str, Cha
     longest = limits.max_prompt_tokens  # what diffusers pads prompts to here, and not to 512
     say(f"{model.title}: the ways are loaded")
     with (
-        drawers.by_reloading(*how, max_sequence_length=longest) as reload,
-        drawers.by_pipelines(pipelines.separate, *how, max_sequence_length=longest) as separate,
-        drawers.by_pipelines(pipelines.handed_over, *how, max_sequence_length=longest) as handed,
-        drawers.engine(model.profile) as own,
+        processes.by_reloading(*how, max_sequence_length=longest) as reload,
+        processes.by_pipelines(pipelines.separate, *how, max_sequence_length=longest) as separate,
+        processes.by_pipelines(pipelines.handed_over, *how, max_sequence_length=longest) as handed,
+        processes.engine(model.profile) as own,
     ):
         ways = {
             switch_report.RELOAD: Asked(_by(reload, model), theirs),
@@ -192,13 +192,13 @@ def _wait_until_asleep(engine: Engine) -> None:
         time.sleep(POLL_S)
 
 
-def _by(drawer: Drawer, model: Model) -> Way[Kind]:
+def _by(process: DrawingProcess, model: Model) -> Way[Kind]:
     """The picture that an edit starts from is made before the clock runs."""
 
     def way(kind: Kind, number: int) -> Callable[[], object]:
         job = model.job(kind, number)
         _ = job.picture, job.mask
-        return lambda: drawer.seconds(job)
+        return lambda: process.seconds(job)
 
     return way
 

@@ -17,17 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.baselines import Reloading, pipelines
-from benchmarks.harness import engines, turns
-from benchmarks.harness.engines import ANSWER_WITHIN_S
-from benchmarks.harness.jobs import Job
-from benchmarks.harness.machine import fork
+from benchmarks.harness import ANSWER_WITHIN_S, Job, engines, fork, turns
 from deployments.diffusion.profile import DiffusionProfile
 
 Draw = Callable[[Job], NDArray[np.uint8]]
 Make = Callable[[Path, torch.dtype], pipelines.Pipelines]
 
 
-class Drawer:
+class DrawingProcess:
     """A process that draws one job after the other."""
 
     def __init__(self, process: ProcessPoolExecutor) -> None:
@@ -45,32 +42,34 @@ class Drawer:
 @contextmanager
 def by_pipelines(
     make: Make, folder: Path, dtype: torch.dtype, threads: int, **more: Any
-) -> Iterator[Drawer]:
+) -> Iterator[DrawingProcess]:
     """diffusers' pipelines, come by as `make` does it. more: arguments of each call of theirs."""
-    with _process(_load_pipelines, make, folder, dtype, threads, more) as drawer:
-        yield drawer
+    with _process(_load_pipelines, make, folder, dtype, threads, more) as process:
+        yield process
 
 
 @contextmanager
-def by_reloading(folder: Path, dtype: torch.dtype, threads: int, **more: Any) -> Iterator[Drawer]:
+def by_reloading(
+    folder: Path, dtype: torch.dtype, threads: int, **more: Any
+) -> Iterator[DrawingProcess]:
     """One pipeline at a time. more: arguments of each call."""
-    with _process(_load_reloading, folder, dtype, threads, more) as drawer:
-        yield drawer
+    with _process(_load_reloading, folder, dtype, threads, more) as process:
+        yield process
 
 
 @contextmanager
-def engine(profile: DiffusionProfile) -> Iterator[Drawer]:
+def engine(profile: DiffusionProfile) -> Iterator[DrawingProcess]:
     """The profile's engine."""
-    with _process(_load_engine, profile) as drawer:
-        yield drawer
+    with _process(_load_engine, profile) as process:
+        yield process
 
 
 @contextmanager
-def _process(load: Callable[..., None], *arguments: Any) -> Iterator[Drawer]:
+def _process(load: Callable[..., None], *arguments: Any) -> Iterator[DrawingProcess]:
     """It loads from now on, while others are started beside it; the first job waits for it."""
     with fork(load, *arguments) as process:
         process.submit(_loaded)
-        yield Drawer(process)
+        yield DrawingProcess(process)
 
 
 # In that process ---------------------------------------------------------------------------------
