@@ -43,7 +43,7 @@ def test_no_more_is_imported_than_is_used(modules: tuple[str, ...], foreign: set
     ("modules", "ground", "rounds", "bound"),
     [
         (COMMAND, ("pydantic", "rich.console", "rich.table"), 8, 3.45),
-        (INGRESS, ("fastapi", "ray.serve"), 5, 1.48),
+        (INGRESS, ("fastapi", "ray.serve"), 3, 1.48),
     ],
 )
 def test_imports_take_no_longer_than_they_did(
