@@ -14,10 +14,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deployments.diffusion.families.base import Encoding, Stage
+from deployments.diffusion.families.base import EncodedPrompt, Stage
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.params import GenerationParams
-from deployments.diffusion.request.request import Generation, Start
+from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.handover import Fitted
 
@@ -117,7 +117,7 @@ class OnSmallDevice(ZImage):
             budget.count(tensor)
         budget.__enter__()  # for the rest of the device thread's life
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         with self.budget.stage("encode"):
             return super().encode(prompt)
 
@@ -127,7 +127,7 @@ class OnSmallDevice(ZImage):
         with self.budget.stage("start"):
             return super().start(params, given, tiled=tiled)
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         with self.budget.stage("forward"):
             return super().velocity(rows)
 

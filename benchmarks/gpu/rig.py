@@ -12,7 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from deployments.diffusion.families import Family
-from deployments.diffusion.memory import Placement
+from deployments.diffusion.memory import Residency
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights import Architecture, SharedComponents
 
@@ -71,7 +71,7 @@ def sleep_and_wake(family: Family) -> dict[str, float]:
     copies in memory.
     """
     device = family.components.device
-    placement = Placement(family)
+    placement = Residency(family)
     placement.apply(())
     held = placement.device_bytes
     settle(device)

@@ -17,7 +17,7 @@ from benchmarks.baselines import Pipelines, pipelines
 from benchmarks.harness import KINDS, Job, Kind, engines
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.families import Family, load_family
-from deployments.diffusion.profile import DiffusionProfile, Residency
+from deployments.diffusion.profile import DiffusionProfile, Relief
 from deployments.diffusion.weights import DTYPES, live_storage_bytes, pick_device, unique_storages
 
 SAMPLE_S = 0.05
@@ -93,7 +93,7 @@ def _engine(profile: DiffusionProfile) -> Iterator[tuple[Engine, Family]]:
     """A ready engine and the family that it drives."""
     loaded: list[Family] = []
 
-    def load(reliefs: Collection[Residency]) -> Family:
+    def load(reliefs: Collection[Relief]) -> Family:
         loaded.append(load_family(profile, reliefs))
         return loaded[-1]
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import watch
-from deployments.diffusion.start import Phases, in_one_go
+from deployments.diffusion.start import StartTimes, in_one_go
 
 READY_WITHIN_S = 120.0
 LIBRARIES = {
@@ -31,7 +31,7 @@ LIBRARIES = {
 def start(file: Path, began: float) -> dict[str, float]:
     """Seconds by part, in the order of a start, from `began` until requests are taken."""
     interpreter = time.time() - began
-    phases = Phases()
+    phases = StartTimes()
     with in_one_go():
         for name, modules in LIBRARIES.items():
             for module in modules:

@@ -17,7 +17,7 @@ from benchmarks.harness import Report, Say, Table, engines, turns
 from benchmarks.steps.steps import rows
 from deployments.diffusion.families import Family, load_family
 from deployments.diffusion.profile import EMBEDDED_MODEL, DiffusionProfile
-from deployments.diffusion.request import Embedding, Generation
+from deployments.diffusion.request import Embedding, Row
 
 THREADS = 2
 SIDE, STEPS = 256, 8  # the model's native size
@@ -81,7 +81,7 @@ def measure(quick: bool, say: Say) -> Report:
 
 
 def _measures(
-    settings: DiffusionProfile, family: Family, stock: Any, row: Generation
+    settings: DiffusionProfile, family: Family, stock: Any, row: Row
 ) -> list[Measure]:
     short, long = (family.encode(prompt).embedding for prompt in (SHORT, LONG))
     batch = rows(settings, family, SIDE, BATCH)
@@ -128,7 +128,7 @@ def _measures(
     ]
 
 
-def _told(row: Generation, embedding: Embedding) -> Generation:
+def _told(row: Row, embedding: Embedding) -> Row:
     return replace(row, embedding=embedding)
 
 

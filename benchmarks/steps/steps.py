@@ -14,11 +14,11 @@ import torch
 from benchmarks.harness import Figure, Plot, Report, Say, Series, Table, engines, turns
 from benchmarks.steps import arithmetic
 from benchmarks.steps.arithmetic import Flops, StepTime
-from deployments.diffusion.engine import EncodingCache, Preparation
+from deployments.diffusion.engine import EmbeddingCache, Preparation
 from deployments.diffusion.families import Family, family_of, plan_passes
-from deployments.diffusion.memory import Placement, Recovery, tokens
+from deployments.diffusion.memory import Recovery, Residency, tokens
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Generation, GenerationParams, Request, Terms
+from deployments.diffusion.request import GenerationParams, Request, Row, Terms
 from deployments.diffusion.weights import Architecture
 
 THREADS = 2
@@ -133,21 +133,21 @@ def _points(
     ]
 
 
-def rows(profile: DiffusionProfile, family: Family, side: int, count: int) -> list[Generation]:
+def rows(profile: DiffusionProfile, family: Family, side: int, count: int) -> list[Row]:
     """Pictures before their first step, made as the engine makes them."""
     params = GenerationParams(PROMPT, side, side, 1, seed=0, n=count)
     passes = plan_passes(params, profile, family)
-    recovery = Recovery(Placement(family), profile.sizes)
-    preparation = Preparation(profile, family, EncodingCache(0), recovery)
+    recovery = Recovery(Residency(family), profile.sizes)
+    preparation = Preparation(profile, family, EmbeddingCache(0), recovery)
     return preparation.rows(Request("steps", params, None, Terms(), passes))
 
 
-def _flops(transformer: Any, batch: list[Generation]) -> Flops:
+def _flops(transformer: Any, batch: list[Row]) -> Flops:
     image, caption = batch[0].lengths
     return arithmetic.of_forward(transformer, image, caption, len(batch))
 
 
-def _step(family: Family, batch: list[Generation]) -> Callable[[], object]:
+def _step(family: Family, batch: list[Row]) -> Callable[[], object]:
     return lambda: family.velocity(batch)
 
 

@@ -13,7 +13,7 @@ from ray.serve.metrics import Counter, Gauge
 from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Terms
-from deployments.diffusion.start import Phases, describe, in_one_go
+from deployments.diffusion.start import StartTimes, describe, in_one_go
 from deployments.handover import Drawn, Fitted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DiffusionDeployment:
     """
 
     def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
-        start = Phases()
+        start = StartTimes()
         with in_one_go():
             from deployments.diffusion.engine import Engine
             from deployments.diffusion.families import load_family

@@ -10,10 +10,10 @@ from deployments.diffusion.sizes import ByteSize, SizeRange, Strict
 Quality = Literal["low", "medium", "high"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
-Residency = Literal[
+Relief = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
 ]
-RESIDENCIES: tuple[Residency, ...] = get_args(Residency)  # in order of preference
+RELIEFS: tuple[Relief, ...] = get_args(Relief)  # in order of preference
 
 
 class Source(Strict):

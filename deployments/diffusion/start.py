@@ -21,7 +21,7 @@ def in_one_go() -> Iterator[None]:
         gc.enable()
 
 
-class Phases:
+class StartTimes:
     """Seconds from one named moment to the next; the first is counted from the making of this."""
 
     def __init__(self) -> None:

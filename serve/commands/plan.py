@@ -10,7 +10,7 @@ from deployments.diffusion.memory import (
     Figures,
     MemoryPlan,
     NothingFits,
-    Phase,
+    StagePeak,
     computed,
     demand_of,
     plan_memory,
@@ -102,7 +102,7 @@ def _overview(
     return table
 
 
-def _phases(one: MemoryPlan, phases: Sequence[Phase]) -> Table:
+def _phases(one: MemoryPlan, phases: Sequence[StagePeak]) -> Table:
     table = Table(
         title=f"{one.budget / GIB:g} GiB: {one.residency}, in MiB",
         caption=(

@@ -1,3 +1,3 @@
 from .engine import Engine as Engine
-from .preparation import EncodingCache as EncodingCache
+from .preparation import EmbeddingCache as EmbeddingCache
 from .preparation import Preparation as Preparation

@@ -14,9 +14,9 @@ from contextlib import suppress
 
 from deployments.diffusion.engine import forecast
 from deployments.diffusion.engine.scheduler import StepScheduler
-from deployments.diffusion.engine.state import SERVING, Phase, Queue
+from deployments.diffusion.engine.state import SERVING, Phase, QueueState
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
-from deployments.diffusion.request import CostModel, Generation, Priority, Progress, Request
+from deployments.diffusion.request import CostModel, Priority, Progress, Request, Row
 from deployments.errors import InvalidValue, NotReady, Overloaded
 from deployments.handover import Drawn
 
@@ -32,7 +32,7 @@ class Admission:
     def __init__(self, profile: DiffusionProfile) -> None:
         self.cost = CostModel()
         self._lock = threading.Condition()
-        self._scheduler: StepScheduler[Request, Generation] = StepScheduler(profile.engine)
+        self._scheduler: StepScheduler[Request, Row] = StepScheduler(profile.engine)
         self._requests: dict[str, Request] = {}
         self._most_tokens: int | None = None
         self._phase: Phase = "loading"
@@ -46,7 +46,7 @@ class Admission:
             self._require_serving()
 
     def submit(self, request: Request) -> Future[Drawn]:
-        """Queue the request.
+        """QueueState the request.
 
         Raises NotReady where no request is taken, Overloaded when it finds no place now or would be
         late, InvalidValue when it could never find one.
@@ -56,15 +56,15 @@ class Admission:
             if request.id in self._requests:
                 raise ValueError(f"request {request.id} is already on its way")
             places = self._scheduler.places(request.priority)
-            if request.rows > places:
+            if request.places > places:
                 raise InvalidValue(
-                    f"n: {request.rows} pictures are more than the queue's {places} places",
+                    f"n: {request.places} pictures are more than the queue's {places} places",
                     "n",
                     "n_out_of_range",
                 )
             self._require_in_time(request)
             if not self._scheduler.submit(request):
-                share = request.rows / self._scheduler.held
+                share = request.places / self._scheduler.held
                 raise Overloaded(
                     f"The queue is full ({places} pictures for {request.priority} work); "
                     "try again later.",
@@ -121,16 +121,16 @@ class Admission:
         with self._lock:
             self._lock.notify()
 
-    def queue(self) -> Queue:
+    def queue(self) -> QueueState:
         """A snapshot of the phase and the queue."""
         with self._lock:
             scheduler = self._scheduler
-            return Queue(
+            return QueueState(
                 phase=self._phase,
                 reason=self._reason,
                 running=len(scheduler.running),
                 decoding=len(scheduler.decoding),
-                waiting=sum(request.rows for request in scheduler.waiting),
+                waiting=sum(request.places for request in scheduler.waiting),
                 max_running=scheduler.limits.max_running,
                 max_waiting=scheduler.limits.max_waiting,
                 busy_s=self._busy_s("bulk"),
@@ -179,22 +179,22 @@ class Admission:
         with self._lock:
             return forecast.progress(request, self._scheduler, self.cost)
 
-    def run(self, rows: list[Generation]) -> None:
+    def run(self, rows: list[Row]) -> None:
         """Let the rows of an admitted request be stepped."""
         with self._lock:
             self._scheduler.run(rows)
 
-    def next_batch(self) -> list[Generation]:
+    def next_batch(self) -> list[Row]:
         """The rows of the next forward."""
         with self._lock:
             return self._scheduler.next_batch()
 
-    def to_decoder(self, row: Generation) -> None:
+    def to_decoder(self, row: Row) -> None:
         """A row has no step left."""
         with self._lock:
             self._scheduler.to_decoder(row)
 
-    def next_decodes(self) -> list[Generation]:
+    def next_decodes(self) -> list[Row]:
         """The rows to decode before the next forward."""
         with self._lock:
             return self._scheduler.next_decodes()
@@ -202,9 +202,9 @@ class Admission:
     def leave(self, request: Request) -> None:
         """Take the request out of every list; from here on nothing refers to its tensors."""
         with self._lock:
-            self._scheduler.release(request, request.generations)
+            self._scheduler.release(request, request.rows)
             del self._requests[request.id]
-        request.generations.clear()  # request and rows refer to each other: free the tensors now
+        request.rows.clear()  # request and rows refer to each other: free the tensors now
 
     def fail(self, request: Request, error: Exception) -> None:
         """End the request with an error, unless it has ended."""
@@ -228,7 +228,7 @@ class Admission:
         deadline_s = request.terms.deadline_s
         if deadline_s is None:
             return
-        own_s = self.cost.seconds(request.work.times(request.rows))
+        own_s = self.cost.seconds(request.work.times(request.places))
         total_s = self._busy_s(request.priority) + own_s
         if total_s > deadline_s:
             raise Overloaded(

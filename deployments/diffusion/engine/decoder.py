@@ -12,7 +12,7 @@ from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.preparation import paste_back
 from deployments.diffusion.families import Family
 from deployments.diffusion.memory import Recovery, attempt, is_out_of_memory
-from deployments.diffusion.request import Generation
+from deployments.diffusion.request import Row
 
 Picture = NDArray[np.uint8]
 
@@ -20,7 +20,7 @@ Picture = NDArray[np.uint8]
 class Decoded(NamedTuple):
     """A row and its picture, or what was raised. device_s: seconds that it took of the device."""
 
-    row: Generation
+    row: Row
     outcome: Picture | Exception
     device_s: float
 
@@ -32,9 +32,9 @@ class Decoder:
         self._family = family
         self._recovery = recovery
         self._lane = lane
-        self._row: Generation | None = None  # that the lane has
+        self._row: Row | None = None  # that the lane has
 
-    def begin(self, row: Generation, tell: Callable[[], None]) -> None:
+    def begin(self, row: Row, tell: Callable[[], None]) -> None:
         """Give the row to the lane, which must be free; `tell` as in `Lane.give`."""
         self._row = row
         self._lane.give(partial(self._picture, row), tell)
@@ -49,7 +49,7 @@ class Decoder:
             return self.decode(row)
         return Decoded(row, done.outcome, done.seconds / 2)  # the device thread was busy as well
 
-    def decode(self, row: Generation) -> Decoded:
+    def decode(self, row: Row) -> Decoded:
         """Decode the row here, with all that is done when memory does not suffice."""
         began = time.perf_counter()
         pixels = row.passes[0].pixels
@@ -57,6 +57,6 @@ class Decoder:
         outcome = attempt(lambda: self._recovery.by_vae("decode", row.request, pixels, work))
         return Decoded(row, outcome, self._lane.device_s(time.perf_counter() - began))
 
-    def _picture(self, row: Generation, *, tiled: bool = False) -> Picture:
+    def _picture(self, row: Row, *, tiled: bool = False) -> Picture:
         """What the latents show, and of an edit what its mask protects."""
         return paste_back(self._family.decode(row.latents, tiled=tiled), row.request.given)

@@ -18,14 +18,14 @@ from deployments.diffusion.engine.decoder import Decoder, Picture
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.loading import load_until_ready, warm_up
 from deployments.diffusion.engine.loop import Loaded, Loop
-from deployments.diffusion.engine.preparation import EncodingCache, Preparation
+from deployments.diffusion.engine.preparation import EmbeddingCache, Preparation
 from deployments.diffusion.engine.preview import LatentProjection
 from deployments.diffusion.engine.state import SERVING, EngineState, Gauges
 from deployments.diffusion.families import Family, plan_passes
-from deployments.diffusion.memory import Placement, Recovery, start_plan
-from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Residency
+from deployments.diffusion.memory import Recovery, Residency, start_plan
+from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Relief
 from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, Sink, Terms, Work
-from deployments.diffusion.start import Phases
+from deployments.diffusion.start import StartTimes
 from deployments.diffusion.weights import held_twice_bytes
 from deployments.errors import NotReady
 from deployments.handover import Drawn, Fitted
@@ -39,15 +39,15 @@ STALL_FACTOR = 10  # a piece of work that takes so many times what was predicted
 class Engine:
     """The only owner of the device.
 
-    Any thread calls its methods. `_loaded`, `_lane`, `_encodings` and `_gauges` are the device
+    Any thread calls its methods. `_loaded`, `_lane`, `_embeddings` and `_gauges` are the device
     thread's; others may read them, one step late.
     """
 
     def __init__(
         self,
         profile: DiffusionProfile,
-        load: Callable[[Collection[Residency]], Family],
-        reliefs: Collection[Residency] | None = None,
+        load: Callable[[Collection[Relief]], Family],
+        reliefs: Collection[Relief] | None = None,
     ) -> None:
         """Begin to load. reliefs: where the weights are to lie; None lets the memory plan say.
 
@@ -60,7 +60,7 @@ class Engine:
         self._crash: str | None = None
         self._loaded: Loaded | None = None
         self._admission = Admission(profile)
-        self._encodings = EncodingCache(profile.engine.embedding_cache_bytes)
+        self._embeddings = EmbeddingCache(profile.engine.embedding_cache_bytes)
         self._gauges = Gauges()
         self._lane: Lane[Picture] = Lane(threads=1)
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -102,8 +102,8 @@ class Engine:
         """What is held, what runs, what waits."""
         return EngineState(
             **asdict(self._admission.queue()),
-            encodes=self._encodings.misses,
-            encode_hits=self._encodings.hits,
+            encodes=self._embeddings.misses,
+            encode_hits=self._embeddings.hits,
             **self._gauges.read(),
         )
 
@@ -180,20 +180,20 @@ class Engine:
         """Forget what a load left that did not end in a ready model."""
         self._gauges.loads_failed += 1
         self._gauges.release()
-        self._encodings = EncodingCache(self.profile.engine.embedding_cache_bytes)
+        self._embeddings = EmbeddingCache(self.profile.engine.embedding_cache_bytes)
         self._loaded = None
 
     def _start(self) -> None:
-        profile, phases = self.profile, Phases()
+        profile, phases = self.profile, StartTimes()
         plan = start_plan(profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
         phases.end("plan")
         family = self._load(reliefs)
         phases.end("weights")
-        placement = Placement(family)
-        recovery = Recovery(placement, profile.sizes, plan.whole_pixels if plan else None)
-        preparation = Preparation(profile, family, self._encodings, recovery)
-        placement.apply(reliefs)
+        residency = Residency(family)
+        recovery = Recovery(residency, profile.sizes, plan.whole_pixels if plan else None)
+        preparation = Preparation(profile, family, self._embeddings, recovery)
+        residency.apply(reliefs)
         self._gauges.hold(family.components, recovery, plan)
         if plan:
             self._admission.limit_forwards(plan.token_budget)

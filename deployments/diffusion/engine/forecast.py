@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from deployments.diffusion.engine.scheduler import StepScheduler
-from deployments.diffusion.request import CostModel, Generation, Priority, Progress, Request, Work
+from deployments.diffusion.request import CostModel, Priority, Progress, Request, Row, Work
 
-Queues = StepScheduler[Request, Generation]
+Queues = StepScheduler[Request, Row]
 
 
 def progress(request: Request, queues: Queues, cost: CostModel) -> Progress:
@@ -27,14 +27,14 @@ def progress(request: Request, queues: Queues, cost: CostModel) -> Progress:
     first = [row.work for row in others if waits or row.priority != priority]
     first += map(_whole, before)
     beside = [row.work for row in others if not waits and row.priority == priority]
-    beside += [other.work for other in behind for _ in range(other.rows)]
-    row_s = own_s / request.rows
+    beside += [other.work for other in behind for _ in range(other.places)]
+    row_s = own_s / request.places
     turns_s = sum(min(row_s, cost.seconds(work)) for work in beside)
-    room = max(0, queues.limits.max_running - request.rows)
+    room = max(0, queues.limits.max_running - request.places)
     eta_s = own_s + cost.seconds(_total(first)) + min(turns_s, row_s * room)
-    if not request.generations:
-        return Progress(0, None, sum(other.rows for other in before), eta_s)
-    slowest = min(request.generations, key=lambda row: row.steps_done)
+    if not request.rows:
+        return Progress(0, None, sum(other.places for other in before), eta_s)
+    slowest = min(request.rows, key=lambda row: row.steps_done)
     return Progress(slowest.steps_done, slowest.all_steps, 0, eta_s)
 
 
@@ -44,7 +44,7 @@ def work_before(queues: Queues, priority: Priority) -> Work:
     return _total(row.work for row in _on_device(queues, priority)) + _total(waiting)
 
 
-def _on_device(queues: Queues, priority: Priority) -> list[Generation]:
+def _on_device(queues: Queues, priority: Priority) -> list[Row]:
     """Rows that go before or beside those of `priority`."""
     rows = (*queues.running, *queues.decoding)
     return [row for row in rows if row.priority in _not_after(priority)]
@@ -56,7 +56,7 @@ def _not_after(priority: Priority) -> tuple[Priority, ...]:
 
 
 def _whole(request: Request) -> Work:
-    return request.work.times(request.rows)
+    return request.work.times(request.places)
 
 
 def _total(works: Iterable[Work]) -> Work:

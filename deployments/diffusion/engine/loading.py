@@ -11,7 +11,7 @@ from deployments.diffusion.engine.preparation import Preparation
 from deployments.diffusion.families import Family, plan_passes
 from deployments.diffusion.memory import NothingFits, Recovery, is_out_of_memory
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import NO_HURRY, CostModel, Generation, GenerationParams, Request
+from deployments.diffusion.request import NO_HURRY, CostModel, GenerationParams, Request, Row
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelUnavailable
 from deployments.errors import RequestError
@@ -82,7 +82,7 @@ def warm_up(
 
 def _rows_together(
     profile: DiffusionProfile, family: Family, preparation: Preparation
-) -> Iterator[list[Generation]]:
+) -> Iterator[list[Row]]:
     """Small rows of one size, then of two, which need a mask: each has compiled code of its own."""
     side = profile.sizes.min_side
     rows = []

@@ -1,7 +1,7 @@
 """The loop that owns the device: admit, step, tell, decode, deliver, tick by tick.
 
 A tick lies between two steps: everything that may change does so there. One thread (`device`) runs
-the model and owns every Generation; what it shares with callers is `Admission`'s. On a CPU the lane
+the model and owns every Row; what it shares with callers is `Admission`'s. On a CPU the lane
 decodes pictures beside it, from final latents that it is lent.
 """
 
@@ -21,15 +21,15 @@ from deployments.diffusion.engine.preview import LatentProjection, show
 from deployments.diffusion.engine.state import Gauges
 from deployments.diffusion.families import Family, begin_next_pass
 from deployments.diffusion.memory import (
-    Placement,
     Recovery,
+    Residency,
     attempt,
     is_out_of_memory,
     tokens,
     without_frames,
 )
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Generation, Request
+from deployments.diffusion.request import Request, Row
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ class Loaded:
     projection: LatentProjection
 
     @property
-    def placement(self) -> Placement:
+    def residency(self) -> Residency:
         """Where the weights lie."""
-        return self.recovery.placement
+        return self.recovery.residency
 
 
 class Loop:
@@ -94,11 +94,11 @@ class Loop:
         """
         if not self._admission.requests():
             self._rest()
-            return not self._loaded.placement.asleep
+            return not self._loaded.residency.asleep
         self._idle_since = time.monotonic()
-        if not self._loaded.placement.asleep:
+        if not self._loaded.residency.asleep:
             return True
-        error = attempt(self._loaded.placement.wake)
+        error = attempt(self._loaded.residency.wake)
         if error is None:
             self._admission.enter("ready")
             return True
@@ -111,13 +111,11 @@ class Loop:
 
     def _rest(self) -> None:
         """Sleep after an idle while, if the profile says so."""
-        model = self._model
-        idle = (
-            time.monotonic() - self._idle_since >= model.sleep_after_s
-            and not self._loaded.lane.busy
-        )
-        if model.residency == "sleep" and idle and not self._loaded.placement.asleep:
-            self._loaded.placement.sleep()
+        residency = self._loaded.residency
+        idle_s = time.monotonic() - self._idle_since
+        idle = idle_s >= self._model.sleep_after_s and not self._loaded.lane.busy
+        if self._model.residency == "sleep" and idle and not residency.asleep:
+            residency.sleep()
             self._admission.enter("sleeping")
 
     def _drop_unwanted(self) -> None:
@@ -135,11 +133,11 @@ class Loop:
         while request := self._admission.admit():
             request.lap("queue")
             try:
-                request.generations = self._loaded.preparation.rows(request)
+                request.rows = self._loaded.preparation.rows(request)
             except Exception as error:
                 self._fail(request, error)
             else:
-                self._admission.run(request.generations)
+                self._admission.run(request.rows)
             self._gauges.beat()
 
     def _step(self) -> None:
@@ -152,7 +150,7 @@ class Loop:
                 if row.request.denoised:
                     row.request.lap(row.passes[0].stage)
 
-    def _step_part(self, rows: list[Generation]) -> None:
+    def _step_part(self, rows: list[Row]) -> None:
         """Step the rows together, or in smaller parts: one row's fault is not its neighbours'."""
         step = partial(self._euler, rows)
         if len(rows) == 1:
@@ -168,7 +166,7 @@ class Loop:
         for part in self._loaded.recovery.halve(rows) if short else [[row] for row in rows]:
             self._step_part(part)
 
-    def _euler(self, rows: list[Generation]) -> None:
+    def _euler(self, rows: list[Row]) -> None:
         """One forward and one Euler step of every row; if the forward raises, no row has moved."""
         began = time.perf_counter()
         velocities = self._loaded.family.velocity(rows)
@@ -182,7 +180,7 @@ class Loop:
         self._admission.cost.observe_step(tokens(rows), self._loaded.lane.device_s(seconds))
         self._gauges.beat()
 
-    def _advance(self, row: Generation, velocity: torch.Tensor) -> None:
+    def _advance(self, row: Row, velocity: torch.Tensor) -> None:
         """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
         row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
         row.step += 1
@@ -236,7 +234,7 @@ class Loop:
             request.lap("decode")
             self._deliver(request)
 
-    def _draw_over(self, row: Generation, picture: Picture) -> None:
+    def _draw_over(self, row: Row, picture: Picture) -> None:
         request = row.request
         again = partial(begin_next_pass, row, picture, self._loaded.family)
         try:

@@ -6,14 +6,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.diffusion.families import Encoding, Family
+from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Embedding, Generation, Request
+from deployments.diffusion.request import Embedding, Request, Row
 from deployments.handover import Fitted
 
 
-class EncodingCache:
+class EmbeddingCache:
     """Least recently used encodings out first, bounded in bytes. For the device thread alone.
 
     hits, misses: lookups so far, by their outcome.
@@ -24,27 +24,27 @@ class EncodingCache:
         self.bytes = 0
         self.hits = 0
         self.misses = 0
-        self._encodings: OrderedDict[str, Encoding] = OrderedDict()
+        self._embeddings: OrderedDict[str, EncodedPrompt] = OrderedDict()
 
-    def get(self, prompt: str) -> Encoding | None:
+    def get(self, prompt: str) -> EncodedPrompt | None:
         """The prompt's encoding if it is kept."""
-        encoding = self._encodings.get(prompt)
+        encoding = self._embeddings.get(prompt)
         if encoding is None:
             self.misses += 1
             return None
         self.hits += 1
-        self._encodings.move_to_end(prompt)
+        self._embeddings.move_to_end(prompt)
         return encoding
 
-    def put(self, prompt: str, encoding: Encoding) -> None:
+    def put(self, prompt: str, encoding: EncodedPrompt) -> None:
         """Keep a new encoding, at the cost of the oldest ones; one too large is not kept."""
         size = encoding.embedding.nbytes
         if size > self.max_bytes:
             return
-        self._encodings[prompt] = encoding
+        self._embeddings[prompt] = encoding
         self.bytes += size
         while self.bytes > self.max_bytes:
-            _, oldest = self._encodings.popitem(last=False)
+            _, oldest = self._embeddings.popitem(last=False)
             self.bytes -= oldest.embedding.nbytes
 
 
@@ -55,15 +55,15 @@ class Preparation:
         self,
         profile: DiffusionProfile,
         family: Family,
-        encodings: EncodingCache,
+        encodings: EmbeddingCache,
         recovery: Recovery,
     ) -> None:
         self._profile = profile
         self._family = family
-        self._encodings = encodings
+        self._embeddings = encodings
         self._recovery = recovery
 
-    def rows(self, request: Request) -> list[Generation]:
+    def rows(self, request: Request) -> list[Row]:
         """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
         params, family = request.params, self._family
         prompt = params.prompt
@@ -86,13 +86,13 @@ class Preparation:
             )
         request.lap("start")
         return [
-            Generation(
+            Row(
                 request=request,
                 sigmas=start.sigmas,
                 latents=start.latents,
                 embedding=embedding,
                 negative=negative,
-                source=start.source,
+                inpainting=start.inpainting,
                 lengths=family.lengths(start, embedding, negative),
                 batch_key=family.batch_key(start),
                 passes=request.passes,
@@ -102,11 +102,11 @@ class Preparation:
         ]
 
     def _encode(self, request: Request, prompt: str) -> Embedding:
-        encoding = self._encodings.get(prompt)
+        encoding = self._embeddings.get(prompt)
         if encoding is None:
             encode = partial(self._family.encode, prompt)
             encoding = self._recovery.run("encode", request, encode)
-            self._encodings.put(prompt, encoding)
+            self._embeddings.put(prompt, encoding)
         request.warn(*encoding.warnings)
         return encoding.embedding
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.request import Generation, Preview
+from deployments.diffusion.request import Preview, Row
 
 FIT_PICTURES = 12
 FIT_SIZE = 128  # pixels
@@ -45,14 +45,14 @@ class LatentProjection:
         return picture
 
 
-def show(row: Generation, velocity: torch.Tensor, projection: LatentProjection) -> None:
+def show(row: Row, velocity: torch.Tensor, projection: LatentProjection) -> None:
     """Tell a listener where the step led: x - sigma * dx/dsigma, the picture without its noise."""
     request = row.request
     wanted = preview_steps(row.all_steps, request.terms.previews)
     if request.sink is None or row.steps_done not in wanted:
         return
     pixels = projection(row.latents - row.sigmas[row.step] * velocity)
-    number = request.generations.index(row)
+    number = request.rows.index(row)
     request.sink(Preview(number, wanted.index(row.steps_done), row.steps_done, pixels))
 
 

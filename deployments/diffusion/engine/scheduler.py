@@ -5,8 +5,8 @@ runs, bulk rows pause between two steps, keeping latents and place. Bulk request
 last places, so that a campaign which fills the queue turns no interactive request away.
 
 Ageing bounds the pause. A bulk row that runs steps at least once in `ageing_borders` +
-`max_running` borders. A bulk request at the head of its queue is admitted within `ageing_borders`
-borders, or as soon after as no earlier bulk row stands in its way, whatever interactive rows run.
+`max_running` ticks. A bulk request at the head of its queue is admitted within `ageing_borders`
+ticks, or as soon after as no earlier bulk row stands in its way, whatever interactive rows run.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from deployments.diffusion.profile import EngineLimits
 from deployments.diffusion.request import Priority
 
 
-class Row(Protocol):
+class Schedulable(Protocol):
     """What the scheduler sees of one picture on its way."""
 
     @property
@@ -36,12 +36,12 @@ class Entry(Protocol):
     """What the scheduler sees of one request: how many rows it will be, and how urgent."""
 
     @property
-    def rows(self) -> int: ...
+    def places(self) -> int: ...
     @property
     def priority(self) -> Priority: ...
 
 
-RowT = TypeVar("RowT", bound=Row)
+RowT = TypeVar("RowT", bound=Schedulable)
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
@@ -58,8 +58,8 @@ class StepScheduler(Generic[EntryT, RowT]):
         self.running: deque[RowT] = deque()
         self.decoding: deque[RowT] = deque()
         self._held: dict[Priority, int] = {"interactive": 0, "bulk": 0}
-        self._border = 0
-        self._since: dict[int, int] = {}  # by id: the border of a row's last turn, an entry's entry
+        self._tick = 0
+        self._since: dict[int, int] = {}  # by id: the tick of a row's last turn, an entry's entry
 
     @property
     def capacity(self) -> int:
@@ -86,12 +86,12 @@ class StepScheduler(Generic[EntryT, RowT]):
 
     def submit(self, entry: EntryT) -> bool:
         """Queue the request; False, and nothing is changed, when its rows find no place."""
-        own = self._held[entry.priority] + entry.rows
-        if self.held + entry.rows > self.capacity or own > self.places(entry.priority):
+        own = self._held[entry.priority] + entry.places
+        if self.held + entry.places > self.capacity or own > self.places(entry.priority):
             return False
         self._held[entry.priority] = own
         self.waiting.append(entry)
-        self._since[id(entry)] = self._border
+        self._since[id(entry)] = self._tick
         return True
 
     def admit(self) -> EntryT | None:
@@ -106,7 +106,7 @@ class StepScheduler(Generic[EntryT, RowT]):
         for entry in sorted(self.waiting, key=self._admission_order):
             either = entry.priority == "bulk" and not self._is_aged(entry)
             rivals = sum(either or row.priority == entry.priority for row in running)
-            if rivals == 0 or rivals + entry.rows <= self.limits.max_running:
+            if rivals == 0 or rivals + entry.places <= self.limits.max_running:
                 self.waiting.remove(entry)
                 del self._since[id(entry)]
                 return entry
@@ -115,7 +115,7 @@ class StepScheduler(Generic[EntryT, RowT]):
     def run(self, rows: list[RowT]) -> None:
         """Let the rows of an admitted request take part in the next batches."""
         self.running.extend(rows)
-        self._since.update((id(row), self._border) for row in rows)
+        self._since.update((id(row), self._tick) for row in rows)
 
     def next_batch(self) -> list[RowT]:
         """Rows for the next forward, the one that has waited longest leading.
@@ -125,7 +125,7 @@ class StepScheduler(Generic[EntryT, RowT]):
         first (no attention mask), as long as rows x longest row stays in the token budget. A
         leader beyond the budget steps alone.
         """
-        self._border += 1
+        self._tick += 1
         urgent = [row for row in self.running if row.priority == "interactive"]
         if urgent:
             urgent = self._aged(self.running) + urgent
@@ -143,17 +143,17 @@ class StepScheduler(Generic[EntryT, RowT]):
                 longest = width
         chosen = {id(row) for row in batch}
         self.running = deque([row for row in self.running if id(row) not in chosen] + batch)
-        self._since.update((row, self._border) for row in chosen)
+        self._since.update((row, self._tick) for row in chosen)
         return batch
 
     def to_decoder(self, row: RowT) -> None:
         """Move a row that has no step left from running to decoding."""
         self.running.remove(row)
         self.decoding.append(row)
-        self._since[id(row)] = self._border
+        self._since[id(row)] = self._tick
 
     def next_decodes(self) -> list[RowT]:
-        """Rows to decode at this border; they are the caller's from here on.
+        """Rows to decode at this tick; they are the caller's from here on.
 
         Half of those that wait while others step, so that a burst of finished pictures does not
         stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run
@@ -171,7 +171,7 @@ class StepScheduler(Generic[EntryT, RowT]):
 
     def release(self, entry: EntryT, rows: list[RowT]) -> None:
         """Give back the places of a request that is finished, failed or cancelled."""
-        self._held[entry.priority] -= entry.rows
+        self._held[entry.priority] -= entry.places
         if entry in self.waiting:
             self.waiting.remove(entry)
         for row in rows:
@@ -193,4 +193,4 @@ class StepScheduler(Generic[EntryT, RowT]):
         return [oldest] if oldest is not None and self._is_aged(oldest) else []
 
     def _is_aged(self, waiting: RowT | EntryT) -> bool:
-        return self._border - self._since[id(waiting)] >= self.limits.ageing_borders
+        return self._tick - self._since[id(waiting)] >= self.limits.ageing_borders

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deployments.diffusion.memory import MemoryPlan, Recovery
-from deployments.diffusion.request import Generation, smooth
+from deployments.diffusion.request import Row, smooth
 from deployments.diffusion.weights import SharedComponents
 
 Phase = Literal["loading", "warming", "ready", "sleeping", "failed", "draining"]
@@ -14,7 +14,7 @@ SERVING: tuple[Phase, ...] = ("ready", "sleeping")  # requests are taken; a firs
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueState:
     """The engine's phase and its queue, in pictures.
 
     reason: of a failed phase, or why the model is loaded again. busy_s: seconds of device work on
@@ -32,7 +32,7 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineState(Queue):
+class EngineState(QueueState):
     """A snapshot of all that the engine tells.
 
     forwards: transformer calls so far; rows: pictures stepped in them, summed. shared_forwards:
@@ -101,7 +101,7 @@ class Gauges:
         self._recovery = self._plan = None
         self._held_bytes = 0
 
-    def stepped(self, rows: Sequence[Generation], seconds: float) -> None:
+    def stepped(self, rows: Sequence[Row], seconds: float) -> None:
         """Count one forward over `rows`."""
         self.forwards += 1
         self.rows += len(rows)
@@ -126,8 +126,8 @@ class Gauges:
             "decodes_beside": self.decodes_beside,
             "rows": self.rows,
             "held_bytes": self._held_bytes,
-            "device_bytes": recovery.placement.device_bytes if recovery else 0,
-            "residency": recovery.placement.residency if recovery else None,
+            "device_bytes": recovery.residency.device_bytes if recovery else 0,
+            "residency": recovery.residency.strongest if recovery else None,
             "plan": self._plan,
             "rungs": dict(recovery.used) if recovery else {},
             "loads_failed": self.loads_failed,

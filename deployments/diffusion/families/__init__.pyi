@@ -1,4 +1,4 @@
-from .base import Encoding as Encoding
+from .base import EncodedPrompt as EncodedPrompt
 from .base import Family as Family
 from .base import Stage as Stage
 from .load import LoadFamily as LoadFamily

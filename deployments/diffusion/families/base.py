@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
+from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
@@ -16,7 +16,7 @@ Stage = Literal["encode", "start", "forward", "decode"]
 Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
 
 
-class Encoding(NamedTuple):
+class EncodedPrompt(NamedTuple):
     """What became of a prompt. warnings: what of it the model cannot know."""
 
     embedding: Embedding
@@ -48,7 +48,7 @@ class Family(Protocol):
         """
         ...
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
         ...
 
@@ -62,7 +62,7 @@ class Family(Protocol):
         """
         ...
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         """dx/dsigma of each row, (1, C, h, w), from ONE forward over all rows.
 
         A row with a negative embedding takes part twice. Every row wears its own style
@@ -70,7 +70,7 @@ class Family(Protocol):
         """
         ...
 
-    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+    def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         """What must happen to the latents once `velocity` has brought them to sigmas[step]."""
         ...
 

@@ -13,9 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.families.base import Encoding, Uses, refuse_long_prompt, refuse_no_step
+from deployments.diffusion.families.base import (
+    EncodedPrompt,
+    Uses,
+    refuse_long_prompt,
+    refuse_no_step,
+)
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
-from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
+from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
@@ -82,7 +87,7 @@ class Flux:
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._transformer, BLOCKS)
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         device = self.components.device
         t5_tokenizer = self.components.tokenizers["tokenizer_2"]
         ids = t5_tokenizer(
@@ -98,7 +103,7 @@ class Flux:
         )
         pooled = self._clip(summary.input_ids.to(device)).pooler_output[0]
         warning = f"prompt: its summary is made of the first {most} of its {count} tokens"
-        return Encoding(Embedding(tokens, pooled), (warning,) if count > most else ())
+        return EncodedPrompt(Embedding(tokens, pooled), (warning,) if count > most else ())
 
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
@@ -113,7 +118,7 @@ class Flux:
         sigmas = sigmas[params.num_inference_steps - executed :]
         return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
         latents = torch.cat([row.latents.to(dtype) for row in rows])
         height, width = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
@@ -138,7 +143,7 @@ class Flux:
             )[0]
         return list(torch.split(_unpack(predicted, height, width), 1))
 
-    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+    def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)
 
     def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:

@@ -11,10 +11,10 @@ from deployments.diffusion.families.base import Family, Uses
 from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.profile import DiffusionProfile, Residency, Style
+from deployments.diffusion.profile import DiffusionProfile, Relief, Style
 from deployments.diffusion.weights import ModelUnavailable, SharedComponents, load_style
 
-LoadFamily = Callable[[DiffusionProfile, Collection[Residency]], Family]
+LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
 FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
     "z-image": ZImage,
     "sdxl": SDXL,
@@ -23,7 +23,7 @@ FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
 VARIANTS = 32  # of one block: with and without a mask, a style of modulation, one row or several
 
 
-def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) -> Family:
+def load_family(profile: DiffusionProfile, reliefs: Collection[Relief] = ()) -> Family:
     """The profile's model with its styles, ready to step. Raises ModelUnavailable.
 
     reliefs: what they do not put on the device as it is, is loaded beside it.
@@ -40,7 +40,7 @@ def load_family(profile: DiffusionProfile, reliefs: Collection[Residency] = ()) 
     return with_styles(family_of(profile, components), profile.styles)
 
 
-def loaded_on_host(uses: Uses, reliefs: Collection[Residency]) -> tuple[str, ...]:
+def loaded_on_host(uses: Uses, reliefs: Collection[Relief]) -> tuple[str, ...]:
     """The components to load into host memory, since not all of them would fit the device."""
     shrunk = "fp8_storage" in reliefs
     encoders = uses["encode"] if shrunk or "text_encoder_on_host" in reliefs else ()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Generation, GenerationParams, Pass, Work
+from deployments.diffusion.request import GenerationParams, Pass, Row, Work
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -42,14 +42,14 @@ def plan_passes(
 
 
 def begin_next_pass(
-    row: Generation, picture: NDArray[np.uint8], family: Family, *, tiled: bool = False
+    row: Row, picture: NDArray[np.uint8], family: Family, *, tiled: bool = False
 ) -> None:
     """Put the row at the start of its next pass, over the picture that the last one drew.
 
     tiled: it is encoded in tiles.
     """
     request, after = row.request, row.passes[1]
-    number = request.generations.index(row)
+    number = request.rows.index(row)
     params = replace(after.params, n=1, seed=after.params.seed + number)
     given = Fitted(enlarge(picture, params.width, params.height))
     (start,) = family.start(params, given, tiled=tiled)
@@ -61,7 +61,7 @@ def begin_next_pass(
     row.walked += row.steps
     row.step = 0
     row.passes = row.passes[1:]
-    row.sigmas, row.latents, row.source = start.sigmas, start.latents, start.source
+    row.sigmas, row.latents, row.inpainting = start.sigmas, start.latents, start.inpainting
     row.generator = start.generator
     row.lengths = family.lengths(start, row.embedding, row.negative)
     row.batch_key = family.batch_key(start)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
-    Encoding,
+    EncodedPrompt,
     Uses,
     refuse_long_prompt,
     refuse_no_step,
@@ -21,9 +21,9 @@ from deployments.diffusion.families.base import (
 from deployments.diffusion.families.parts import DiscreteSchedule, LatentSpace
 from deployments.diffusion.request import (
     Embedding,
-    Generation,
     GenerationParams,
-    Source,
+    Inpainting,
+    Row,
     Start,
     Work,
 )
@@ -72,7 +72,7 @@ class SDXL:
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._unet, BLOCKS)
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         """The last but one states of both encoders; the second also gives the pooled vector.
 
         The empty prompt, which is what guidance without a negative prompt draws away from, is
@@ -94,7 +94,7 @@ class SDXL:
         tokens, pooled = torch.cat(states, dim=-1), read.text_embeds[0]
         if not prompt and self.components.settings.get("force_zeros_for_empty_prompt", True):
             tokens, pooled = torch.zeros_like(tokens), torch.zeros_like(pooled)
-        return Encoding(Embedding(tokens, pooled), ())
+        return EncodedPrompt(Embedding(tokens, pooled), ())
 
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
@@ -118,16 +118,16 @@ class SDXL:
             if mask is not None:
                 # the layout that diffusers steps in: in bfloat16 kernels round by it
                 latents = latents.contiguous()
-            first, source = _noised(latents, noise, sigmas[0]), None
+            first, inpainting = _noised(latents, noise, sigmas[0]), None
             if mask is not None:
                 moments.sample(generator)  # of the masked picture, which only other UNets read
-                source = Source(latents, noise, mask)
+                inpainting = Inpainting(latents, noise, mask)
                 if params.strength in (None, 1):
                     first = noise * scale
-            starts.append(Start(sigmas, first, source, generator))
+            starts.append(Start(sigmas, first, inpainting, generator))
         return starts
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         """(x - denoised) / sigma, float32; of predicted noise that is the noise itself."""
         guided = [row for row in rows if row.negative is not None]
         embeddings = [row.embedding for row in rows]
@@ -166,17 +166,17 @@ class SDXL:
             for row, output, sigma in zip(rows, predicted, sigmas, strict=False)
         ]
 
-    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+    def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         """Ancestral noise, the dtype that diffusers steps in, and inpainting's protected part."""
         if self._schedule.ancestral:
             self._renoise(row, velocity)
         row.latents = row.latents.to(self.components.dtype)
-        if row.source is None:
+        if row.inpainting is None:
             return
-        kept = row.source.latents
+        kept = row.inpainting.latents
         if not row.denoised:
-            kept = _noised(kept, row.source.noise, row.sigmas[row.step])
-        row.latents = (1 - row.source.mask) * kept + row.source.mask * row.latents
+            kept = _noised(kept, row.inpainting.noise, row.sigmas[row.step])
+        row.latents = (1 - row.inpainting.mask) * kept + row.inpainting.mask * row.latents
 
     def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
         return self._space.mode(picture, tiled=tiled)
@@ -216,7 +216,7 @@ class SDXL:
             denoised = output * (-sigma / (sigma**2 + 1) ** 0.5) + latents / (sigma**2 + 1)
         return (latents - denoised) / sigma
 
-    def _renoise(self, row: Generation, velocity: torch.Tensor) -> None:
+    def _renoise(self, row: Row, velocity: torch.Tensor) -> None:
         """From the Euler step's sigma down to less, and up to it again with new noise.
 
         The variances add up: down^2 + up^2 = to^2, up^2 = to^2 (from^2 - to^2) / from^2.

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
-    Encoding,
+    EncodedPrompt,
     Uses,
     refuse_long_prompt,
     refuse_no_step,
     refuse_unread_negative,
 )
 from deployments.diffusion.families.parts import LatentSpace, flow
-from deployments.diffusion.request import Embedding, Generation, GenerationParams, Start, Work
+from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.weights import SharedComponents, linear_layers
 from deployments.handover import Fitted
 
@@ -58,7 +58,7 @@ class ZImage:
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._transformer, BLOCKS)
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         tokenizer = self.components.tokenizers["tokenizer"]
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
@@ -88,7 +88,7 @@ class ZImage:
         spans = tokens.offset_mapping[0][unknown].tolist()
         words = sorted({text[begin:end] for begin, end in spans})
         warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
-        return Encoding(Embedding(hidden[positions.to(device)]), (warning,) if words else ())
+        return EncodedPrompt(Embedding(hidden[positions.to(device)]), (warning,) if words else ())
 
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
@@ -104,7 +104,7 @@ class ZImage:
         sigmas = sigmas[params.num_inference_steps - executed :]
         return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         guided = [row for row in rows if row.negative is not None]
         captions = [row.embedding.tokens for row in rows]
         captions += [row.negative.tokens for row in guided if row.negative is not None]
@@ -126,7 +126,7 @@ class ZImage:
                 velocities[i] = velocities[i] + scale * (velocities[i] - next(negatives))
         return [-v for v in velocities[: len(rows)]]
 
-    def after_step(self, row: Generation, velocity: torch.Tensor) -> None:
+    def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)
 
     def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:

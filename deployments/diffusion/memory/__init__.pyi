@@ -3,7 +3,7 @@ from .measure import CUDA_CONTEXT as CUDA_CONTEXT
 from .plan import MIB as MIB
 from .plan import MemoryPlan as MemoryPlan
 from .plan import NothingFits as NothingFits
-from .plan import Phase as Phase
+from .plan import StagePeak as StagePeak
 from .plan import plan_memory as plan_memory
 from .profile_plan import computed as computed
 from .profile_plan import demand_of as demand_of
@@ -14,4 +14,4 @@ from .recovery import attempt as attempt
 from .recovery import is_out_of_memory as is_out_of_memory
 from .recovery import tokens as tokens
 from .recovery import without_frames as without_frames
-from .residency import Placement as Placement
+from .residency import Residency as Residency

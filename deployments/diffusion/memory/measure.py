@@ -16,7 +16,7 @@ from deployments.diffusion.memory.gauge import Gauge
 from deployments.diffusion.memory.plan import MIB
 from deployments.diffusion.memory.residency import blocks_of, fp8_layers
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Embedding, Generation, GenerationParams, Request, Terms
+from deployments.diffusion.request import Embedding, GenerationParams, Request, Row, Terms
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelUnavailable, SharedComponents
 from deployments.errors import InvalidValue
@@ -72,7 +72,7 @@ def weigh(components: SharedComponents) -> tuple[Component, ...]:
     )
 
 
-def kept_bytes(profile: DiffusionProfile, family: Family, row: Generation) -> dict[str, int]:
+def kept_bytes(profile: DiffusionProfile, family: Family, row: Row) -> dict[str, int]:
     """What is held beside the weights in every phase; `row`: the largest picture's."""
     engine = profile.engine
     # Running rows of both priorities, and those that wait for their decode.
@@ -113,19 +113,19 @@ def _row(
     prompt: str,
     embedding: Embedding,
     size: tuple[int, int],
-) -> Generation:
+) -> Row:
     """A picture of pure noise before its first step."""
     params = GenerationParams(prompt, *size, num_inference_steps=1, seed=0)
     passes = plan_passes(params, profile, family)
     with torch.inference_mode():
         (start,) = family.start(params, None)
-    return Generation(
+    return Row(
         request=Request("plan", params, None, Terms(), passes),
         sigmas=start.sigmas,
         latents=start.latents,
         embedding=embedding,
         negative=None,
-        source=start.source,
+        inpainting=start.inpainting,
         lengths=family.lengths(start, embedding, None),
         batch_key=family.batch_key(start),
         passes=passes,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from deployments.diffusion.memory.figures import Basis, Component, Demand, Figures, Role
-from deployments.diffusion.profile import RESIDENCIES, Residency
+from deployments.diffusion.profile import RELIEFS, Relief
 
 MIB = 2**20
 MAX_N = 8
@@ -26,14 +26,14 @@ class NothingFits(Exception):
     def __init__(self, budget: int, least: int, size: str) -> None:
         super().__init__(
             f"nothing fits {budget // MIB:,} MiB: one picture of {size} pixels takes at least "
-            f"{least // MIB:,} MiB, with {RESIDENCIES[-1]}"
+            f"{least // MIB:,} MiB, with {RELIEFS[-1]}"
         )
         self.budget = budget
         self.least = least
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class StagePeak:
     """What is on the device at a phase's peak, row by row."""
 
     name: str
@@ -58,11 +58,11 @@ class MemoryPlan:
     """
 
     budget: int
-    residency: Residency
-    reliefs: tuple[Residency, ...]
+    residency: Relief
+    reliefs: tuple[Relief, ...]
     device: Mapping[str, int]
     host: Mapping[str, int]
-    phases: tuple[Phase, ...]
+    phases: tuple[StagePeak, ...]
     token_budget: int
     max_pixels: int
     hires_pixels: int
@@ -94,9 +94,9 @@ def plan_memory(figures: Figures, demand: Demand, budget: int) -> MemoryPlan:
 
 
 # Counted in binary, a relief is added only where all combinations of milder ones fall short.
-PREFERENCE: tuple[tuple[Residency, ...], ...] = tuple(
-    tuple(relief for bit, relief in enumerate(RESIDENCIES[1:]) if number >> bit & 1)
-    for number in range(2 ** (len(RESIDENCIES) - 1))
+PREFERENCE: tuple[tuple[Relief, ...], ...] = tuple(
+    tuple(relief for bit, relief in enumerate(RELIEFS[1:]) if number >> bit & 1)
+    for number in range(2 ** (len(RELIEFS) - 1))
 )
 
 
@@ -119,15 +119,15 @@ class _Room:
         """Tokens that one picture may bring into a forward."""
         return self.figures.picture_tokens.at(pixels) * (2 if self.demand.guided else 1)
 
-    def fits(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> bool:
+    def fits(self, reliefs: tuple[Relief, ...], tokens: int, pixels: int) -> bool:
         return all(p.peak <= self.budget for p in self.phases(reliefs, tokens, pixels))
 
-    def fits_hires(self, reliefs: tuple[Residency, ...]) -> bool:
+    def fits_hires(self, reliefs: tuple[Relief, ...]) -> bool:
         """Whether pictures in two passes fit too; true where there are none."""
         return all(p.peak <= self.budget for p in self.hires_phases(reliefs))
 
     def fill(
-        self, reliefs: tuple[Residency, ...], tokens: int, most_tokens: int, most_pixels: int
+        self, reliefs: tuple[Relief, ...], tokens: int, most_tokens: int, most_pixels: int
     ) -> MemoryPlan:
         """As many tokens as fit, then as many pixels."""
         least = self.demand.default_pixels
@@ -137,7 +137,7 @@ class _Room:
         )
         return self.plan(reliefs, tokens, pixels)
 
-    def plan(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> MemoryPlan:
+    def plan(self, reliefs: tuple[Relief, ...], tokens: int, pixels: int) -> MemoryPlan:
         places = {c.name: _place(c, reliefs) for c in self.figures.components}
         one = max(self.figures.picture_tokens.at(self.demand.default_pixels), 1)
         hires = self.fits_hires(reliefs)
@@ -160,7 +160,9 @@ class _Room:
             basis=self.figures.basis,
         )
 
-    def phases(self, reliefs: tuple[Residency, ...], tokens: int, pixels: int) -> tuple[Phase, ...]:
+    def phases(
+        self, reliefs: tuple[Relief, ...], tokens: int, pixels: int
+    ) -> tuple[StagePeak, ...]:
         figures = self.figures
         return (
             self._phase("encode", reliefs, "text_encoder", figures.encode),
@@ -169,7 +171,7 @@ class _Room:
             self._phase("encode picture", reliefs, "vae", figures.encode_picture.at(pixels)),
         )
 
-    def hires_phases(self, reliefs: tuple[Residency, ...]) -> tuple[Phase, ...]:
+    def hires_phases(self, reliefs: tuple[Relief, ...]) -> tuple[StagePeak, ...]:
         """Of the second pass, which steps alone; its VAE works in tiles where it must."""
         pixels, figures = self.demand.hires_pixels, self.figures
         if not pixels:
@@ -178,7 +180,7 @@ class _Room:
         whole = figures.encode_picture.at(pixels)
         tiled = min(whole, figures.tiled_encode_picture.at(pixels))
         encodes = [self._phase("hires encode", reliefs, "vae", size) for size in (whole, tiled)]
-        tiles: tuple[Residency, ...] = (*reliefs, "tiled_decode")
+        tiles: tuple[Relief, ...] = (*reliefs, "tiled_decode")
         decodes = [self._decode("hires decode", how, pixels) for how in (reliefs, tiles)]
         return (
             self._phase("hires forward", reliefs, "denoiser", forward),
@@ -186,7 +188,7 @@ class _Room:
             decodes[decodes[0].peak > self.budget],
         )
 
-    def whole_pixels(self, reliefs: tuple[Residency, ...], pixels: int) -> int:
+    def whole_pixels(self, reliefs: tuple[Relief, ...], pixels: int) -> int:
         """Of the largest picture, from `pixels` on, that the VAE takes whole where it may."""
 
         def fits(pixels: int) -> bool:
@@ -199,16 +201,16 @@ class _Room:
 
         return _largest(fits, pixels, max(pixels, self.demand.hires_pixels))
 
-    def _decode(self, name: str, reliefs: tuple[Residency, ...], pixels: int) -> Phase:
+    def _decode(self, name: str, reliefs: tuple[Relief, ...], pixels: int) -> StagePeak:
         working = self.figures.decode.at(pixels)
         if "tiled_decode" in reliefs:
             working = min(working, self.figures.tiled_decode.at(pixels))
         return self._phase(name, reliefs, "vae", working)
 
-    def _phase(self, name: str, reliefs: tuple[Residency, ...], role: Role, working: int) -> Phase:
-        return Phase(name, self._rows(reliefs, role, working))
+    def _phase(self, name: str, reliefs: tuple[Relief, ...], role: Role, working: int) -> StagePeak:
+        return StagePeak(name, self._rows(reliefs, role, working))
 
-    def _rows(self, reliefs: tuple[Residency, ...], role: Role, working: int) -> dict[str, int]:
+    def _rows(self, reliefs: tuple[Relief, ...], role: Role, working: int) -> dict[str, int]:
         rows = {}
         for component in self.figures.components:
             place = _place(component, reliefs)
@@ -228,7 +230,7 @@ class _Place:
     host: int
 
 
-def _place(component: Component, reliefs: tuple[Residency, ...]) -> _Place:
+def _place(component: Component, reliefs: tuple[Relief, ...]) -> _Place:
     storages = [component.loaded]
     if "fp8_storage" in reliefs:
         storages.append(component.fp8)

@@ -1,4 +1,4 @@
-"""What is done when the device's memory does not suffice: one rung after the other, all told.
+"""What is done when the device's memory does not suffice: one step after the other, all told.
 
 Out of memory is no reason to lose a picture. A batch is halved, down to single rows; what the VAE
 encodes or decodes is done again in tiles, a decode from the same latents; the text encoder moves to
@@ -15,19 +15,19 @@ from typing import Literal, TypeVar, get_args
 import torch
 
 from deployments.diffusion.families import Stage
-from deployments.diffusion.memory.residency import Placement, release_cache
-from deployments.diffusion.request import Generation, Request
+from deployments.diffusion.memory.residency import Residency, release_cache
+from deployments.diffusion.request import Request, Row
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
 
-Rung = Literal[
+RecoveryStep = Literal[
     "tiled_encode", "tiled_decode", "halved_batch", "text_encoder_on_host", "alone", "refused"
 ]
-RUNGS: tuple[Rung, ...] = get_args(Rung)
+RECOVERY_STEPS: tuple[RecoveryStep, ...] = get_args(RecoveryStep)
 
-TOLD: dict[Rung, str] = {
+WARNINGS: dict[RecoveryStep, str] = {
     "tiled_encode": "memory: the picture was encoded in tiles, which changes it slightly",
     "tiled_decode": "memory: decoded in tiles, which changes pixels slightly",
     "halved_batch": "memory: stepped in smaller batches, which takes longer",
@@ -35,9 +35,9 @@ TOLD: dict[Rung, str] = {
     "alone": "memory: other parts of the model were moved out for a moment, which takes longer",
 }
 
-TILED: dict[Stage, Rung] = {"start": "tiled_encode", "decode": "tiled_decode"}
+TILED: dict[Stage, RecoveryStep] = {"start": "tiled_encode", "decode": "tiled_decode"}
 
-SAID = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 """How allocators that raise a plain RuntimeError say it."""
 
 T = TypeVar("T")
@@ -53,10 +53,10 @@ class Recovery:
     """
 
     def __init__(
-        self, placement: Placement, sizes: SizeRange, whole_pixels: int | None = None
+        self, residency: Residency, sizes: SizeRange, whole_pixels: int | None = None
     ) -> None:
-        self.used: Counter[str] = Counter({rung: 0 for rung in RUNGS})
-        self.placement = placement
+        self.used: Counter[str] = Counter({step: 0 for step in RECOVERY_STEPS})
+        self.residency = residency
         self._sizes = sizes
         self._whole_pixels = whole_pixels
         self._too_many: int | None = None  # tokens of the smallest forward that did not fit
@@ -71,7 +71,7 @@ class Recovery:
         """What `work` returns, or `tiled` in its place. Raises OutOfMemory, and what they raise."""
         outcome = attempt(work)
         if tiled and is_out_of_memory(outcome):
-            self.climb(TILED[stage], [request])
+            self.take(TILED[stage], [request])
             work = tiled
             outcome = attempt(work)
         if is_out_of_memory(outcome) and self.make_room(stage, request):
@@ -88,26 +88,26 @@ class Recovery:
         """
         in_tiles = partial(work, tiled=True)
         planned = self._whole_pixels is not None and pixels > self._whole_pixels
-        if planned or (stage == "decode" and self.placement.tiled):
-            request.warn(TOLD[TILED[stage]])
+        if planned or (stage == "decode" and self.residency.tiled):
+            request.warn(WARNINGS[TILED[stage]])
             return self.run(stage, request, in_tiles)
         return self.run(stage, request, work, in_tiles)
 
     def make_room(self, stage: Stage, request: Request) -> bool:
         """Move the text encoder out for good; False if that has been done, or `stage` runs it."""
-        if stage == "encode" or not self.placement.text_encoder_out():
+        if stage == "encode" or not self.residency.text_encoder_out():
             return False
         self._too_many = None  # there is more room now
-        self.climb("text_encoder_on_host", [request])
+        self.take("text_encoder_on_host", [request])
         return True
 
     def alone(self, stage: Stage, request: Request, work: Callable[[], T]) -> T | Exception:
         """What `work` returns or raises with nothing on the device but what `stage` runs."""
-        self.climb("alone", [request])
-        with self.placement.alone(stage):
+        self.take("alone", [request])
+        with self.residency.alone(stage):
             return attempt(work)
 
-    def parts(self, rows: list[Generation]) -> list[list[Generation]]:
+    def parts(self, rows: list[Row]) -> list[list[Row]]:
         """The batch, or its halves, so that no forward is as large as one that did not fit."""
         if not rows:
             return []
@@ -116,15 +116,15 @@ class Recovery:
         middle = len(rows) // 2
         return [*self.parts(rows[:middle]), *self.parts(rows[middle:])]
 
-    def halve(self, rows: list[Generation]) -> list[list[Generation]]:
+    def halve(self, rows: list[Row]) -> list[list[Row]]:
         """The parts of a batch of two rows or more whose forward did not fit."""
         self._too_many = tokens(rows)
-        self.climb("halved_batch", [row.request for row in rows])
+        self.take("halved_batch", [row.request for row in rows])
         return self.parts(rows)
 
     def refusal(self, stage: Stage, request: Request) -> OutOfMemory:
         """The end of the ladder: what did not fit, and what would."""
-        self.climb("refused", [request])
+        self.take("refused", [request])
         params = request.params
         if stage == "encode":
             message = "prompt: the device's memory cannot hold its encoding; shorten it"
@@ -138,15 +138,15 @@ class Recovery:
             f"size: the device's memory cannot hold {asked}; {advice}", "size", "out_of_memory"
         )
 
-    def climb(self, rung: Rung, requests: Sequence[Request]) -> None:
-        """Count a rung, log it, and have each request's answer tell of it."""
-        release_cache(self.placement.device)
-        self.used[rung] += 1
+    def take(self, step: RecoveryStep, requests: Sequence[Request]) -> None:
+        """Count a step, log it, and have each request's answer tell of it."""
+        release_cache(self.residency.device)
+        self.used[step] += 1
         for request in dict.fromkeys(requests):
-            log.warning("out of memory in request %s: %s", request.id, rung)
-            request.recovery = tuple(dict.fromkeys((*request.recovery, rung)))
-            if rung in TOLD:
-                request.warn(TOLD[rung])
+            log.warning("out of memory in request %s: %s", request.id, step)
+            request.recovery = tuple(dict.fromkeys((*request.recovery, step)))
+            if step in WARNINGS:
+                request.warn(WARNINGS[step])
 
     def _largest_below(self, pixels: int) -> str | None:
         """The largest size named by the profile that has fewer pixels."""
@@ -156,7 +156,7 @@ class Recovery:
         return max(smaller, key=lambda size: (areas[size], size), default=None)
 
 
-def tokens(rows: Sequence[Generation]) -> int:
+def tokens(rows: Sequence[Row]) -> int:
     """What a forward over `rows` computes, padding included."""
     return max(row.tokens for row in rows) * len(rows)
 
@@ -173,7 +173,9 @@ def is_out_of_memory(outcome: object) -> bool:
     """Whether the outcome of an attempt is that memory did not suffice, on any device."""
     if isinstance(outcome, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(outcome, RuntimeError) and any(words in str(outcome) for words in SAID)
+    return isinstance(outcome, RuntimeError) and any(
+        words in str(outcome) for words in OUT_OF_MEMORY
+    )
 
 
 def without_frames(error: Exception) -> Exception:

@@ -1,6 +1,6 @@
 """Where the weights lie: on the device, or in host memory and on the device only while they run.
 
-A plan chooses a residency; `Placement` brings loaded components into it. Nothing here decides.
+A plan chooses a residency; `Residency` brings loaded components into it. Nothing here decides.
 """
 
 import re
@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from deployments.diffusion.families import Family, Stage
-from deployments.diffusion.profile import RESIDENCIES, Residency
+from deployments.diffusion.profile import RELIEFS, Relief
 from deployments.diffusion.weights import SharedComponents, unique_storages
 
 FP8 = torch.float8_e4m3fn
@@ -55,7 +55,7 @@ class Float8Linear(torch.nn.Linear):
         return y if self.bias is None else y + self.bias
 
 
-class Placement:
+class Residency:
     """Where the weights of one family are; for the device thread alone, others may read.
 
     device: of the components. reliefs: those of the plan that are in force. device_bytes: of the
@@ -63,7 +63,7 @@ class Placement:
     """
 
     def __init__(self, family: Family) -> None:
-        self.reliefs: tuple[Residency, ...] = ()
+        self.reliefs: tuple[Relief, ...] = ()
         self._family = family
         self._components = family.components
         self.device = family.components.device
@@ -82,11 +82,11 @@ class Placement:
         return "tiled_decode" in self.reliefs
 
     @property
-    def residency(self) -> Residency:
+    def strongest(self) -> Relief:
         """The strongest relief in force."""
         return self.reliefs[-1] if self.reliefs else "resident"
 
-    def apply(self, reliefs: Collection[Residency]) -> None:
+    def apply(self, reliefs: Collection[Relief]) -> None:
         """Bring loaded weights to where these reliefs put them. Once, before the first stage."""
         if "fp8_storage" in reliefs:  # first: what lies in host memory lies there small
             self._shrink()
@@ -94,7 +94,7 @@ class Placement:
             self.text_encoder_out()
         if "streamed_blocks" in reliefs:
             self._stream()
-        self.reliefs = tuple(one for one in RESIDENCIES if one in reliefs)
+        self.reliefs = tuple(one for one in RELIEFS if one in reliefs)
         for tensor in self._staying(self._everything()):
             tensor.data = tensor.data.to(self.device)
         self._settle()

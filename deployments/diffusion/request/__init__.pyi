@@ -5,10 +5,10 @@ from .params import GenerationParams as GenerationParams
 from .params import Priority as Priority
 from .params import Terms as Terms
 from .request import Embedding as Embedding
-from .request import Generation as Generation
+from .request import Inpainting as Inpainting
 from .request import Pass as Pass
 from .request import Request as Request
-from .request import Source as Source
+from .request import Row as Row
 from .request import Start as Start
 from .work import CostModel as CostModel
 from .work import Event as Event

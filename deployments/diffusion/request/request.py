@@ -1,4 +1,4 @@
-"""What becomes of a request on the device: a Request, and a Generation for each picture of it."""
+"""What becomes of a request on the device: a Request, and a Row for each picture of it."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class Embedding:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Inpainting:
     """What inpainting blends back after each step.
 
     latents, noise: (1, C, h, w) in the components' dtype. mask: (1, 1, h, w), 1 where to repaint.
@@ -53,7 +53,7 @@ class Start:
 
     sigmas: torch.Tensor
     latents: torch.Tensor
-    source: Source | None = None
+    inpainting: Inpainting | None = None
     generator: torch.Generator | None = None
 
 
@@ -95,14 +95,14 @@ class Request:
     arrived: float = field(default_factory=time.monotonic)
     future: Future[Drawn] = field(default_factory=Future)
     cancelled: threading.Event = field(default_factory=threading.Event)
-    generations: list["Generation"] = field(default_factory=list)
+    rows: list["Row"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     recovery: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     lap_started: float = field(default_factory=time.perf_counter)
 
     @property
-    def rows(self) -> int:
+    def places(self) -> int:
         """Places it takes in the engine: one a picture."""
         return self.params.n
 
@@ -119,9 +119,9 @@ class Request:
     @property
     def remaining(self) -> Work:
         """What is left to do for all its pictures."""
-        if not self.generations:
-            return self.work.times(self.rows)
-        return sum((row.work for row in self.generations), Work())
+        if not self.rows:
+            return self.work.times(self.places)
+        return sum((row.work for row in self.rows), Work())
 
     @property
     def overdue(self) -> bool:
@@ -136,20 +136,20 @@ class Request:
     @property
     def denoised(self) -> bool:
         """Whether no picture has a step left in the pass that it is in."""
-        return all(generation.denoised for generation in self.generations)
+        return all(generation.denoised for generation in self.rows)
 
     @property
     def drawn(self) -> bool:
         """Whether every picture is decoded."""
-        return all(generation.picture is not None for generation in self.generations)
+        return all(generation.picture is not None for generation in self.rows)
 
     def as_drawn(self) -> Drawn:
         """What is handed on once every picture is decoded."""
         return Drawn(
             id=self.id,
-            pictures=np.stack([g.picture for g in self.generations if g.picture is not None]),
+            pictures=np.stack([g.picture for g in self.rows if g.picture is not None]),
             seeds=tuple(self.params.seed + i for i in range(self.params.n)),
-            steps_executed=self.generations[0].steps_done,
+            steps_executed=self.rows[0].steps_done,
             timings_ms=self.timings_ms,
             warnings=tuple(self.warnings),
             recovery=self.recovery,
@@ -163,7 +163,7 @@ class Request:
 
 
 @dataclass(slots=True, eq=False)
-class Generation:
+class Row:
     """One picture on its way; owned by the engine's device thread alone.
 
     latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
@@ -179,7 +179,7 @@ class Generation:
     latents: torch.Tensor
     embedding: Embedding
     negative: Embedding | None
-    source: Source | None
+    inpainting: Inpainting | None
     lengths: tuple[int, ...]
     batch_key: Hashable
     passes: tuple[Pass, ...]

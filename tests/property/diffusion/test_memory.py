@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deployments.diffusion.memory.figures import Component, Demand, Figures, Line, Role, Weights
 from deployments.diffusion.memory.plan import MIB, MemoryPlan, NothingFits, plan_memory
-from deployments.diffusion.profile import RESIDENCIES
+from deployments.diffusion.profile import RELIEFS
 
 GIB = 2**30
 ROLES: tuple[Role, ...] = ("text_encoder", "denoiser", "vae")
@@ -109,7 +109,7 @@ def test_more_memory_is_never_worse(case: tuple[Figures, Demand], one: int, othe
     if isinstance(poorer, NothingFits):
         return
     assert isinstance(richer, MemoryPlan)
-    assert RESIDENCIES.index(richer.residency) <= RESIDENCIES.index(poorer.residency)
+    assert RELIEFS.index(richer.residency) <= RELIEFS.index(poorer.residency)
     assert richer.token_budget >= poorer.token_budget
     assert richer.max_pixels >= poorer.max_pixels
     assert richer.n >= poorer.n
@@ -141,7 +141,7 @@ def test_all_that_is_asked_or_said_to_be_less(case: tuple[Figures, Demand], budg
         assert made.n >= demand.n
         assert made.hires_pixels == demand.hires_pixels
     else:
-        assert made.residency == RESIDENCIES[-1]
+        assert made.residency == RELIEFS[-1]
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**7), st.integers(0, 10**10)), min_size=1, max_size=6))

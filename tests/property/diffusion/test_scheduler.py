@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(eq=False)
 class Entry:
-    rows: int
+    places: int
     priority: Priority = "interactive"
     running: list[Row] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ def test_a_batch_keeps_the_budget_and_one_key(rows: list[Row], budget: int) -> N
 
 @given(ROWS, st.integers(50, 2000))
 def test_nobody_waits_longer_than_everyone_else_once(rows: list[Row], budget: int) -> None:
-    """Between two turns of a row there are at most as many borders as rows."""
+    """Between two turns of a row there are at most as many ticks as rows."""
     scheduler: StepScheduler[Entry, Row] = StepScheduler(
         EngineLimits(token_budget=budget, max_running=100, max_waiting=0)
     )
@@ -71,7 +71,7 @@ def test_nobody_waits_longer_than_everyone_else_once(rows: list[Row], budget: in
 
 @given(MIXED, st.integers(100, 2000), st.integers(1, 8))
 def test_bulk_rows_pause_but_not_for_ever(rows: list[Row], budget: int, ageing: int) -> None:
-    """A bulk row steps once in `ageing` borders and one for each bulk row; nobody else shares
+    """A bulk row steps once in `ageing` ticks and one for each bulk row; nobody else shares
     a forward with interactive rows than one aged bulk row."""
     scheduler: StepScheduler[Entry, Row] = StepScheduler(
         EngineLimits(token_budget=budget, max_running=100, max_waiting=0, ageing_borders=ageing)
@@ -194,10 +194,10 @@ class Queue(RuleBasedStateMachine):
 
     @property
     def held(self) -> int:
-        return sum(entry.rows for entry in self.waiting + self.running)
+        return sum(entry.places for entry in self.waiting + self.running)
 
     def held_by(self, entries: list[Entry], priority: Priority) -> int:
-        return sum(entry.rows for entry in entries if entry.priority == priority)
+        return sum(entry.places for entry in entries if entry.priority == priority)
 
     @rule(rows=st.integers(1, 8), priority=PRIORITIES)
     def submit(self, rows: int, priority: Priority) -> None:
@@ -222,10 +222,10 @@ class Queue(RuleBasedStateMachine):
                 assert occupied[waiting.priority] + waiting.rows > self.limits.max_running
             return
         assert occupied[entry.priority] == 0 or (
-            occupied[entry.priority] + entry.rows <= self.limits.max_running
+            occupied[entry.priority] + entry.places <= self.limits.max_running
         )
         self.waiting.remove(entry)
-        entry.running = [Row((64, 32), priority=entry.priority) for _ in range(entry.rows)]
+        entry.running = [Row((64, 32), priority=entry.priority) for _ in range(entry.places)]
         self.scheduler.run(entry.running)
         self.running.append(entry)
 
@@ -248,7 +248,7 @@ class Queue(RuleBasedStateMachine):
         assert self.scheduler.held == self.held
         assert list(self.scheduler.waiting) == self.waiting
         assert not self.scheduler.decoding
-        assert len(self.scheduler.running) == sum(entry.rows for entry in self.running)
+        assert len(self.scheduler.running) == sum(entry.places for entry in self.running)
 
 
 TestQueue = Queue.TestCase

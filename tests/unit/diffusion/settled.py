@@ -12,7 +12,7 @@ DEADLINE_S = 60
 def settled_bytes(engine: Engine) -> int:
     """Bytes of all storages in this process, after the device thread's next heartbeat.
 
-    An answer is there before the thread has left the border that gave it, with its rows in hand.
+    An answer is there before the thread has left the tick that gave it, with its rows in hand.
     """
     before = beaten(engine)
     wait_until(lambda: beaten(engine) > before + 0.01, DEADLINE_S)

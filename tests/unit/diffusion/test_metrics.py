@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deployments.diffusion.engine.admission import IDLE_BEAT_S
-from deployments.diffusion.memory.recovery import RUNGS
+from deployments.diffusion.memory.recovery import RECOVERY_STEPS
 from deployments.diffusion.metrics import METRICS
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -16,7 +16,7 @@ def test_every_metric_has_a_value(checkpoint: Path, make_engine: MakeEngine) -> 
     engine = make_engine(tiny_profile(checkpoint))
     before = {metric.name: metric.values(asdict(engine.state())) for metric in METRICS}
     assert before["signboard_step_milliseconds"] == {}  # nothing has stepped yet
-    assert before["signboard_recoveries_total"] == dict.fromkeys(RUNGS, 0)
+    assert before["signboard_recoveries_total"] == dict.fromkeys(RECOVERY_STEPS, 0)
     engine.submit("1", *text_to_image(num_inference_steps=3)).result(60)
     after = {metric.name: metric.values(asdict(engine.state())) for metric in METRICS}
     assert after["signboard_forwards_total"] == {None: 3.0}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.diffusion.start import Phases, describe, in_one_go
+from deployments.diffusion.start import StartTimes, describe, in_one_go
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine
 
@@ -24,7 +24,7 @@ def test_a_ready_engine_tells_its_phases(checkpoint: Path, make_engine: MakeEngi
 def test_each_phase_begins_where_the_one_before_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([10.0, 11.0, 13.5])
     monkeypatch.setattr("time.perf_counter", lambda: next(moments))
-    phases = Phases()
+    phases = StartTimes()
     phases.end("one")
     phases.end("two")
 

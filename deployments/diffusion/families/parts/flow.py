@@ -6,7 +6,7 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from deployments.diffusion.families.parts.latents import LatentSpace
-from deployments.diffusion.request import Generation, Source, Start
+from deployments.diffusion.request import Inpainting, Row, Start
 from deployments.handover import Fitted
 
 
@@ -42,18 +42,18 @@ def _noised(
     # diffusers samples the VAE before it draws the noise: the order decides the picture
     latents = space.scaled(moments.sample(generator))
     noise = space.noise(tuple(latents.shape), generator)
-    source = None if mask is None else Source(latents, noise, mask)
-    return Start(sigmas, mix(latents, noise, sigmas[0]), source)
+    inpainting = None if mask is None else Inpainting(latents, noise, mask)
+    return Start(sigmas, mix(latents, noise, sigmas[0]), inpainting)
 
 
-def keep_protected(row: Generation) -> None:
+def keep_protected(row: Row) -> None:
     """Give an inpainting row its protected part back, noised to where the row stands."""
-    if row.source is None:
+    if row.inpainting is None:
         return
-    kept = row.source.latents
+    kept = row.inpainting.latents
     if not row.denoised:
-        kept = mix(kept, row.source.noise, row.sigmas[row.step])
-    row.latents = (1 - row.source.mask) * kept + row.source.mask * row.latents
+        kept = mix(kept, row.inpainting.noise, row.sigmas[row.step])
+    row.latents = (1 - row.inpainting.mask) * kept + row.inpainting.mask * row.latents
 
 
 def steps_executed(steps: int, strength: float | None) -> int:

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.diffusion.engine.preparation import EncodingCache
-from deployments.diffusion.families.base import Encoding
+from deployments.diffusion.engine.preparation import EmbeddingCache
+from deployments.diffusion.families.base import EncodedPrompt
 from deployments.diffusion.request.request import Embedding
 
 
@@ -20,7 +20,7 @@ def test_pooled_vectors_count() -> None:
 def test_the_bytes_are_bounded_and_the_latest_is_kept(
     asked: list[tuple[str, int]], max_bytes: int
 ) -> None:
-    cache = EncodingCache(max_bytes)
+    cache = EmbeddingCache(max_bytes)
     recent: list[str] = []
     sizes: dict[str, int] = {}
     for prompt, length in asked:
@@ -30,7 +30,7 @@ def test_the_bytes_are_bounded_and_the_latest_is_kept(
             recent.remove(prompt)
             recent.append(prompt)
             continue
-        cache.put(prompt, Encoding(Embedding(torch.zeros(length, 2)), ()))
+        cache.put(prompt, EncodedPrompt(Embedding(torch.zeros(length, 2)), ()))
         if length * 8 <= max_bytes:
             recent.append(prompt)
             sizes[prompt] = length * 8

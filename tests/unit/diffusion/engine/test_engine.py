@@ -16,7 +16,7 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EngineLimits, ModelSource
 from deployments.diffusion.request.params import Terms
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from deployments.errors import DeadlineMissed, GenerationFailed, InvalidValue, NotReady, Overloaded
@@ -37,7 +37,7 @@ class Gated(ZImage):
     permits: ClassVar[threading.Semaphore]
     batches: ClassVar[list[int]]
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         if rows[0].request.id != "warm-up":
             assert self.permits.acquire(timeout=DEADLINE_S)
             self.batches.append(len(rows))
@@ -47,7 +47,7 @@ class Gated(ZImage):
 class Faulty(ZImage):
     """Raises in the forward for one prompt, and in the decoder for another."""
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         if any(row.request.params.prompt == "sea" for row in rows):
             raise RuntimeError("no sea here")
         return super().velocity(rows)

@@ -14,7 +14,7 @@ import torch
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.params import Priority, Terms
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.request.work import CostModel, Event, Progress, Work
 from deployments.errors import Overloaded
 from deployments.handover import Drawn
@@ -29,9 +29,9 @@ INTERACTIVE, BULK = Terms("interactive"), Terms("bulk")
 class Observed(ZImage):
     """Lets the test act when a forward begins, on the device thread, its rows given."""
 
-    listeners: ClassVar[list[Callable[[Sequence[Generation]], None]]] = []
+    listeners: ClassVar[list[Callable[[Sequence[Row]], None]]] = []
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         if rows[0].request.id != "warm-up":
             for listener in self.listeners:
                 listener(rows)
@@ -39,7 +39,7 @@ class Observed(ZImage):
 
 
 @pytest.fixture
-def listeners() -> Iterator[list[Callable[[Sequence[Generation]], None]]]:
+def listeners() -> Iterator[list[Callable[[Sequence[Row]], None]]]:
     yield Observed.listeners
     Observed.listeners.clear()
 
@@ -69,7 +69,7 @@ class Campaign:
         self.failure: Exception | None = None
         self.over = threading.Event()
 
-    def forward_begins(self, rows: Sequence[Generation]) -> None:
+    def forward_begins(self, rows: Sequence[Row]) -> None:
         if self.asked == 0:
             rows[0].request.future.add_done_callback(lambda _: self.ask_alone())
             self.asked = 1
@@ -145,7 +145,7 @@ def test_bulk_rows_step_in_a_stated_number_of_borders(
     profile = tiny_profile(checkpoint, max_running=running, ageing_borders=ageing)
     engine = make_engine(profile, Observed)
     bulk: dict[str, list[int]] = {f"bulk-{i}": [] for i in range(running)}
-    borders = 0
+    ticks = 0
     over = threading.Event()
 
     def ask(name: str) -> None:
@@ -153,18 +153,18 @@ def test_bulk_rows_step_in_a_stated_number_of_borders(
             future = engine.submit(name, *text_to_image(num_inference_steps=5), INTERACTIVE)
             future.add_done_callback(lambda _: ask(f"{name}+"))
 
-    def forward_begins(rows: Sequence[Generation]) -> None:
-        nonlocal borders
-        borders += 1
-        if borders == 1:
+    def forward_begins(rows: Sequence[Row]) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 1:
             for i in range(2 * running):
                 ask(f"{i}")
-        elif borders == 3:  # interactive rows have every running place, and others wait for them
+        elif ticks == 3:  # interactive rows have every running place, and others wait for them
             for name in bulk:
                 engine.submit(name, *text_to_image(num_inference_steps=6), BULK)
         for row in rows:
             if row.priority == "bulk":
-                bulk[row.request.id].append(borders)
+                bulk[row.request.id].append(ticks)
         if all(len(steps) == 6 for steps in bulk.values()):
             over.set()
 
@@ -235,13 +235,13 @@ class KnownCost(CostModel):
 def test_the_predicted_end_comes_nearer_and_is_about_true(
     checkpoint: Path, make_engine: MakeEngine, listeners: list[object]
 ) -> None:
-    """Of every request in a queue of both priorities, running or waiting, at every border."""
+    """Of every request in a queue of both priorities, running or waiting, at every tick."""
     engine = make_engine(tiny_profile(checkpoint, max_running=4), Observed)
     engine._admission.cost = KnownCost()
     clock = 0
     submitted = threading.Event()
 
-    def forward_begins(rows: Sequence[Generation]) -> None:
+    def forward_begins(rows: Sequence[Row]) -> None:
         nonlocal clock
         submitted.wait(DEADLINE_S)
         clock += max(row.tokens for row in rows) * len(rows)

@@ -12,7 +12,7 @@ import torch
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from deployments.errors import NotReady
@@ -34,7 +34,7 @@ class Fragile(ZImage):
 
     stuck: ClassVar[threading.Event]
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         prompts = {row.request.params.prompt for row in rows}
         if "cat" in prompts:
             raise Killed
@@ -66,7 +66,7 @@ def test_a_killed_thread(fragile: Engine) -> None:
 
 def test_an_error_of_the_threads_own(fragile: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
-        raise KeyError("border")
+        raise KeyError("tick")
 
     monkeypatch.setattr(fragile._admission, "next_decodes", broken)
     future = fragile.submit("1", *text_to_image())
@@ -106,7 +106,7 @@ def test_a_failed_load_is_told_and_tried_again(checkpoint: Path) -> None:
     reasons: set[str] = set()
 
     class HalfReady(ZImage):
-        def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+        def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
             raise torch.OutOfMemoryError
 
     def load(reliefs: object) -> ZImage:

@@ -13,7 +13,7 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.passes import enlarge
 from deployments.diffusion.memory.plan import MIB, plan_memory
 from deployments.diffusion.memory.profile_plan import computed, demand_of
-from deployments.diffusion.memory.recovery import TOLD
+from deployments.diffusion.memory.recovery import WARNINGS
 from deployments.diffusion.request.params import Terms
 from deployments.diffusion.request.work import Event, Preview, Progress
 from deployments.errors import InvalidValue, Overloaded
@@ -71,7 +71,7 @@ def test_the_second_pass_is_planned_and_goes_through_the_vae_in_tiles_where_it_m
 
     drawn = engine.submit("large", large).result(DEADLINE_S)
 
-    in_tiles = {TOLD["tiled_encode"], TOLD["tiled_decode"]}
+    in_tiles = {WARNINGS["tiled_encode"], WARNINGS["tiled_decode"]}
     assert in_tiles <= set(drawn.warnings)
     assert drawn.recovery == ()  # nothing ran out: it was planned so
     assert not in_tiles & set(engine.submit("small", small).result(DEADLINE_S).warnings)

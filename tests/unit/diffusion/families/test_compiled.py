@@ -17,7 +17,7 @@ READY_WITHIN_S = 400.0  # a compiler runs
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> DiffusionProfile:
-    return tiny_profile(save_tiny_checkpoint(tmp_path_factory.mktemp("tiny")))
+    return tiny_profile(save_tiny_checkpoint(tmp_path_factory.mktemp("tiny"), channels=(8, 8)))
 
 
 def compiled(profile: DiffusionProfile) -> DiffusionProfile:

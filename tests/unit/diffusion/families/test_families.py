@@ -16,7 +16,7 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES, load_family
 from deployments.diffusion.profile import DiffusionProfile, Style
 from deployments.diffusion.request.params import GenerationParams, Terms
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.request.work import Event, Preview
 from deployments.diffusion.weights.components import ModelUnavailable
 from deployments.errors import InvalidValue
@@ -50,7 +50,7 @@ def held(family: str, gate: threading.Event) -> type:
     base: Any = FAMILIES[family]
 
     class Held(base):
-        def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+        def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
             if rows[0].request.id != "warm-up":
                 assert gate.wait(DEADLINE_S)
             velocities: list[torch.Tensor] = super().velocity(rows)

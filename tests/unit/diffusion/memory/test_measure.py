@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.families.base import Encoding
+from deployments.diffusion.families.base import EncodedPrompt
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.memory.figures import Basis, Figures
@@ -19,7 +19,7 @@ from deployments.diffusion.memory.measure import take_figures
 from deployments.diffusion.memory.plan import MIB, plan_memory
 from deployments.diffusion.memory.profile_plan import computed, demand_of, measured, plan_for
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.architecture import Architecture
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from serve.profiles import load_profile
@@ -145,12 +145,12 @@ class Told(ZImage):
 
     last: tuple[str, int] = ("", 0)
 
-    def encode(self, prompt: str) -> Encoding:
+    def encode(self, prompt: str) -> EncodedPrompt:
         encoding = super().encode(prompt)
         self.last = ("encode", len(encoding.embedding.tokens))
         return encoding
 
-    def velocity(self, rows: Sequence[Generation]) -> list[torch.Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         self.last = ("forward", sum(row.tokens for row in rows))
         return super().velocity(rows)
 

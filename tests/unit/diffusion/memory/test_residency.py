@@ -10,10 +10,10 @@ import torch
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import loaded_on_host
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.memory.residency import Placement
-from deployments.diffusion.profile import RESIDENCIES, ModelSource, Residency
+from deployments.diffusion.memory.residency import Residency
+from deployments.diffusion.profile import RELIEFS, ModelSource, Relief
 from deployments.diffusion.request.params import Terms
-from deployments.diffusion.request.request import Generation, Pass, Request
+from deployments.diffusion.request.request import Pass, Request, Row
 from deployments.diffusion.weights.audit import live_storage_bytes, unique_storages
 from deployments.diffusion.weights.components import SharedComponents
 from tests.budget import Budget, OnSmallDevice
@@ -30,15 +30,15 @@ def draw(engine: Engine) -> list[np.ndarray]:
     return [engine.submit("one", *one).result(DEADLINE_S).pictures for one in asked]
 
 
-def down_to(residency: Residency) -> Collection[Residency]:
+def down_to(residency: Relief) -> Collection[Relief]:
     """It and all the milder ones."""
-    return RESIDENCIES[1 : RESIDENCIES.index(residency) + 1]
+    return RELIEFS[1 : RELIEFS.index(residency) + 1]
 
 
-def engine_on(checkpoint: Path, residency: Residency, budget: Budget) -> Engine:
+def engine_on(checkpoint: Path, residency: Relief, budget: Budget) -> Engine:
     profile = tiny_profile(checkpoint, embedding_cache_bytes=0)
 
-    def load(reliefs: Collection[Residency]) -> OnSmallDevice:
+    def load(reliefs: Collection[Relief]) -> OnSmallDevice:
         return OnSmallDevice(SharedComponents.load(profile.model), 64, budget)
 
     engine = Engine(profile, load, down_to(residency))
@@ -51,7 +51,7 @@ def test_every_residency_draws_the_same(checkpoint: Path) -> None:
     pictures: dict[str, list[np.ndarray]] = {}
     device_bytes: list[int] = []
     forward_peaks: list[int] = []
-    for residency in RESIDENCIES:
+    for residency in RELIEFS:
         budget = Budget()
         engine = engine_on(checkpoint, residency, budget)
         state = engine.state()
@@ -89,8 +89,8 @@ def test_the_text_encoder_comes_for_a_new_prompt_and_leaves(checkpoint: Path) ->
 
 def test_a_block_that_fails_leaves_nothing_on_the_device(checkpoint: Path) -> None:
     family = load(checkpoint)
-    placement = Placement(family)
-    placement.apply(down_to("streamed_blocks"))
+    residency = Residency(family)
+    residency.apply(down_to("streamed_blocks"))
     with torch.inference_mode():
         family.velocity(rows(family))  # makes the tables of positions, which stay
     before = live_storage_bytes()
@@ -106,7 +106,7 @@ def test_fp8_is_close_and_leaves_the_sensitive_layers_alone(checkpoint: Path) ->
     family = load(checkpoint)
     with torch.inference_mode():
         (exact,) = family.velocity(rows(family))
-        Placement(family).apply(["fp8_storage"])
+        Residency(family).apply(["fp8_storage"])
         (close,) = family.velocity(rows(family))
     assert (close - exact).norm() / exact.norm() < 0.03
     stored = {
@@ -168,7 +168,7 @@ def load(checkpoint: Path) -> ZImage:
     return ZImage(SharedComponents.load(source), 64)
 
 
-def rows(family: ZImage) -> list[Generation]:
+def rows(family: ZImage) -> list[Row]:
     with torch.inference_mode():
         params, _ = text_to_image()
         (start,) = family.start(params, None)
@@ -176,7 +176,7 @@ def rows(family: ZImage) -> list[Generation]:
     passes = (Pass(params, "steps", family.work(params), params.num_inference_steps),)
     request = Request("1", params, None, Terms(), passes)
     return [
-        Generation(
+        Row(
             request=request,
             sigmas=start.sigmas,
             latents=start.latents,

@@ -18,7 +18,7 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Style
-from deployments.diffusion.request.request import Generation
+from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable
 from deployments.diffusion.weights.styles import load_style
@@ -49,7 +49,7 @@ class Gated(ZImage):
     permits: ClassVar[threading.Semaphore]
     batches: ClassVar[list[set[str | None]]]
 
-    def velocity(self, rows: Sequence[Generation]) -> list[Tensor]:
+    def velocity(self, rows: Sequence[Row]) -> list[Tensor]:
         if rows[0].request.id != "warm-up":
             assert self.permits.acquire(timeout=DEADLINE_S)
             self.batches.append({row.style for row in rows})
