@@ -96,16 +96,16 @@ class DiffusionDeployment:
     ) -> AsyncIterator[Event | Drawn]:
         """As `generate`, telling of the way: events as they happen, the pictures last."""
         loop = asyncio.get_running_loop()
-        told: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by one request's steps
+        events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by one request's steps
 
         def tell(event: Event) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, event)
+            loop.call_soon_threadsafe(events.put_nowait, event)
 
         future = self._engine.submit(request_id, params, given, terms, tell)
         drawn = asyncio.wrap_future(future)
-        drawn.add_done_callback(lambda _: told.put_nowait(None))
+        drawn.add_done_callback(lambda _: events.put_nowait(None))
         try:
-            while event := await told.get():
+            while event := await events.get():
                 yield event
             yield drawn.result()
         finally:

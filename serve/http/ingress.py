@@ -24,10 +24,10 @@ def create_api(
     rooms: Rooms,
     profile: DiffusionProfile,
     args: AppArgs,
-    drawer: str | None,
+    drawn_by: str | None,
     brands: Mapping[str, Brand],
 ) -> FastAPI:
-    """The HTTP API over two rooms. drawer: the identity of what draws, if it has one."""
+    """The HTTP API over two rooms. drawn_by: the identity of what draws, if it has one."""
     api = FastAPI(
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
@@ -35,7 +35,7 @@ def create_api(
         redoc_url=None,
     )
     errors.install(api)
-    api.include_router(images.drawing_routes(images.Images(rooms, profile, args, drawer, brands)))
+    api.include_router(images.drawing_routes(images.Images(rooms, profile, args, drawn_by, brands)))
     api.include_router(
         kept_images.library_routes(rooms, profile.name, prompts=args.prompt_in_files)
     )
@@ -54,7 +54,7 @@ class Ingress:
         self,
         args: AppArgs,
         profile: DiffusionProfile,
-        drawer: str | None,
+        drawn_by: str | None,
         diffusion: Handle,
         postprocess: Handle,
         brands: Mapping[str, Brand],
@@ -62,7 +62,7 @@ class Ingress:
         fonts.use_folder(args.fonts)
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
         max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
-        api = create_api(rooms, profile, args, drawer, brands)
+        api = create_api(rooms, profile, args, drawn_by, brands)
         self._app: ASGIApp = LastResort(BoundedBody(api, max_bytes))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -184,12 +184,12 @@ class Engine:
         self._loaded = None
 
     def _start(self) -> None:
-        profile, phases = self.profile, StartTimes()
+        profile, times = self.profile, StartTimes()
         plan = start_plan(profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
-        phases.end("plan")
+        times.end("plan")
         family = self._load(reliefs)
-        phases.end("weights")
+        times.end("weights")
         residency = Residency(family)
         recovery = Recovery(residency, profile.sizes, plan.whole_pixels if plan else None)
         preparation = Preparation(profile, family, self._embeddings, recovery)
@@ -201,11 +201,11 @@ class Engine:
             # Plans and reliefs count on one piece of work at a time.
             self._lane = Lane(profile.engine.threads)
         decoder = Decoder(family, recovery, self._lane)
-        phases.end("placement")
+        times.end("placement")
         self._admission.enter("warming")
         warm_up(profile, family, preparation, recovery, self._admission.cost)
         projection = LatentProjection(family.latents_of)
-        phases.end("warm_up")
-        self._gauges.start_s = phases.seconds
+        times.end("warm_up")
+        self._gauges.start_s = times.seconds
         self._loaded = Loaded(family, recovery, preparation, decoder, self._lane, projection)
         self._admission.enter("ready")

@@ -193,9 +193,9 @@ class Loop:
             if request.sink is None:
                 continue
             progress = self._admission.progress(request)
-            last = request.told
+            last = request.progress
             if last is None or (progress.step, progress.position) != (last.step, last.position):
-                request.told = progress
+                request.progress = progress
                 error = attempt(partial(request.sink, progress))
                 if error:
                     self._fail(request, error)

@@ -40,7 +40,7 @@ class EngineState(QueueState):
     others were stepped. encodes: prompts encoded; encode_hits: those whose
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
-    rungs: how often each rung of the ladder was used when memory did not suffice. loads_failed:
+    rungs: how often each step of the recovery was taken when memory did not suffice. loads_failed:
     loads that did not end in a ready model. start_s: seconds of each phase of the start, once it is
     over: plan, weights, placement, warm_up. idle_s: that the device thread has waited for work.
     step_ms: running mean of a forward. beat_age_s: since the device thread was last between two

@@ -44,7 +44,9 @@ T = TypeVar("T")
 
 
 class Recovery:
-    """The rungs, and how often each was `used`. For the device thread alone; others may read.
+    """What is done, step by step, and how often each step was `used`.
+
+    For the device thread alone; others may read.
 
     Whatever is tried again is tried outside of `except`: a traceback keeps the tensors of its
     frames alive, and with them the memory that is missing.
@@ -123,7 +125,7 @@ class Recovery:
         return self.parts(rows)
 
     def refusal(self, stage: Stage, request: Request) -> OutOfMemory:
-        """The end of the ladder: what did not fit, and what would."""
+        """What is said when no step helps: what did not fit, and what would."""
         self.take("refused", [request])
         params = request.params
         if stage == "encode":

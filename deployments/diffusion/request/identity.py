@@ -35,12 +35,12 @@ def model_identity(profile: DiffusionProfile) -> str | None:
     return _hash([DRAWING, profile.model_dump(mode="json"), weights])
 
 
-def request_key(drawer: str, params: GenerationParams, given: str | None) -> str:
-    """Hash of one request to what has the identity `drawer`.
+def request_key(drawn_by: str, params: GenerationParams, given: str | None) -> str:
+    """Hash of one request to what has the identity `drawn_by`.
 
     given: hash of the fitted picture and mask that it starts from; None without one.
     """
-    return _hash([drawer, asdict(params), given])
+    return _hash([drawn_by, asdict(params), given])
 
 
 def _folders(part: object) -> Iterator[Path]:

@@ -81,7 +81,7 @@ class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
     Other threads may only set `cancelled` and wait for `future`. sink: who is told of its events;
-    told: the last of its progress. recovery: the rungs that were used for it when memory did not
+    progress: the last of its progress. recovery: what was done for it when memory did not
     suffice.
     """
 
@@ -91,7 +91,7 @@ class Request:
     terms: Terms
     passes: tuple[Pass, ...]
     sink: Sink | None = None
-    told: Progress | None = None
+    progress: Progress | None = None
     arrived: float = field(default_factory=time.monotonic)
     future: Future[Drawn] = field(default_factory=Future)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -136,12 +136,12 @@ class Request:
     @property
     def denoised(self) -> bool:
         """Whether no picture has a step left in the pass that it is in."""
-        return all(generation.denoised for generation in self.rows)
+        return all(row.denoised for row in self.rows)
 
     @property
     def drawn(self) -> bool:
         """Whether every picture is decoded."""
-        return all(generation.picture is not None for generation in self.rows)
+        return all(row.picture is not None for row in self.rows)
 
     def as_drawn(self) -> Drawn:
         """What is handed on once every picture is decoded."""

@@ -57,15 +57,15 @@ class Images:
         rooms: Rooms,
         profile: DiffusionProfile,
         args: AppArgs,
-        drawer: str | None,
+        drawn_by: str | None,
         brands: Mapping[str, Brand],
     ) -> None:
         self.rooms = rooms
         self.profile = profile
         self.args = args
         self.brands = brands
-        self.drawer = drawer if args.library else None
-        self.maker = maker(profile, drawer)
+        self.drawn_by = drawn_by if args.library else None
+        self.maker = maker(profile, drawn_by)
 
     async def generate(self, body: GenerationBody, request: Request) -> Response:
         """A picture from a prompt."""
@@ -153,7 +153,7 @@ class Images:
     ) -> FinishSpec:
         """The same with an id for each file; to be found again if the request names a seed."""
         reusable = body.seed is not None
-        key = request_key(self.drawer, params, given) if self.drawer and reusable else None
+        key = request_key(self.drawn_by, params, given) if self.drawn_by and reusable else None
         return replace(spec.of(params.n), asked=asdict(params), key=key)
 
     def _sizes(self, body: GenerationBody) -> SizeRange:
@@ -174,13 +174,13 @@ class Images:
         return self._sizes(body).nearest(math.sqrt(min(aspects) * max(aspects)))
 
 
-def maker(profile: DiffusionProfile, drawer: str | None) -> dict[str, str]:
-    """What every file says of what drew it. drawer: its identity, if it has one."""
+def maker(profile: DiffusionProfile, drawn_by: str | None) -> dict[str, str]:
+    """What every file says of what drew it. drawn_by: its identity, if it has one."""
     told = {
         "signboard": VERSION,
         "model": profile.name,
         "revision": profile.model.revision,
-        "drawer": drawer,
+        "drawer": drawn_by,
     }
     return {name: value for name, value in told.items() if value is not None}
 
