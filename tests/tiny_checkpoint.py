@@ -22,8 +22,13 @@ CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assi
 SPECIAL = ["[pad]", "[unk]", "[user]", "[end]", "[assistant]"]
 
 
-def save_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """A random Z-Image checkpoint: VAE factor 8, latents of 16 channels, 64 px and up."""
+def save_tiny_checkpoint(
+    folder: Path, seed: int = 0, channels: tuple[int, ...] = (8, 16, 16, 16)
+) -> Path:
+    """A random Z-Image checkpoint: latents of 16 channels, 64 px and up.
+
+    channels: of the VAE's levels; each but one doubles its factor, which is 8 with four of them.
+    """
     torch.manual_seed(seed)
     words = {word: i for i, word in enumerate([*SPECIAL, *WORDS, ",", "."])}
     core = Tokenizer(models.WordLevel(words, unk_token="[unk]"))
@@ -61,10 +66,9 @@ def save_tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
             max_position_embeddings=512,
         )
     )
-    channels = (8, 16, 16, 16)
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
         block_out_channels=channels,
         layers_per_block=1,
         latent_channels=16,
