@@ -69,18 +69,18 @@ class Benchmark:
 
         out: the result's file. Raises BenchmarkFailed.
         """
-        told, telling = FORKS.Pipe(duplex=False)
+        said, saying = FORKS.Pipe(duplex=False)
         with tempfile.NamedTemporaryFile("r") as errors:
             process = FORKS.Process(
-                target=_measure, args=(self.name, quick, out, telling, errors.name)
+                target=_measure, args=(self.name, quick, out, saying, errors.name)
             )
             process.start()
-            telling.close()
+            saying.close()
             limit = threading.Timer(LIMIT_S, process.terminate)
             limit.start()
             try:
                 while True:
-                    say(told.recv())
+                    say(said.recv())
             except EOFError:
                 pass
             finally:
@@ -94,13 +94,13 @@ class Benchmark:
         return read(out)
 
 
-def _measure(name: str, quick: bool, out: Path, telling: Connection, errors: str) -> None:
+def _measure(name: str, quick: bool, out: Path, saying: Connection, errors: str) -> None:
     """What the process of a benchmark does. errors: the file that it writes them to."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
     with open(errors, "a") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    BENCHMARKS[name].measure(quick, telling.send).write(out)
+    BENCHMARKS[name].measure(quick, saying.send).write(out)
 
 
 BENCHMARKS = {

@@ -1,4 +1,4 @@
-"""The `@serve.batch` replica as a server.
+"""The `@serve.batch` replica as a server; alone starts the cluster that `batches` runs on.
 
 python -m benchmarks.baselines.batch_server --port 8002 --threads 2
 """
@@ -17,7 +17,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--threads", type=int, required=True, help="of the model")
-    told = arguments.parse_args()
+    given = arguments.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     with (
@@ -26,7 +26,7 @@ def main() -> None:
     ):
         from benchmarks.baselines import batches  # Ray reads its environment when first imported
 
-        batches.run(told.port, LOOPBACK, told.threads)
+        batches.run(given.port, LOOPBACK, given.threads)
         stop.wait()
 
 

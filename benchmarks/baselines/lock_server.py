@@ -1,4 +1,5 @@
-"""OpenAI's image routes over diffusers' pipelines and one lock, as most people write them.
+"""OpenAI's image routes over diffusers' pipelines and one lock, as most people write them;
+alone of the baselines it knows uvicorn.
 
     python -m benchmarks.baselines.lock_server --port 8001 --threads 2
 
@@ -47,10 +48,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--threads", type=int, required=True, help="of the model")
-    told = arguments.parse_args()
-    torch.set_num_threads(told.threads)
+    given = arguments.parse_args()
+    torch.set_num_threads(given.threads)
     made = pipelines.handed_over(EMBEDDED_MODEL, torch.float32)
-    uvicorn.run(create_app(made), host="127.0.0.1", port=told.port, log_level="warning")
+    uvicorn.run(create_app(made), host="127.0.0.1", port=given.port, log_level="warning")
 
 
 if __name__ == "__main__":

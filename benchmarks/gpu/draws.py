@@ -1,4 +1,4 @@
-"""Pictures through one engine on one device, each with its times."""
+"""Pictures drawn on one device, each with its times: by one engine, and by bare pipelines."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from deployments.diffusion.weights import SharedComponents
 from deployments.handover import Drawn
 
 TIMEOUT_S = 600.0
-BATCHES = (1, 2, 4, 8)
+BATCHES = (1, 2, 4, 8)  # pictures a request
 CHANGES = 3  # rounds over the three kinds
 ORDERS: Mapping[str, Sequence[Kind]] = {
     "t2i": ("t2i",) * 4,
     "i2i": ("i2i",) * 4,
     "alternating": KINDS * 2,
 }
-PAIRS = 6
+PAIRS = 6  # rounds beside the bare pipeline
 UNREAD = 256  # jobs from this number on have words that the engine was not asked for
 
 
@@ -153,13 +153,13 @@ def paired(draw: Draws, pipeline: Any) -> turns.Times:
 def reloads(
     folder: Path, dtype: torch.dtype, device: torch.device, side: int
 ) -> dict[str, list[float]]:
-    """As `gpu_draws.changes`, by unloading one pipeline and loading the next: one round."""
+    """As `changes`, by unloading one pipeline and loading the next: one round."""
     reloading = Reloading(folder, dtype, device)
-    told: dict[str, list[float]] = {"first_ms": [], "again_ms": []}
+    taken: dict[str, list[float]] = {"first_ms": [], "again_ms": []}
     for kind in (KINDS[-1], *KINDS):  # the first one warms up
-        for name in told:
+        for name in taken:
             job = Job(kind, seed=1, width=side, height=side, steps=1, strength=EXACT_STRENGTH)
             began = time.perf_counter()
             reloading.draw(job)
-            told[name].append((time.perf_counter() - began) * 1e3)
-    return {name: times[1:] for name, times in told.items()}
+            taken[name].append((time.perf_counter() - began) * 1e3)
+    return {name: times[1:] for name, times in taken.items()}

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.draws import BATCHES, Draws, bare, batches, changes, paired, reloads, requests
-from benchmarks.gpu.report import told
+from benchmarks.gpu.report import report_of
 from benchmarks.gpu.rig import (
     limited_to,
     load_timed,
@@ -58,7 +58,7 @@ def measure(quick: bool, say: Say) -> Report:
     if not quick and not torch.cuda.is_available():
         raise RuntimeError("this machine has no CUDA device")
     device = torch.device("cpu" if quick else "cuda")
-    return told(run(cases(device, small=quick), device, say, compiled=not quick))
+    return report_of(run(cases(device, small=quick), device, say, compiled=not quick))
 
 
 def run(
@@ -148,13 +148,14 @@ def case_of(
 
 def _drawn(draw: Draws, components: SharedComponents, say: Say) -> dict[str, Any]:
     """What one engine is asked for, beside the bare pipeline over its modules."""
-    told: dict[str, Any] = {"requests": requests(draw), "batches": batches(draw, say)}
-    told["peak_allocated"] = draw.peak_allocated()  # of the engine alone
-    told["paired"] = paired(draw, bare(components))
-    told["changes"] = changes(draw)
-    told["kernels"] = profiled(lambda: draw(draw.size), components.device)
-    say(f"beside a bare pipeline: {told['paired']}; the device was busy {told['kernels']['busy']}")
-    return told
+    answers: dict[str, Any] = {"requests": requests(draw), "batches": batches(draw, say)}
+    answers["peak_allocated"] = draw.peak_allocated()  # of the engine alone
+    answers["paired"] = paired(draw, bare(components))
+    answers["changes"] = changes(draw)
+    answers["kernels"] = profiled(lambda: draw(draw.size), components.device)
+    busy = answers["kernels"]["busy"]
+    say(f"beside a bare pipeline: {answers['paired']}; the device was busy {busy}")
+    return answers
 
 
 def _under(profile: DiffusionProfile, made: MemoryPlan) -> DiffusionProfile:

@@ -14,7 +14,7 @@ GIB = 2**30
 Run = Mapping[str, Any]
 
 
-def told(run: Run) -> Report:
+def report_of(run: Run) -> Report:
     """The report of a run, as `gpu.run` answers it; latency counts on the largest budget.
 
     A run that was cut short lacks what comes last: sleep, reloads, footprints.

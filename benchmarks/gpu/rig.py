@@ -1,4 +1,5 @@
-"""A model on a device, from nothing: random weights, a checkpoint on disk, sleep and wake."""
+"""One model on a device: made of random weights, saved, loaded, put to sleep, held to a budget,
+profiled."""
 
 import gc
 import json
@@ -16,7 +17,7 @@ from deployments.diffusion.memory import Residency
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights import Architecture, SharedComponents
 
-TOP = 14
+TOP = 14  # kernels that are named, those that take longest first
 
 
 def save_random_checkpoint(

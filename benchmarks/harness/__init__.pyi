@@ -42,7 +42,7 @@ from .turns import Spread as Spread
 from .turns import Times as Times
 from .turns import in_turn as in_turn
 from .turns import median as median
+from .turns import own_seconds as own_seconds
 from .turns import ratio as ratio
 from .turns import timed as timed
-from .turns import told_seconds as told_seconds
 from .turns import watch as watch

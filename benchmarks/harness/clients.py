@@ -225,25 +225,25 @@ def main() -> None:
     arguments.add_argument("--plain", action="store_true", help="OpenAI's own fields alone")
     arguments.add_argument("--limit", type=float, default=5.0, help="seconds, to be in time")
     arguments.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first picture")
-    told = arguments.parse_args()
-    kinds = tuple(kind for kind in KINDS if kind in told.kinds.split(","))
-    sizes = [tuple(int(side) for side in size.split("x")) for size in told.size.split(",")]
+    given = arguments.parse_args()
+    kinds = tuple(kind for kind in KINDS if kind in given.kinds.split(","))
+    sizes = [tuple(int(side) for side in size.split("x")) for size in given.size.split(",")]
     mix = Mix(
         kinds=kinds,
         sizes=tuple((width, height) for width, height in sizes),
-        steps=told.steps,
-        bulk=told.bulk,
-        streamed=told.stream,
-        plain=told.plain,
+        steps=given.steps,
+        bulk=given.bulk,
+        streamed=given.stream,
+        plain=given.plain,
     )
 
     async def measured() -> Tally:
-        clients = Clients(told.url, mix, told.seed)
-        if told.rate is None:
-            return await clients.closed(told.clients, told.warm_up, told.seconds)
-        return await clients.open(told.rate, told.warm_up, told.seconds)
+        clients = Clients(given.url, mix, given.seed)
+        if given.rate is None:
+            return await clients.closed(given.clients, given.warm_up, given.seconds)
+        return await clients.open(given.rate, given.warm_up, given.seconds)
 
-    print(json.dumps(run(measured).told(told.limit), indent=2))
+    print(json.dumps(run(measured).figures(given.limit), indent=2))
 
 
 if __name__ == "__main__":

@@ -127,5 +127,5 @@ def embedded(**engine: Any) -> DiffusionProfile:
 
 def changed(profile: DiffusionProfile, **engine: Any) -> DiffusionProfile:
     """The profile with other settings of its engine, checked anew."""
-    told = profile.model_dump(mode="json")
-    return DiffusionProfile.model_validate({**told, "engine": {**told["engine"], **engine}})
+    fields = profile.model_dump(mode="json")
+    return DiffusionProfile.model_validate({**fields, "engine": {**fields["engine"], **engine}})

@@ -1,4 +1,4 @@
-"""Pictures to ask for, in the words of each that is asked: the engine, diffusers, a server."""
+"""What is asked for: pictures in the words of the engine, of diffusers and of a server; adverts."""
 
 import io
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import torch
 
-TICKS_S = os.sysconf("SC_CLK_TCK")
+TICKS_S = os.sysconf("SC_CLK_TCK")  # a second
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors")
 FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(["benchmarks.baselines.processes", "benchmarks.memory.footprint"])
@@ -25,7 +25,7 @@ def cpu_seconds(parts: Mapping[str, str]) -> dict[str, float]:
 
     parts: by the name to tell it by, what stands in a process's command line; all else is "rest".
     """
-    told = dict.fromkeys((*parts, "rest"), 0.0)
+    spent = dict.fromkeys((*parts, "rest"), 0.0)
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
@@ -36,8 +36,8 @@ def cpu_seconds(parts: Mapping[str, str]) -> dict[str, float]:
             continue  # it has ended
         name = next((name for name, part in parts.items() if part in command), "rest")
         user, system = stat.rpartition(")")[2].split()[11:13]
-        told[name] += (int(user) + int(system)) / TICKS_S
-    return told
+        spent[name] += (int(user) + int(system)) / TICKS_S
+    return spent
 
 
 def busy_cores(seconds: float) -> float:

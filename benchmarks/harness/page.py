@@ -51,11 +51,11 @@ def _machines(results: Sequence[Result]) -> Iterable[str]:
     """What they ran on; of several machines, each with the names of its results."""
     by_machine: dict[str, list[str]] = {}
     for result in results:
-        told = result.machine
-        packages = ", ".join(f"{name} {number}" for name, number in told["packages"].items())
+        made_on = result.machine
+        packages = ", ".join(f"{name} {number}" for name, number in made_on["packages"].items())
         machine = (
-            f"{told['processor']}, {told['cores']} cores, accelerator: {told['device']}; "
-            f"Python {told['python']}, {packages}"
+            f"{made_on['processor']}, {made_on['cores']} cores, accelerator: {made_on['device']}; "
+            f"Python {made_on['python']}, {packages}"
         )
         by_machine.setdefault(machine, []).append(result.name)
     for machine, names in by_machine.items():

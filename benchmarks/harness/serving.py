@@ -52,8 +52,8 @@ def serve_command(
 def write_profile(profile: DiffusionProfile, folder: Path) -> Path:
     """The profile as a file of `folder`."""
     file = folder / "profile.yaml"
-    told = profile.model_dump(mode="json", exclude_none=True)
-    file.write_text(yaml.safe_dump(told), encoding="utf-8")
+    fields = profile.model_dump(mode="json", exclude_none=True)
+    file.write_text(yaml.safe_dump(fields), encoding="utf-8")
     return file
 
 
@@ -82,8 +82,8 @@ def process(command: Sequence[str], url: str, ready: str) -> Iterator[str]:
 
 def engine_state(client: httpx.Client) -> dict[str, Any]:
     """What a Signboard server tells of its engine: `forwards`, `idle_s` and the like."""
-    told: dict[str, Any] = client.get("/v1/capabilities").raise_for_status().json()["engine"]
-    return told
+    state: dict[str, Any] = client.get("/v1/capabilities").raise_for_status().json()["engine"]
+    return state
 
 
 def _answers(url: str) -> bool:

@@ -69,7 +69,7 @@ class Tally:
         """The answers of one priority alone."""
         return Tally(tuple(one for one in self.answers if one.bulk == bulk), self.seconds)
 
-    def told(self, limit_s: float) -> dict[str, Any]:
+    def figures(self, limit_s: float) -> dict[str, Any]:
         """All figures, as JSON."""
         previews = [one.previewed - one.began for one in self.pictures if one.previewed is not None]
         return {

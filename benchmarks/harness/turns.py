@@ -39,7 +39,7 @@ def timed(way: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def told_seconds(way: Callable[[], object]) -> float:
+def own_seconds(way: Callable[[], object]) -> float:
     """The clock of ways that time themselves, in another process for example."""
     seconds = way()
     assert isinstance(seconds, float)
@@ -51,12 +51,12 @@ def in_turn(
     rounds: int,
     warm_up: int = 1,
     clock: Callable[[Callable[[], object]], float] = timed,
-    told: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Times:
     """Seconds of each way, a list of `rounds`; `warm_up` rounds before are not counted.
 
     Every other round goes through the ways backwards, so that none is always after the same one.
-    told: is told the rounds done and their number.
+    progress: is told the rounds done and their number.
     """
     times: Times = {name: [] for name in ways}
     for turn in range(-warm_up, rounds):
@@ -65,7 +65,7 @@ def in_turn(
             seconds = clock(ways[name])
             if turn >= 0:
                 times[name].append(seconds)
-        told(max(turn + 1, 0), rounds)
+        progress(max(turn + 1, 0), rounds)
     return times
 
 
@@ -104,8 +104,8 @@ def ratio(times: Sequence[float], baseline: Sequence[float]) -> Spread:
     if len(times) != len(baseline):
         raise ValueError(f"{len(times)} times cannot be paired with {len(baseline)}")
     logs = [math.log(one / other) for one, other in zip(times, baseline, strict=True)]
-    told = hodges_lehmann(logs)
-    return Spread(math.exp(told.value), math.exp(told.low), math.exp(told.high))
+    log = hodges_lehmann(logs)
+    return Spread(math.exp(log.value), math.exp(log.low), math.exp(log.high))
 
 
 class Clock:

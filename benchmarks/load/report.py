@@ -1,4 +1,4 @@
-"""What the servers under load told, as a report."""
+"""What the servers under load did, as a report."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -45,11 +45,15 @@ def report(turns: Turns, opened: Sequence[Open], rate: float, idle_cores: float)
         notes=notes(idle_cores),
         data={
             "closed": [
-                {"side": side, "server": name, "turns": [tally.told(LIMIT_S) for tally in tallies]}
+                {
+                    "side": side,
+                    "server": name,
+                    "turns": [tally.figures(LIMIT_S) for tally in tallies],
+                }
                 for (side, name), tallies in turns.items()
             ],
             "open": [
-                {"server": one.server, "rate": rate, "idle": one.idle, **one.tally.told(LIMIT_S)}
+                {"server": one.server, "rate": rate, "idle": one.idle, **one.tally.figures(LIMIT_S)}
                 for one in opened
             ],
             "idle_cores": idle_cores,
@@ -59,14 +63,14 @@ def report(turns: Turns, opened: Sequence[Open], rate: float, idle_cores: float)
 
 def figures(turns: Turns) -> list[Figure]:
     """Signboard beside each other server, at each size."""
-    told: list[Figure] = []
+    held: list[Figure] = []
     for side, name in turns:
         if name == SIGNBOARD:
             continue
         own, other = turns[side, SIGNBOARD], turns[side, name]
         own_slow, other_slow = [seconds(one) for one in own], [seconds(one) for one in other]
         size = f"{side}x{side}"
-        told.append(
+        held.append(
             figure(
                 f"Pictures a second, Signboard over {name}, {size}",
                 [tally.images_s for tally in own],
@@ -76,7 +80,7 @@ def figures(turns: Turns) -> list[Figure]:
                 name,
             )
         )
-        told.append(
+        held.append(
             figure(
                 f"95th percentile of latency, Signboard over {name}, {size}",
                 own_slow,
@@ -86,7 +90,7 @@ def figures(turns: Turns) -> list[Figure]:
                 name,
             )
         )
-    return told
+    return held
 
 
 def figure(
@@ -141,7 +145,7 @@ def open_table(opened: Sequence[Open], rate: float) -> Table:
         parts = {"interactive": one.tally.of(bulk=False), "bulk": one.tally.of(bulk=True)}
         for priority, tally in parts.items():
             if tally.answers:
-                first = tally.told(LIMIT_S)["first_preview_p50_s"]
+                first = tally.figures(LIMIT_S)["first_preview_p50_s"]
                 rows.append([one.server, priority, *cells(tally), first, one.idle])
     return Table(
         title=f"Random arrivals, {rate:.2f} a second, sizes and kinds in turn",
@@ -152,9 +156,9 @@ def open_table(opened: Sequence[Open], rate: float) -> Table:
 
 def cells(tally: Tally) -> list[str | int | float | None]:
     """Of `COLUMNS`."""
-    told = tally.told(LIMIT_S)
-    times = (told["images_per_s"], told["p50_s"], told["p95_s"], told["p99_s"])
-    return [*times, told["in_time"], told["busy_429"], sum(told["errors"].values())]
+    load = tally.figures(LIMIT_S)
+    times = (load["images_per_s"], load["p50_s"], load["p95_s"], load["p99_s"])
+    return [*times, load["in_time"], load["busy_429"], sum(load["errors"].values())]
 
 
 def bars(turns: Turns, name: str, title: str, label: str) -> Plot:

@@ -30,8 +30,8 @@ from benchmarks.harness import (
     Report,
     Say,
     engines,
+    own_seconds,
     serving,
-    told_seconds,
     turns,
 )
 from benchmarks.overhead.report import BARE, EMPTY, ENGINE, SERVED, WORDS, Measured, report
@@ -88,7 +88,7 @@ def measure(quick: bool, say: Say) -> Report:
     ) as bare:
         first = cycle(asked[0].jobs())
         alone = turns.in_turn(
-            {BARE: lambda: bare.seconds(next(first))}, ALONE_ROUNDS, clock=told_seconds
+            {BARE: lambda: bare.seconds(next(first))}, ALONE_ROUNDS, clock=own_seconds
         )
         say("starting the engine and a server")
         with (
@@ -128,11 +128,11 @@ def _measure(
         {name: _next_of(way, case.jobs()) for name, way in ways.items()},
         case.rounds,
         WARM_UP,
-        told_seconds,
-        told=lambda done, of: say(f"{case.name}: round {done} of {of}"),
+        own_seconds,
+        progress=lambda done, of: say(f"{case.name}: round {done} of {of}"),
     )
     return Measured(
-        case.name, case.kind, times, {way: told[WARM_UP:] for way, told in parts.items()}
+        case.name, case.kind, times, {way: answers[WARM_UP:] for way, answers in parts.items()}
     )
 
 

@@ -9,7 +9,7 @@ from benchmarks.harness import Figure, Kind, Plot, Report, Series, Table, turns
 
 BARE, ENGINE, SERVED, WORDS, EMPTY = "bare loop", "engine", "served", "served, with words", "empty"
 HTTP, REST = "HTTP", "hand-over"
-TOLD_AS = {"file": "image encode"}  # where the server's own name of a stage needs its context
+CALLED = {"file": "image encode"}  # where the server's own name of a stage needs its context
 PLOTTED = {  # few enough to be told apart; every part is in the table
     HTTP: (HTTP,),
     "before the steps": ("queue", "encode", "start"),
@@ -33,15 +33,15 @@ class Measured:
     def shares(self, way: str) -> dict[str, float]:
         """Median milliseconds of a served way by part; what no part of a request names is its
         hand-over. The medians need not add up to the whole's."""
-        told = self.parts[way]
+        answers = self.parts[way]
         medians = {
-            TOLD_AS.get(part, part): statistics.median(one[part] for one in told)
-            for part in told[0]
+            CALLED.get(part, part): statistics.median(one[part] for one in answers)
+            for part in answers[0]
         }
         http = statistics.median(self.times[EMPTY]) * 1e3
         unnamed = [
             1e3 * seconds - sum(one.values())
-            for seconds, one in zip(self.times[way], told, strict=True)
+            for seconds, one in zip(self.times[way], answers, strict=True)
         ]
         return {HTTP: http, **medians, REST: statistics.median(unnamed) - http}
 
@@ -117,23 +117,23 @@ def _latencies(measured: list[Measured]) -> Table:
 
 
 def _parts(measured: list[Measured]) -> Table:
-    told = [
+    works = [
         (f"{one.name}, with words" if way == WORDS else one.name, one.shares(way))
         for one in measured
         for way in one.parts
     ]
     return Table(
         title="A served answer by part, ms",
-        columns=["Work", *_names(told)],
-        rows=[[name, *(shares.get(part) for part in _names(told))] for name, shares in told],
+        columns=["Work", *_names(works)],
+        rows=[[name, *(shares.get(part) for part in _names(works))] for name, shares in works],
     )
 
 
 def _plot(measured: list[Measured]) -> Plot:
-    told = []
+    works = []
     for one in measured:
         whole = statistics.median(one.times[BARE]) * 10  # ms to per cent
-        told.append((one.name, {p: ms / whole for p, ms in one.shares(SERVED).items()}))
+        works.append((one.name, {p: ms / whole for p, ms in one.shares(SERVED).items()}))
     return Plot(
         name="overhead_parts",
         title="A served answer by part, the bare loop's time being 100",
@@ -143,15 +143,15 @@ def _plot(measured: list[Measured]) -> Plot:
         series=[
             Series(
                 label=label,
-                x=[name for name, _ in told],
-                y=[sum(shares.get(part, 0.0) for part in parts) for _, shares in told],
+                x=[name for name, _ in works],
+                y=[sum(shares.get(part, 0.0) for part in parts) for _, shares in works],
             )
             for label, parts in PLOTTED.items()
         ],
     )
 
 
-def _names(told: list[tuple[str, dict[str, float]]]) -> list[str]:
+def _names(works: list[tuple[str, dict[str, float]]]) -> list[str]:
     """Every part that any of them has, in the order of a request's way."""
-    every = dict.fromkeys(part for _, shares in told for part in shares)
+    every = dict.fromkeys(part for _, shares in works for part in shares)
     return [*(part for part in ORDER if part in every), *(p for p in every if p not in ORDER)]

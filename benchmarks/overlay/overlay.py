@@ -85,15 +85,15 @@ def seconds(call: Callable[[], Any]) -> float:
 
 def against_pillow(pictures: list[Pixels], rounds: int) -> list[dict[str, Any]]:
     """Each advert by the stage, then by Pillow: its backings, and the seconds of each turn."""
-    told: list[dict[str, Any]] = [{"backings": [], "turns": []} for _ in pictures]
+    runs: list[dict[str, Any]] = [{"backings": [], "turns": []} for _ in pictures]
     with cores(1):
         for turn in range(rounds + 1):  # the first warms faces and words up
             for number, picture in enumerate(pictures):
                 run, report = one_turn(picture, number, turn)
                 if turn:
-                    told[number]["turns"].append(run)
-                    told[number]["backings"] = [layer.backing for layer in report.layers]
-    return told
+                    runs[number]["turns"].append(run)
+                    runs[number]["backings"] = [layer.backing for layer in report.layers]
+    return runs
 
 
 def one_turn(picture: Pixels, number: int, turn: int) -> tuple[dict[str, float], OverlayReport]:

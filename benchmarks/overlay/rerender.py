@@ -102,10 +102,10 @@ def measure(quick: bool, say: Say) -> Report:
             serving.signboard(engines.embedded(), Path(folder)) as url,
             httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S) as client,
         ):
-            return told(client, Path(folder), 2 if quick else ROUNDS, say)
+            return compared(client, Path(folder), 2 if quick else ROUNDS, say)
 
 
-def told(client: httpx.Client, library: Path, rounds: int, say: Say) -> Report:
+def compared(client: httpx.Client, library: Path, rounds: int, say: Say) -> Report:
     """What a server with that library tells. Raises RuntimeError if its model ran meanwhile."""
     picture_id = keep_picture(client, library)
     pixels = fetch(client, picture_id)

@@ -62,7 +62,7 @@ def measure(quick: bool, say: Say) -> Report:
                 profile.model,
                 1 if quick else ROUNDS,
                 dropped=cache == "dropped",
-                told=_counted(say, f"weights {CACHES[cache]}"),
+                progress=_counted(say, f"weights {CACHES[cache]}"),
             )
             for cache in CACHES
         }
@@ -104,9 +104,9 @@ def report(
     engine: Mapping[str, Sequence[Parts]],
     served: Sequence[Parts],
 ) -> Report:
-    """All that was measured, told. size: bytes of the weights."""
+    """All that was measured, as a report. size: bytes of the weights."""
     starts = {
-        **{f"engine, weights {CACHES[cache]}": told for cache, told in engine.items()},
+        **{f"engine, weights {CACHES[cache]}": runs for cache, runs in engine.items()},
         "signboard serve": served,
     }
     return Report(

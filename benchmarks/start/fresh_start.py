@@ -48,17 +48,17 @@ def start(file: Path, began: float) -> dict[str, float]:
         engine = Engine(profile, partial(load_family, profile))
         engine.wait_until_ready(READY_WITHIN_S)
     whole = time.time() - began
-    told = engine.state().start_s
+    phases_s = engine.state().start_s
     engine.close()
     weights = watched.spent["weights"]
     parts = {
         "interpreter": interpreter,
         **phases.seconds,
-        "memory plan": told["plan"],
+        "memory plan": phases_s["plan"],
         "weights": weights,
-        "tokenizer, configs": told["weights"] - weights,
-        "placement": told["placement"],
-        "warm-up": told["warm_up"],
+        "tokenizer, configs": phases_s["weights"] - weights,
+        "placement": phases_s["placement"],
+        "warm-up": phases_s["warm_up"],
     }
     return {**parts, "the rest": whole - sum(parts.values())}
 

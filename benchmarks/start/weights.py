@@ -19,7 +19,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def loaded_and_read(
-    source: ModelSource, rounds: int, dropped: bool, told: Callable[[int, int], None]
+    source: ModelSource, rounds: int, dropped: bool, progress: Callable[[int, int], None]
 ) -> Times:
     """Seconds to `load` and to `read`, in turn.
 
@@ -34,7 +34,7 @@ def loaded_and_read(
         return timed(way)
 
     ways = {"read": lambda: read(files), "load": lambda: load(source)}
-    return in_turn(ways, rounds, clock=clock, told=told)
+    return in_turn(ways, rounds, clock=clock, progress=progress)
 
 
 def drop(files: Sequence[Path]) -> None:

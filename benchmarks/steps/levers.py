@@ -80,13 +80,11 @@ def measure(quick: bool, say: Say) -> Report:
     )
 
 
-def _measures(
-    settings: DiffusionProfile, family: Family, stock: Any, row: Row
-) -> list[Measure]:
+def _measures(settings: DiffusionProfile, family: Family, stock: Any, row: Row) -> list[Measure]:
     short, long = (family.encode(prompt).embedding for prompt in (SHORT, LONG))
     batch = rows(settings, family, SIDE, BATCH)
-    equal = [_told(one, long) for one in batch]
-    mixed = [_told(one, short if i % 2 else long) for i, one in enumerate(batch)]
+    equal = [_worded(one, long) for one in batch]
+    mixed = [_worded(one, short if i % 2 else long) for i, one in enumerate(batch)]
     latents = row.latents
     unscaled = latents / stock.vae.config.scaling_factor + stock.vae.config.shift_factor
 
@@ -128,7 +126,7 @@ def _measures(
     ]
 
 
-def _told(row: Row, embedding: Embedding) -> Row:
+def _worded(row: Row, embedding: Embedding) -> Row:
     return replace(row, embedding=embedding)
 
 

@@ -118,7 +118,7 @@ def _points(
         ways,
         rounds,
         warm_up=0,
-        told=lambda done, of: say(f"steps of every size: round {done} of {of}"),
+        progress=lambda done, of: say(f"steps of every size: round {done} of {of}"),
     )
     transformer = family.components.modules["transformer"]
     return [
@@ -153,7 +153,7 @@ def _step(family: Family, batch: list[Row]) -> Callable[[], object]:
 
 def random_profile() -> DiffusionProfile:
     """Of the random model: any size up to 1024 pixels a side."""
-    told = engines.embedded().model_dump(mode="json", exclude={"hires", "styles"})
+    fields = engines.embedded().model_dump(mode="json", exclude={"hires", "styles"})
     sizes = {
         "multiple": 16,
         "min_side": min(SIDES),
@@ -162,7 +162,7 @@ def random_profile() -> DiffusionProfile:
         "default": f"{SIDES[0]}x{SIDES[0]}",
         "recommended": [f"{SIDES[0]}x{SIDES[0]}"],
     }
-    return DiffusionProfile.model_validate({**told, "name": "random", "sizes": sizes})
+    return DiffusionProfile.model_validate({**fields, "name": "random", "sizes": sizes})
 
 
 def report(points: Sequence[Point], parameters: int) -> Report:

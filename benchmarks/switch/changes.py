@@ -50,12 +50,12 @@ class Asked(Generic[T]):
 def in_turn(
     ways: Mapping[str, Asked[T]],
     kinds: Sequence[T],
-    told: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
     clock: Callable[[Callable[[], object]], float] = timed,
 ) -> dict[str, Changes]:
     """Rounds of all ways, one after the other; those with fewer are spread over the whole time.
 
-    kinds: three. told: is told the rounds done and the most that a way has.
+    kinds: three. progress: is told the rounds done and the most that a way has.
     """
     if len(kinds) != max(ROUND) + 1:
         raise ValueError(f"a round is of three kinds, not of {len(kinds)}")
@@ -65,7 +65,7 @@ def in_turn(
         for name, asked in ways.items():
             if turn * asked.rounds % most < asked.rounds:
                 _one_round(asked.way, kinds, turn, changes[name], clock)
-        told(turn + 1, most)
+        progress(turn + 1, most)
     return changes
 
 

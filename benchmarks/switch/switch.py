@@ -26,10 +26,10 @@ from benchmarks.harness import (
     changed,
     embedded,
     engines,
+    own_seconds,
     running,
     serving,
     timed,
-    told_seconds,
 )
 from benchmarks.switch import changes
 from benchmarks.switch import report as switch_report
@@ -122,7 +122,7 @@ def _in_process(model: Model, ours: int, theirs: int, say: Say) -> dict[str, Cha
         }
         _warm_up([asked.way for asked in ways.values()])
         progress = _progress(say, f"{model.title}, kinds")
-        return changes.in_turn(ways, KINDS, progress, told_seconds)
+        return changes.in_turn(ways, KINDS, progress, own_seconds)
 
 
 def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
@@ -140,7 +140,7 @@ def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
 
         _warm_up([way])
         before = serving.engine_state(client)["forwards"]
-        told = changes.in_turn(
+        changed = changes.in_turn(
             {switch_report.HTTP: Asked(way, rounds)},
             KINDS,
             _progress(say, f"{model.title}, kinds over HTTP"),
@@ -148,7 +148,7 @@ def _over_http(model: Model, rounds: int, say: Say) -> dict[str, Changes]:
         asked = rounds * (len(changes.ROUND) + 1)
         if (forwards := serving.engine_state(client)["forwards"] - before) != asked * model.steps:
             raise ValueError(f"{asked} requests took {forwards} forwards: not all were drawn anew")
-        return told
+        return changed
 
 
 def _styles(model: Model, rounds: int, say: Say) -> Changes:
@@ -168,10 +168,10 @@ def _styles(model: Model, rounds: int, say: Say) -> Changes:
 
 def _sleeps(model: Model, sleeps: int, say: Say) -> dict[str, list[float]]:
     """Seconds of the first request to a model that sleeps, and of the next, when it is awake."""
-    told = model.profile.model_dump(mode="json")
-    told["model"] |= {"residency": "sleep", "sleep_after_s": SLEEP_AFTER_S}
+    fields = model.profile.model_dump(mode="json")
+    fields["model"] |= {"residency": "sleep", "sleep_after_s": SLEEP_AFTER_S}
     times: dict[str, list[float]] = {"awake": [], "asleep": []}
-    with running(DiffusionProfile.model_validate(told)) as engine:
+    with running(DiffusionProfile.model_validate(fields)) as engine:
         ask = _asked_of(engine, model)
         for number in range(-1, sleeps):
             _wait_until_asleep(engine)

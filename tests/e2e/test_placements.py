@@ -125,7 +125,7 @@ def test_refusals(client: httpx.Client, body: dict[str, Any], accept: str, param
 
 
 def test_the_benchmark_of_a_new_price(client: httpx.Client, service: Running) -> None:
-    report = rerender.told(client, Path(service.library), rounds=3, say=print)
+    report = rerender.compared(client, Path(service.library), rounds=3, say=print)
 
     assert [figure.bound for figure in report.figures] == [rerender.BOUND] * 2
     assert {way: len(times) for way, times in report.data["seconds"].items()} == {

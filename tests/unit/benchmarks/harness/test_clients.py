@@ -115,11 +115,11 @@ def test_refusals_are_counted_apart_from_errors() -> None:
 
     with running(app) as address:
         tally = closed(address, Mix(sizes=SMALL, kinds=("t2i", "i2i")), 0.3)
-    told = tally.told(limit_s=1.0)
-    assert told["busy_429"] > 0
-    assert set(told["errors"]) == {"the answer holds no picture"}
-    assert told["pictures"] == 0 == told["in_time"]
-    assert told["p50_s"] is None
+    figures = tally.figures(limit_s=1.0)
+    assert figures["busy_429"] > 0
+    assert set(figures["errors"]) == {"the answer holds no picture"}
+    assert figures["pictures"] == 0 == figures["in_time"]
+    assert figures["p50_s"] is None
 
 
 def test_a_mix_takes_kinds_sizes_and_priorities_in_turn_and_repeats_no_seed() -> None:
@@ -137,11 +137,11 @@ def test_a_mix_takes_kinds_sizes_and_priorities_in_turn_and_repeats_no_seed() ->
 def test_the_figures_of_a_tally() -> None:
     answers = [Answer(0.0, float(i)) for i in range(1, 5)]
     answers += [Answer(0.0, 1.0, "429", busy=True), Answer(0.0, 2.0, "broken")]
-    told = Tally(tuple(answers), 2.0).told(limit_s=2.0)
-    assert told["images_per_s"] == 2.0
-    assert told["p50_s"] == 2.5
-    assert told["in_time"] == pytest.approx(2 / 6)
-    assert told["errors"] == {"broken": 1}
+    figures = Tally(tuple(answers), 2.0).figures(limit_s=2.0)
+    assert figures["images_per_s"] == 2.0
+    assert figures["p50_s"] == 2.5
+    assert figures["in_time"] == pytest.approx(2 / 6)
+    assert figures["errors"] == {"broken": 1}
 
 
 def test_a_batch_of_like_requests_draws_what_each_would_alone(made: pipelines.Pipelines) -> None:

@@ -12,14 +12,14 @@ TIMES = st.lists(st.floats(0.01, 10), min_size=3, max_size=40)
 
 def test_every_round_runs_every_way_and_every_other_one_backwards() -> None:
     called: list[str] = []
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     ways = {name: lambda name=name: called.append(name) for name in "ab"}
 
-    times = in_turn(ways, rounds=3, warm_up=1, told=lambda *said: told.append(said))
+    times = in_turn(ways, rounds=3, warm_up=1, progress=lambda *said: progress.append(said))
 
     assert "".join(called) == "ba" + "ab" + "ba" + "ab"
     assert {name: len(seconds) for name, seconds in times.items()} == {"a": 3, "b": 3}
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert progress == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_the_clock_may_be_another() -> None:
