@@ -62,7 +62,7 @@ def test_another_drawer_or_picture_changes_the_key() -> None:
 def test_keys_are_the_same_in_every_process() -> None:
     program = (
         "from tests.property.diffusion.test_identity import *\n"
-        "print(request_key(identity(EMBEDDED), PARAMS, 'a'))"
+        "print(request_key(model_identity(EMBEDDED), PARAMS, 'a'))"
     )
     keys = {
         subprocess.run(

@@ -219,7 +219,7 @@ class Queue(RuleBasedStateMachine):
         if entry is None:
             for waiting in self.waiting:
                 assert occupied[waiting.priority]
-                assert occupied[waiting.priority] + waiting.rows > self.limits.max_running
+                assert occupied[waiting.priority] + waiting.places > self.limits.max_running
             return
         assert occupied[entry.priority] == 0 or (
             occupied[entry.priority] + entry.places <= self.limits.max_running

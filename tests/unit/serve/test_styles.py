@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.diffusion.engine.loop import Engine
+from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.request.params import GenerationParams
 from deployments.errors import InvalidValue

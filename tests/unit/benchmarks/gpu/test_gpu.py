@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import gpu
-from benchmarks.gpu.report import told
+from benchmarks.gpu.report import report_of
 from benchmarks.gpu.rig import load_timed, save_random_checkpoint, sleep_and_wake
 from deployments.diffusion.families.load import family_of
 from deployments.diffusion.memory.plan import NothingFits
@@ -55,7 +55,7 @@ def test_what_a_run_tells(whole_run: dict[str, Any]) -> None:
     assert all(b["forwards"] == 4 for b in case["batches"])  # eight rows share each
     assert all(b["step_ms"] > 0 and b["picture_ms"] < b["total_ms"] + 1 for b in case["batches"])
     assert result["load"]["bytes"] == result["build"]["bytes"] > 0
-    report = told(result)
+    report = report_of(result)
     latency, beside_bare, third, whole = report.figures
     times = [drawn["total_ms"] for drawn in case["requests"]["t2i"][1:]]
     assert min(times) == latency.low <= latency.value <= latency.high == max(times)
@@ -76,8 +76,8 @@ def test_a_run_that_was_cut_short_tells_what_it_has(whole_run: dict[str, Any]) -
     parts = ("sleep", "reloads", "footprints")
     cut = {name: part for name, part in whole_run.items() if name not in parts}
 
-    assert [figure.name for figure in told(cut).figures] == [
-        figure.name for figure in told(whole_run).figures[:2]
+    assert [figure.name for figure in report_of(cut).figures] == [
+        figure.name for figure in report_of(whole_run).figures[:2]
     ]
 
 

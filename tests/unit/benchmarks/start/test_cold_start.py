@@ -27,7 +27,7 @@ def test_the_engine_started_in_a_fresh_process(tmp_path: Path) -> None:
 
 def test_weights_are_loaded_and_read_in_turn(tmp_path: Path) -> None:
     source = ModelSource(source=str(EMBEDDED_MODEL), dtype="bfloat16", device="cpu")
-    times = loaded_and_read(source, 2, dropped=False, told=lambda done, of: None)
+    times = loaded_and_read(source, 2, dropped=False, progress=lambda done, of: None)
 
     assert {name: len(seconds) for name, seconds in times.items()} == {"read": 2, "load": 2}
     assert len(files_of(EMBEDDED_MODEL)) == 3

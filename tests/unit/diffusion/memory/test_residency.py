@@ -182,7 +182,7 @@ def rows(family: ZImage) -> list[Row]:
             latents=start.latents,
             embedding=embedding,
             negative=None,
-            source=None,
+            inpainting=None,
             lengths=family.lengths(start, embedding, None),
             batch_key=family.batch_key(start),
             passes=passes,
