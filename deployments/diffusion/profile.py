@@ -163,7 +163,7 @@ class DiffusionProfile(Strict):
     default_strength: float = Field(default=0.6, gt=0, le=1)
     max_n: int = Field(default=8, ge=1, le=8)
     engine: EngineLimits
-    styles: dict[StyleName, Style] = Field(default_factory=dict)
+    styles: dict[StyleName, Style] = Field(default={})
 
     @model_validator(mode="after")
     def _n_fits_the_engine(self) -> Self:
