@@ -6,7 +6,7 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.weights.audit import live_storage_bytes
 from tests.polling import wait_until
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 
 
 def settled_bytes(engine: Engine) -> int:

@@ -28,7 +28,7 @@ from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS, image_to_image, inpaint, text_to_image
 from tests.unit.diffusion.settled import settled_bytes
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 
 
 class Gated(ZImage):

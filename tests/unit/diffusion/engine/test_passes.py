@@ -24,7 +24,7 @@ from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS, image_to_image, text_to_image
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 
 
 @pytest.fixture

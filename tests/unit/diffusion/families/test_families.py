@@ -27,7 +27,7 @@ from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
 from tests.unit.diffusion.weights.lora_files import random_updates, write_lora
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 PROMPT_TOKENS = {"sdxl": 77, "flux": 32}
 
 

@@ -39,7 +39,7 @@ from tests.unit.diffusion.weights.lora_files import (
     write_lora,
 )
 
-DEADLINE_S = 60
+DEADLINE_S = 200
 SEEDS = {"alpine": 1, "baroque": 2}  # of the two styles' files
 
 
