@@ -8,19 +8,21 @@ from transformers import Qwen3Config, Qwen3Model
 LATENT_CHANNELS = 32
 TEXT_WIDTH = 128
 TEXT_LAYERS = 4  # the last one is never read
-CHANNELS = (16, 24, 48, 96, 112, 112)  # six stages halve the side five times: 32 pixels a latent
+OUTER_CHANNELS = (16, 24, 48, 80, 96)  # of the stages that the first model's VAE gives
+OUTER_LATENTS = 16
+CHANNELS = (*OUTER_CHANNELS, 112)  # six stages halve the side five times: 32 pixels a latent
 
 
-def make_vae() -> AutoencoderKL:
-    """3.6 M parameters. Half the side has 24 channels: its convolution to full size costs most."""
+def make_vae(channels: tuple[int, ...] = CHANNELS, latents: int = LATENT_CHANNELS) -> AutoencoderKL:
+    """An autoencoder. The stages of full, half and quarter size cost most, so they are narrow."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * len(CHANNELS),
-        up_block_types=("UpDecoderBlock2D",) * len(CHANNELS),
-        block_out_channels=CHANNELS,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=channels,
         layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=latents,
         norm_num_groups=4,
         sample_size=512,
         use_quant_conv=False,

@@ -2,6 +2,10 @@
 
 Run it again with the same command to go on. At the end, or when ended, the averaged weights are
 written as a model with the latents' mean and deviation in its config.
+
+It is made in three steps, of which this is the first, with `--outer`, and the last. An outer one of
+16 pixels a latent learns edges and colours; `train_inner` puts a smaller code inside it without
+drawing a pixel; then the whole is trained on pictures.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -18,17 +23,32 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.second.chunks import RUN, Ending
-from training.second.models import make_vae
+from training.second.models import OUTER_CHANNELS, OUTER_LATENTS, make_vae
+from training.second.narrow import narrowed
 from training.second.pictures import Pool, scaled
-from training.session import Session, device
+from training.session import SHIPPED, Session, device
 from training.train_vae import decibels, make_optimisers, redrawing_loss
 
+OUTER_FOLDER = RUN / "outer"
+INNER_FOLDER = RUN / "inner"
 FOLDER = RUN / "vae"
 POOL = 300  # pictures
 CROP, CROPS = 128, 4
 WHOLE_SHARE = 0.1  # of batches: the norms see other statistics in a crop than in a whole picture
 KL_WEIGHT = 1e-3
+GENTLE = 0.3  # of the learning rates, for weights that are trained already
 MEASURED = 24  # pictures
+
+
+def beginning(outer: bool, from_shipped: bool) -> AutoencoderKL:
+    """What is trained: the outer autoencoder, or the whole with the inner one's weights."""
+    if outer:
+        vae = make_vae(OUTER_CHANNELS, OUTER_LATENTS)
+        if from_shipped:
+            shipped = AutoencoderKL.from_pretrained(SHIPPED / "vae").float()
+            vae.load_state_dict(narrowed(shipped, OUTER_CHANNELS))
+        return vae
+    return AutoencoderKL.from_pretrained(INNER_FOLDER / "model")
 
 
 def batch(pool: Pool) -> Tensor:
@@ -53,7 +73,7 @@ def loss_of(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def finish(vae: AutoencoderKL, seed: int = 7) -> None:
+def finish(vae: AutoencoderKL, folder: Path, seed: int = 7) -> None:
     """Measure the latents' mean and deviation into the config, print the PSNR and save."""
     pool = Pool(MEASURED, seed)
     for _ in range(MEASURED):
@@ -71,17 +91,22 @@ def finish(vae: AutoencoderKL, seed: int = 7) -> None:
     psnr = decibels(torch.stack(errors).mean())
     spread = f"{shift:.3f} +- {deviation:.3f} ({each.min():.2f} to {each.max():.2f} by channel)"
     print(f"latents {spread}, PSNR {psnr:.2f} dB", flush=True)
-    vae.save_pretrained(FOLDER / "model")
+    vae.save_pretrained(folder / "model")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--outer", action="store_true", help="the first step")
+    parser.add_argument("--from-shipped", action="store_true", help="with the shipped one's stages")
     arguments = parser.parse_args()
-    ending = Ending(FOLDER)
+    folder = OUTER_FOLDER if arguments.outer else FOLDER
+    ending = Ending(folder)
     torch.manual_seed(0)
-    vae = make_vae().to(device(), memory_format=torch.channels_last)
-    session = Session(FOLDER, arguments.minutes, vae, make_optimisers(vae), decay=0.998)
+    vae = beginning(arguments.outer, arguments.from_shipped)
+    vae.to(device(), memory_format=torch.channels_last)
+    pace = GENTLE if arguments.from_shipped or not arguments.outer else 1.0
+    session = Session(folder, arguments.minutes, vae, make_optimisers(vae, pace), decay=0.998)
     seed = random.SystemRandom().randrange(2**32)  # a run that goes on draws anew
     torch.manual_seed(seed)
     pool = Pool(POOL, seed)
@@ -98,7 +123,7 @@ def main() -> None:
             print(f"{session.step} {session.elapsed:.0f} s, {told}", flush=True)
     session.save()
     session.average.copy_to(vae)
-    finish(vae)
+    finish(vae, folder)
 
 
 if __name__ == "__main__":
