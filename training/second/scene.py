@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,21 @@ def boxes(scene: Scene) -> tuple[Box, ...]:
     if scene.relation is None:
         return (place(scene.position, SIZES[scene.size], scene),)
     cells = _related_cells(scene)
-    return tuple(place(where, cells, scene) for where in RELATIONS[scene.relation])
+    stands = [place(where, cells, scene) for where in RELATIONS[scene.relation]]
+    if len(stands) == 3:  # side by side: where there is little room, to the edges
+        widest = (scene.width // CELL - 3 * cells) // 2
+        stands = [_outward(box, widest, scene) for box in stands]
+    return tuple(stands)
+
+
+def _outward(box: Box, widest: int, scene: Scene) -> Box:
+    """The box with at most `widest` cells between it and the side of the picture it stands at."""
+    columns = scene.width // CELL
+    if box.column > widest and 2 * box.column + box.cells < columns:
+        return replace(box, column=widest)
+    if columns - box.column - box.cells > widest and 2 * box.column + box.cells > columns:
+        return replace(box, column=columns - widest - box.cells)
+    return box
 
 
 def contrast(one: str, other: str) -> float:

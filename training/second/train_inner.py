@@ -34,7 +34,7 @@ OUTER_STAGES = 5
 
 
 def nested(outer: AutoencoderKL) -> AutoencoderKL:
-    """A whole autoencoder whose outer stages are those of `outer`."""
+    """A whole autoencoder whose outer stages are those of `outer`, the rest new."""
     whole = make_vae()
     state = whole.state_dict()
     for name, weight in outer.state_dict().items():
@@ -42,7 +42,8 @@ def nested(outer: AutoencoderKL) -> AutoencoderKL:
         moved = name
         if name.startswith("decoder.up_blocks."):
             _, _, number, rest = name.split(".", 3)
-            moved, kept = f"decoder.up_blocks.{int(number) + 1}.{rest}", True
+            moved = f"decoder.up_blocks.{int(number) + 1}.{rest}"
+            kept = (number, rest.split(".")[:2]) != ("0", ["resnets", "0"])  # its input is new
         if kept or name.startswith("encoder.down_blocks."):
             assert state[moved].shape == weight.shape
             state[moved] = weight
