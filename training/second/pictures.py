@@ -13,10 +13,12 @@ from training.second.catalogue import CELL
 from training.second.render import render
 from training.second.scene import Box, Scene, boxes
 from training.second.scenes import sample_scene
+from training.second.styles_world import STYLES, render_in
 
 LATENT = 32  # pixels
 LOOSE_SHARE = 0.3  # of scenes off the grid, so that pictures given by users survive as well
 LOOSE_SHIFT = 48  # pixels
+STYLED_SHARE = 0.15  # of pictures in a style, whose glows and outlines must survive too
 ON_GRID = 0.7  # of crops begin where a latent begins
 
 
@@ -29,6 +31,8 @@ def draw_square(rng: random.Random) -> tuple[np.ndarray, tuple[Box, ...]]:
     loose = rng.random() < LOOSE_SHARE
     reach = LOOSE_SHIFT if loose else 0
     shift = (rng.randint(-reach, reach), rng.randint(-reach, reach))
+    if rng.random() < STYLED_SHARE:
+        return render_in(rng.choice(list(STYLES)), scene, shift), boxes(scene)
     return render(scene, shift), boxes(scene)
 
 
