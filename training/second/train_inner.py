@@ -1,4 +1,4 @@
-"""Put a code of 32 pixels a latent into the outer autoencoder: `... train_inner --minutes 15`.
+"""Put a code of 32 pixels a latent into the outer autoencoder: `... train_inner --minutes 25`.
 
 The outer encoder's features at a sixteenth of the size go in, the features that its decoder makes
 of them are to come out, and between them a smaller code. No pixel is drawn, so a step costs a
@@ -125,7 +125,7 @@ def loss_of(inner: Inner, seen: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--minutes", type=float, default=25)
     arguments = parser.parse_args()
     ending = Ending(FOLDER)
     torch.manual_seed(0)
