@@ -1,4 +1,4 @@
-"""How well an autoencoder redraws the second world: `... evaluate_vae --model training/run2/vae/model`.
+"""How well an autoencoder redraws the second world: `... evaluate_vae --model FOLDER`.
 
 Prints the PSNR over held-out pictures of every size, the median 10 to 90 % rise of edges beside the
 truth's, and both for each ground; writes a sheet of pictures beside their copies. Reads the shipped
