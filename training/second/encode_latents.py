@@ -15,6 +15,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
@@ -40,9 +41,9 @@ def scene_from(record: dict[str, Any]) -> Scene:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, scene: Scene, shift: tuple[int, int]) -> Tensor:
-    """Scaled latents, float16 (channels, height / 32, width / 32), of a scene."""
-    drawn = torch.from_numpy(render(scene, shift)).permute(2, 0, 1)[None]
+def encode_picture(vae: AutoencoderKL, picture: np.ndarray) -> Tensor:
+    """Scaled latents, float16 (channels, height / 32, width / 32), of a uint8 picture."""
+    drawn = torch.from_numpy(picture).permute(2, 0, 1)[None]
     mean = vae.encode(scaled(drawn).to(vae.device)).latent_dist.mean[0]
     latents: Tensor = (mean - vae.config.shift_factor) * vae.config.scaling_factor
     return latents.half().cpu()
@@ -56,7 +57,8 @@ def make_part(vae: AutoencoderKL, rng: random.Random) -> list[dict[str, object]]
         loose = rng.random() < LOOSE_SHARE
         reach = LOOSE_SHIFT if loose else 0
         shift = (rng.randint(-reach, reach), rng.randint(-reach, reach))
-        groups[(scene.width, scene.height)].append((scene, loose, encode(vae, scene, shift)))
+        latents = encode_picture(vae, render(scene, shift))
+        groups[scene.width, scene.height].append((scene, loose, latents))
     return [
         {
             "latents": torch.stack([latents for _, _, latents in members]),
