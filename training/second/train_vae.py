@@ -23,11 +23,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.second.chunks import RUN, Ending
+from training.second.losses import crisp_loss
 from training.second.models import OUTER_CHANNELS, OUTER_LATENTS, make_vae
 from training.second.narrow import narrowed
 from training.second.pictures import Pool, scaled
 from training.session import SHIPPED, Session, device
-from training.train_vae import decibels, make_optimisers, redrawing_loss
+from training.train_vae import decibels, make_optimisers
 
 OUTER_FOLDER = RUN / "outer"
 INNER_FOLDER = RUN / "inner"
@@ -66,7 +67,7 @@ def loss_of(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """The training loss and the mean squared error of the reconstruction."""
     posterior = vae.encode(pictures).latent_dist
     redrawn = vae.decode(posterior.sample()).sample
-    loss, error = redrawing_loss(redrawn, pictures)
+    loss, error = crisp_loss(redrawn, pictures)
     mean, logvar = posterior.mean, posterior.logvar
     kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
     return loss + KL_WEIGHT * kl, error

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from training.second.losses import crisp_loss
 from training.second.models import OUTER_CHANNELS, OUTER_LATENTS, make_vae
 from training.second.narrow import narrowed
 from training.second.train_inner import Inner, features, nested
@@ -42,3 +43,14 @@ def test_the_inner_code_joins_the_outer_features() -> None:
         outer_picture = outer.decoder.up_blocks[0].upsamplers[0](wanted)
         whole_picture = whole.decoder.up_blocks[1].upsamplers[0](wanted)
     assert functional.mse_loss(outer_picture, whole_picture) == 0
+
+
+def test_a_soft_edge_costs_more_than_an_even_shift_of_the_same_error() -> None:
+    picture = torch.zeros(1, 3, 32, 32)
+    picture[..., 16:] = 1
+    soft = functional.avg_pool2d(functional.pad(picture, (2, 2, 2, 2), mode="replicate"), 5, 1)
+    shift = (soft - picture).square().mean().sqrt()
+    blurred, error = crisp_loss(soft, picture)
+    shifted, same = crisp_loss(picture + shift, picture)
+    assert torch.isclose(error, same)
+    assert blurred > shifted
