@@ -37,11 +37,12 @@ def assemble() -> ZImagePipeline:
         absent = module.load_state_dict(weights, strict=False)
         if absent.unexpected_keys:
             raise ValueError(f"the checkpoint has weights of another model: {absent}")
-    vae = AutoencoderKL.from_pretrained(RUN / "vae" / "model").eval()
+    sharpened = RUN / "decoder" / "model"
+    vae = AutoencoderKL.from_pretrained(sharpened if sharpened.exists() else RUN / "vae" / "model")
     vae.register_to_config(_name_or_path="")  # the folder it came from is nobody's business
     return ZImagePipeline(
         scheduler=make_scheduler(),
-        vae=vae,
+        vae=vae.eval(),
         text_encoder=text_encoder.eval(),
         tokenizer=tokenizer,
         transformer=transformer.eval(),
