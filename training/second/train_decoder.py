@@ -20,7 +20,7 @@ from training.second.chunks import RUN, Ending
 from training.second.losses import crisp_loss
 from training.second.pictures import Pool
 from training.second.train_vae import FOLDER as VAE_FOLDER
-from training.second.train_vae import GENTLE, POOL, batch
+from training.second.train_vae import GENTLER, POOL, batch
 from training.session import Session, device
 from training.train_vae import decibels, make_optimisers
 
@@ -44,7 +44,7 @@ def main() -> None:
     vae = AutoencoderKL.from_pretrained(VAE_FOLDER / "model").to(device())
     vae.to(memory_format=torch.channels_last)
     decoder = vae.decoder
-    optimisers = make_optimisers(decoder, GENTLE)
+    optimisers = make_optimisers(decoder, GENTLER)
     session = Session(FOLDER, arguments.minutes, decoder, optimisers, decay=0.998)
     seed = random.SystemRandom().randrange(2**32)  # a run that goes on draws anew
     torch.manual_seed(seed)
