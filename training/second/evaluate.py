@@ -164,7 +164,8 @@ def main() -> None:
     if arguments.shuffled:  # among pictures of one size
         for size in {picture.shape for picture in pictures}:
             places = [i for i, picture in enumerate(pictures) if picture.shape == size]
-            moved = [pictures[i] for i in places[1:] + places[:1]]
+            half = len(places) // 2  # neighbours ask for the same name
+            moved = [pictures[i] for i in places[half:] + places[:half]]
             for i, picture in zip(places, moved, strict=True):
                 pictures[i] = picture
     scores, records = Scores(), []
