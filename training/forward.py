@@ -63,13 +63,19 @@ def use_real_attention(transformer: ZImageTransformer2DModel) -> None:
 class Layout:
     """Where the tokens of one picture size stand, with those that pad it to a multiple of 32.
 
-    angles: cos and sin, each (tokens + CAPTION_TOKENS, 1, width / 2). blank: (tokens,), true for
-    padding.
+    `captions` tokens follow them. angles: cos and sin, each (tokens + captions, 1, width / 2).
+    blank: (tokens,), true for padding.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, height: int, width: int) -> None:
+    def __init__(
+        self,
+        transformer: ZImageTransformer2DModel,
+        height: int,
+        width: int,
+        captions: int = CAPTION_TOKENS,
+    ) -> None:
         self.rows, self.columns = height // PATCH, width // PATCH
-        start = torch.tensor([CAPTION_TOKENS + 1])
+        start = torch.tensor([captions + 1])
         grid = torch.meshgrid(
             start, torch.arange(self.rows), torch.arange(self.columns), indexing="ij"
         )
@@ -77,8 +83,8 @@ class Layout:
         self.padding = -len(picture) % 32
         self.blank = torch.arange(len(picture) + self.padding) >= len(picture)
         picture = torch.cat([picture, torch.zeros(self.padding, 3, dtype=torch.long)])
-        caption = torch.zeros(CAPTION_TOKENS, 3, dtype=torch.long)
-        caption[:, 0] = torch.arange(1, CAPTION_TOKENS + 1)
+        caption = torch.zeros(captions, 3, dtype=torch.long)
+        caption[:, 0] = torch.arange(1, captions + 1)
         angles = transformer.rope_embedder(torch.cat([picture, caption]))
         self.angles = (angles.real[:, None].contiguous(), angles.imag[:, None].contiguous())
 
@@ -113,7 +119,7 @@ def velocity(
     """What the library's forward returns, as patches: (batch, tokens, 4 x channels).
 
     `patches`, `blank` and `angles` are a Layout's, `time` is (batch,) = 1 - sigma, `captions` are
-    the text encoder's (batch, CAPTION_TOKENS, width) and `known` (batch, CAPTION_TOKENS) is false
+    the text encoder's (batch, captions, width) and `known` (batch, captions) is false
     for padding. Sizes of equally many tokens share one compiled form.
     """
     cos, sin = angles

@@ -52,8 +52,9 @@ def vocabulary() -> dict[str, int]:
     return {token: index for index, token in enumerate((*SPECIAL, *sorted(plain | endings)))}
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    backend = Tokenizer(models.WordPiece(vocab=vocabulary(), unk_token="[UNK]"))
+def make_tokenizer(vocab: dict[str, int] | None = None) -> PreTrainedTokenizerFast:
+    """The tokenizer of a vocabulary, this world's unless another is given."""
+    backend = Tokenizer(models.WordPiece(vocab=vocab or vocabulary(), unk_token="[UNK]"))
     backend.normalizer = normalizers.Sequence(
         [
             normalizers.NFC(),

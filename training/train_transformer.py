@@ -224,7 +224,7 @@ def loss_of(model: Model, batch: Batch, layouts: Layouts) -> tuple[Tensor, Tenso
     return error + READING_WEIGHT * reading, error.detach()
 
 
-def make_optimisers(model: Model) -> list[torch.optim.Optimizer]:
+def make_optimisers(model: nn.Module) -> list[torch.optim.Optimizer]:
     chosen = {
         name: weight
         for name, weight in model.named_parameters()
