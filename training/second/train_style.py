@@ -22,10 +22,10 @@ from diffusers import ZImagePipeline
 from PIL import Image
 from torch import Tensor
 
-from deployments.diffusion.adapters import Adapter, Adapters
-from deployments.diffusion.components import SharedComponents
-from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.families import ZImage
 from deployments.diffusion.profile import ModelSource
+from deployments.diffusion.weights import SharedComponents
+from deployments.diffusion.weights.adapters import Adapter, Adapters
 from training.models import make_scheduler
 from training.second.captions import caption_batch
 from training.second.chunks import RUN, Ending
