@@ -11,9 +11,10 @@ demo: $(READY)  ## three pictures and an advert, into out/
 serve: $(READY)  ## the application on 127.0.0.1:8000, until Ctrl-C
 	$(BIN)/signboard serve
 
-# What needs no cluster runs on two cores at once; with the cluster each test has the machine.
+# What needs no cluster runs on two cores at once, in the order of the files, since those of few tests
+# are the long ones; with the cluster each test has the machine.
 test: lint tesseract  ## everything that CI holds the project to
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e
 	$(BIN)/pytest tests/e2e
 
 # Reads adverts back in the tests. Where apt is at hand it is installed, else the error says what.

@@ -10,6 +10,7 @@ import pytest
 
 COMMAND = ("serve.commands.cli",)
 INGRESS = ("serve.http.ingress",)
+APPLICATION = ("serve.app",)
 MODEL = {"torch", "diffusers", "transformers"}
 DRAWING = {"cv2", "pytakumi"}
 
@@ -30,7 +31,12 @@ def imported(modules: tuple[str, ...]) -> tuple[float, set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("modules", "foreign"), [(COMMAND, MODEL | DRAWING | {"ray"}), (INGRESS, MODEL | DRAWING)]
+    ("modules", "foreign"),
+    [
+        (COMMAND, MODEL | DRAWING | {"ray"}),
+        (INGRESS, MODEL | DRAWING),
+        (APPLICATION, MODEL),  # whoever binds the rooms runs no model
+    ],
 )
 def test_no_more_is_imported_than_is_used(modules: tuple[str, ...], foreign: set[str]) -> None:
     _, names = imported(modules)
