@@ -51,6 +51,10 @@ class NotReady(RequestError):
     """The model is not ready: loading, failed or draining."""
 
 
+class ReplicaDown(NotReady):
+    """The replica is gone, going, or has no model: another one may answer."""
+
+
 class OutOfMemory(RequestError):
     """The device cannot hold this request, even alone."""
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
 from ray.serve.metrics import Counter, Gauge
+from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
 from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from deployments.diffusion.families import LoadFamily
 
 log = logging.getLogger("ray.serve")
+
+SERVES = "serves"
+LOAD_LIMIT_S = 1800.0  # a replica whose load takes longer joins as it is
 
 
 class Meter:
@@ -43,9 +49,34 @@ class Meter:
             self._before[tag] = value
 
 
-@serve.deployment
+class ServingFirst(FIFOMixin, RequestRouter):
+    """Two replicas by chance, of which Serve takes the less busy one, as it does by itself; but of
+    those that do not serve only where none does.
+    """
+
+    async def choose_replicas(
+        self,
+        candidate_replicas: list[RunningReplica],
+        pending_request: PendingRequest | None = None,
+    ) -> list[list[RunningReplica]]:
+        """The candidates of one request."""
+        serving = [one for one in candidate_replicas if one.routing_stats.get(SERVES)]
+        among = serving or candidate_replicas  # what has just joined has told nothing yet
+        return [random.sample(among, min(2, len(among)))]
+
+
+@serve.deployment(
+    request_router_config={
+        "request_router_class": ServingFirst,
+        "request_routing_stats_period_s": 1,
+    }
+)
 class DiffusionDeployment:
-    """One engine on one device. Loading goes on beside the replica's life: `state` tells.
+    """One engine on one device.
+
+    The replica joins the others once its model is ready, so that what is asked for waits for it, or
+    is drawn by them. One whose model cannot be loaded joins as well, to tell why (`state`); it
+    tries again, and is passed by meanwhile (`ServingFirst`).
 
     load: makes the profile's family; None does it as everywhere. The engine brings the model's
     libraries, so it is imported here, where it runs: whoever binds this class gets by without.
@@ -123,11 +154,15 @@ class DiffusionDeployment:
         return await asyncio.to_thread(self._engine.held_twice_bytes)
 
     async def check_health(self) -> None:
-        """Raise when only a new replica can help: the device thread crashed or is stuck.
+        """Wait for the first load to end; raise when only a new replica can help: the device thread
+        crashed or is stuck.
 
         A model that cannot be loaded is no reason to restart; `state` names what is missing. What
         is measured is reported here, once in a health check's period.
         """
+        with suppress(TimeoutError):  # Serve's first check ends its start
+            settled = asyncio.shield(asyncio.wrap_future(self._engine.settled))
+            await asyncio.wait_for(settled, LOAD_LIMIT_S)
         state = await self.state()
         for metric, meter in self._meters:
             meter.report(metric.values(state))
@@ -138,6 +173,10 @@ class DiffusionDeployment:
         if fault:
             self._engine.give_up(fault)
             raise RuntimeError(fault)
+
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """What `ServingFirst` goes by."""
+        return {SERVES: self._engine.serves}
 
     def __del__(self) -> None:
         self._engine.close()

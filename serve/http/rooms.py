@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
+    RayServeException,
     ReplicaUnavailableError,
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
 from deployments.diffusion.request import Event, GenerationParams, Terms
-from deployments.errors import DeadlineMissed, NotReady, Overloaded, RequestError
+from deployments.errors import DeadlineMissed, Overloaded, ReplicaDown, RequestError
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess.schema import Delivery, FinishSpec, Output
 
@@ -26,6 +27,13 @@ Telling = DeploymentResponseGenerator[Any]
 
 BUSY_RETRY_S = 2.0
 STATE_TIMEOUT_S = 3.0
+ATTEMPTS = 3  # of a call whose replica is gone, or going: the router may not know it at once
+GONE = (
+    RayActorError,
+    ObjectLostError,  # with the process that had made it
+    DeploymentUnavailableError,
+    ReplicaUnavailableError,
+)
 COUNTED: Mapping[str, Callable[[Iterable[int]], int]] = {
     "hits": sum,
     "misses": sum,
@@ -35,47 +43,72 @@ COUNTED: Mapping[str, Callable[[Iterable[int]], int]] = {
 """The library's counters, and what the replicas' figures make together."""
 
 
+class Given(NamedTuple):
+    """A picture that was taken in. pending: what hands it on from room to room."""
+
+    pending: Pending
+    fitted: Fitted
+
+
 class Rooms:
-    """Calls into the rooms. A client that leaves cancels its calls wherever they are."""
+    """Calls into the rooms. A client that leaves cancels its calls wherever they are.
+
+    A call whose replica dies under it, or does not serve, is made again, on another one where there
+    is one, else on the next that is ready. Each picture has its seed before it is first asked for,
+    so what is drawn again is the same.
+    """
 
     def __init__(self, diffusion: Handle, postprocess: Handle, timeout_s: float) -> None:
         self.diffusion = diffusion
         self.postprocess = postprocess
         self.timeout_s = timeout_s
 
-    def intake(
+    async def intake(
         self,
         image: bytes,
         mask: bytes | None,
         size: tuple[int, int] | None,
         fit: str,
         keep: str | None,
-    ) -> Pending:
-        """Begin to read an upload; await it with `fitted`, hand it on to `deliver` as it is."""
-        return _call(self.postprocess.intake, image, mask, size, fit, keep)
+    ) -> Given:
+        """An upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
+        return await self._given(
+            lambda: _call(self.postprocess.intake, image, mask, size, fit, keep)
+        )
 
-    def intake_kept(
+    async def intake_kept(
         self,
         picture_id: str,
         variant: str,
         size: tuple[int, int] | None,
         fit: str,
         keep: str | None,
-    ) -> Pending:
-        """The same of a kept picture."""
-        return _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
+    ) -> Given:
+        """The same of a kept picture. Raises NotFound, or what `intake` raises."""
+        return await self._given(
+            lambda: _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
+        )
 
-    async def fitted(self, response: Pending) -> Fitted:
-        """The upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
-        return cast(Fitted, await self._answer(response))
+    async def _given(self, begin: Callable[[], Pending]) -> Given:
+        begun: list[Pending] = []
+
+        def once() -> tuple[Pending]:
+            begun.append(begin())
+            return (begun[-1],)
+
+        fitted = cast(Fitted, await self._answer(once))
+        return Given(begun[-1], fitted)
 
     async def deliver(
         self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec
     ) -> Delivery:
         """Draw, then finish; the pictures go from room to room without passing through here."""
-        drawn = _call(self.diffusion.generate, spec.id, params, given, terms)
-        finished = _call(self.postprocess.finish, drawn, spec, given)
-        return cast(Delivery, await self._answer(drawn, finished))
+
+        def begin() -> tuple[Pending, Pending]:
+            drawn = _call(self.diffusion.generate, spec.id, params, given, terms)
+            return drawn, _call(self.postprocess.finish, drawn, spec, given)
+
+        return cast(Delivery, await self._answer(begin))
 
     async def draw_stream(
         self, params: GenerationParams, terms: Terms, given: Pending | None, job: str
@@ -106,14 +139,13 @@ class Rooms:
 
     async def ask(self, method: str, *arguments: object) -> object:
         """What a method of PostProcessDeployment answers."""
-        return await self._answer(_call(getattr(self.postprocess, method), *arguments))
+        return await self._answer(lambda: (_call(getattr(self.postprocess, method), *arguments),))
 
     async def preview(
         self, pixels: NDArray[np.uint8], size: tuple[int, int], output: Output
     ) -> bytes:
         """A preview as a file of `size`."""
-        response = _call(self.postprocess.preview, pixels, size, output)
-        return cast(bytes, await self._answer(response))
+        return cast(bytes, await self.ask("preview", pixels, size, output))
 
     async def state(self) -> dict[str, Any]:
         """The engine's state; {"phase": "starting"} while there is none to ask."""
@@ -123,7 +155,7 @@ class Rooms:
                 return cast(dict[str, Any], await response)
         except TimeoutError:
             response.cancel()
-        except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
+        except GONE:
             pass  # being started, or started anew
         return {"phase": "starting", "reason": None}
 
@@ -140,23 +172,36 @@ class Rooms:
 
     async def weights(self) -> dict[str, int]:
         """`held_bytes` of weights, and `held_twice_bytes` of them."""
-        twice = cast(int, await self._answer(_call(self.diffusion.held_twice_bytes)))
+        twice = cast(int, await self._answer(lambda: (_call(self.diffusion.held_twice_bytes),)))
         return {"held_bytes": (await self.state())["held_bytes"], "held_twice_bytes": twice}
 
-    async def _answer(self, *chain: Pending) -> object:
-        """The last response of a chain of calls; cancels them all if it is not waited for."""
+    async def _answer(self, begin: Callable[[], tuple[Pending, ...]]) -> object:
+        """The last response of the chain of calls that `begin` makes, made anew while its replica
+        is gone. Raises DeadlineMissed after `timeout_s`, and what the rooms raise.
+        """
+        limit = asyncio.timeout(self.timeout_s)
         try:
-            with rooms_errors():
-                async with asyncio.timeout(self.timeout_s):
-                    return await chain[-1]
-        except (asyncio.CancelledError, TimeoutError) as error:
-            for response in chain:
-                response.cancel()
-            if isinstance(error, TimeoutError):
-                raise DeadlineMissed(
-                    f"The request took longer than {self.timeout_s:g} s.", None, "timeout"
-                ) from None
-            raise
+            async with limit:
+                for _ in range(ATTEMPTS - 1):
+                    with suppress(ReplicaDown):
+                        return await _last(begin())
+                return await _last(begin())
+        except TimeoutError as error:
+            if not limit.expired():  # a room's own, which is a fault
+                raise
+            message = f"The request took longer than {self.timeout_s:g} s."
+            raise DeadlineMissed(message, None, "timeout") from error
+
+
+async def _last(chain: tuple[Pending, ...]) -> object:
+    """The last answer of a chain of calls. However it ends, none of them goes on without it."""
+    try:
+        with rooms_errors():
+            return await chain[-1]
+    except BaseException:
+        for response in chain:
+            response.cancel()
+        raise
 
 
 @contextmanager
@@ -168,13 +213,17 @@ def rooms_errors() -> Iterator[None]:
         raise Overloaded(
             "The server is busy; try again later.", None, "queue_full", BUSY_RETRY_S
         ) from None
-    except (DeploymentUnavailableError, ReplicaUnavailableError, RayActorError):
-        raise NotReady(
-            "The model's process is not available; try again later.", None, "unavailable"
-        ) from None
-    except RayTaskError as error:
-        if isinstance(error.cause, RequestError):
-            raise error.cause from None
+    except (RayError, RayServeException) as error:
+        # A call's own error is wrapped; so is that of a call whose answer it was to take.
+        cause = error.cause if isinstance(error, RayTaskError) else error.__cause__
+        if isinstance(cause, RequestError):
+            raise cause from None
+        if isinstance(error, GONE) or isinstance(cause, GONE):
+            raise ReplicaDown(
+                "The process that worked on this is not there any more; try again later.",
+                None,
+                "unavailable",
+            ) from None
         raise
 
 

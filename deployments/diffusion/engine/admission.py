@@ -14,10 +14,10 @@ from contextlib import suppress
 
 from deployments.diffusion.engine import forecast
 from deployments.diffusion.engine.scheduler import StepScheduler
-from deployments.diffusion.engine.state import SERVING, Phase, QueueState
+from deployments.diffusion.engine.state import COMING, SERVING, Phase, QueueState
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import CostModel, Priority, Progress, Request, Row
-from deployments.errors import InvalidValue, NotReady, Overloaded
+from deployments.errors import InvalidValue, Overloaded, ReplicaDown
 from deployments.handover import Drawn
 
 log = logging.getLogger(__name__)
@@ -37,19 +37,21 @@ class Admission:
         self._most_tokens: int | None = None
         self._phase: Phase = "loading"
         self._reason: str | None = None
+        self.settled: Future[None] = Future()
+        """Done once the first load has ended, well or not."""
 
     # Any thread ------------------------------------------------------------------------------
 
     def require_ready(self) -> None:
-        """Raise NotReady, saying what is missing, where no request is taken."""
+        """Raise ReplicaDown, saying what is missing, where no request is taken."""
         with self._lock:
             self._require_serving()
 
     def submit(self, request: Request) -> Future[Drawn]:
         """QueueState the request.
 
-        Raises NotReady where no request is taken, Overloaded when it finds no place now or would be
-        late, InvalidValue when it could never find one.
+        Raises ReplicaDown where no request is taken, Overloaded when it finds no place now or would
+        be late, InvalidValue when it could never find one.
         """
         with self._lock:
             self._require_serving()
@@ -102,6 +104,8 @@ class Admission:
         with self._lock:
             if self._phase != "draining":
                 self._phase, self._reason = phase, reason
+            if phase not in COMING and not self.settled.done():
+                self.settled.set_result(None)
             self._lock.notify()
         log.info("engine %s%s", phase, f": {reason}" if reason else "")
 
@@ -114,7 +118,7 @@ class Admission:
             self._lock.notify()
         for request in given_up:
             with suppress(InvalidStateError):  # the thread may have come back this very moment
-                request.future.set_exception(NotReady("The engine has failed.", None, "stopped"))
+                request.future.set_exception(ReplicaDown("The engine has failed.", None, "stopped"))
 
     def wake(self) -> None:
         """Have a device thread that waits look again."""
@@ -222,7 +226,8 @@ class Admission:
     def _require_serving(self) -> None:
         if self._phase not in SERVING:
             reason = f": {self._reason}" if self._reason else ""
-            raise NotReady(f"The model is {self._phase}{reason}.", None, f"model_{self._phase}")
+            message = f"The model is {self._phase}{reason}."
+            raise ReplicaDown(message, None, f"model_{self._phase}")
 
     def _require_in_time(self, request: Request) -> None:
         deadline_s = request.terms.deadline_s

@@ -27,7 +27,7 @@ from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Relief
 from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, Sink, Terms, Work
 from deployments.diffusion.start import StartTimes
 from deployments.diffusion.weights import held_twice_bytes
-from deployments.errors import NotReady
+from deployments.errors import NotReady, ReplicaDown
 from deployments.handover import Drawn, Fitted
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Engine:
     ) -> Future[Drawn]:
         """Queue a request; `sink` is told of its events, on the device thread.
 
-        Raises InvalidValue for what the profile cannot serve, NotReady outside the ready phase,
+        Raises InvalidValue for what the profile cannot serve, ReplicaDown outside the ready phase,
         Overloaded when the queue is full or the deadline cannot be met. The future fails with a
         RequestError, or with CancelledError.
         """
@@ -106,6 +106,16 @@ class Engine:
             encode_hits=self._embeddings.hits,
             **self._gauges.read(),
         )
+
+    @property
+    def settled(self) -> Future[None]:
+        """Done once the first load has ended: the engine is ready, or its state tells why not."""
+        return self._admission.settled
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests are taken."""
+        return self._admission.queue().phase in SERVING
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return once requests are taken.
@@ -172,7 +182,7 @@ class Engine:
                 self._admission.enter("failed", "internal error of the engine; see its log")
             finally:
                 for request in self._admission.requests():
-                    stopped = NotReady("The engine has stopped.", None, "stopped")
+                    stopped = ReplicaDown("The engine has stopped.", None, "stopped")
                     self._admission.fail(request, stopped)
                 self._lane.join(self.profile.engine.stall_s)
 

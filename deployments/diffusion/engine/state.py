@@ -10,6 +10,7 @@ from deployments.diffusion.request import Row, smooth
 from deployments.diffusion.weights import SharedComponents
 
 Phase = Literal["loading", "warming", "ready", "sleeping", "failed", "draining"]
+COMING: tuple[Phase, ...] = ("loading", "warming")
 SERVING: tuple[Phase, ...] = ("ready", "sleeping")  # requests are taken; a first one wakes it
 
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.http.asgi.second_try import SecondTry
 from serve.http.wire import envelope
 
 REQUEST_ID = "x-request-id"
@@ -35,7 +36,7 @@ CODES = {
 
 def middlewares() -> list[Middleware]:
     """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
-    return [Middleware(ProxyManners)]
+    return [Middleware(ProxyManners), Middleware(SecondTry)]
 
 
 class ProxyManners:

@@ -16,7 +16,7 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.design import Brand, check_names
 from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, find_placement
 from serve import VERSION
-from serve.http.rooms import Pending, Rooms
+from serve.http.rooms import Given, Pending, Rooms
 from serve.http.routes.kept_images import url_of
 from serve.http.wire import (
     MEDIA_TYPE,
@@ -85,19 +85,18 @@ class Images:
         default = parse_size(self.profile.sizes.default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
-        given = self._given(form, canvas)
-        fitted = await self.rooms.fitted(given)
-        height, width, _ = fitted.picture.shape
+        given = await self._given(form, canvas)
+        height, width, _ = given.fitted.picture.shape
         params = replace(params, width=width, height=height)
-        spec = self._keyed(spec, body, params, fitted.digest)
-        return await self._deliver("image_edit", body, params, given, spec, request)
+        spec = self._keyed(spec, body, params, given.fitted.digest)
+        return await self._deliver("image_edit", body, params, given.pending, spec, request)
 
-    def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Pending:
+    async def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Given:
         fit, keep = form.body.fit, form.body.keep
         if isinstance(form.image, KeptPicture):
             kept = form.image
-            return self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
-        return self.rooms.intake(form.image, form.mask, canvas, fit, keep)
+            return await self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
+        return await self.rooms.intake(form.image, form.mask, canvas, fit, keep)
 
     async def _deliver(
         self,

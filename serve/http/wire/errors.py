@@ -24,6 +24,7 @@ from deployments.errors import (
     NotReady,
     OutOfMemory,
     Overloaded,
+    ReplicaDown,
     RequestError,
     TooLarge,
     UnsupportedFile,
@@ -40,6 +41,7 @@ STATUS: dict[type[RequestError], int] = {
     Overloaded: 429,
     GenerationFailed: 500,
     NotReady: 503,
+    ReplicaDown: 503,
     OutOfMemory: 507,
 }
 
