@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -76,10 +77,11 @@ class Crowd:
         return str(answer.status_code) if answer.status_code == 200 else answer.text
 
 
-def processes(title: str) -> list[psutil.Process]:
-    """Those of this cluster that Ray calls so."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.name().startswith("ray::") and title in " ".join(process.cmdline())
-    ]
+def processes(title: str) -> dict[int, psutil.Process]:
+    """Those of this cluster that Ray calls so, by id."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name().startswith("ray::") and title in process.cmdline()[0]:
+                found[process.pid] = process
+    return found

@@ -1,0 +1,128 @@
+"""Processes die and configurations change while clients ask: they hear little of it."""
+
+import copy
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from serve.commands import local
+from tests.e2e.crowd import Crowd, processes
+from tests.polling import wait_until
+
+REPLICA = "ServeReplica:signboard"
+WITHIN_S = 240  # beside busy neighbours; how fast it is on a quiet machine is docs/deployment.md's
+
+
+@pytest.fixture
+def config(service: local.Running, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """The application's, to change; it is itself again afterwards."""
+    config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
+    yield copy.deepcopy(config)
+    local.deploy(config, tmp_path)
+    wait_until(lambda: local.readiness(service.url)["state"] == "ready", WITHIN_S, 0.2)
+
+
+def draw_on(crowd: Crowd, pictures: int = 8) -> None:
+    """Until the crowd has so many more."""
+    before = crowd.drawn
+    wait_until(lambda: crowd.drawn >= before + pictures, WITHIN_S, 0.05)
+
+
+def kill_one(title: str) -> None:
+    os.kill(next(iter(processes(title))), signal.SIGKILL)
+
+
+def roll_out(config: dict[str, Any], folder: Path) -> None:
+    """Deploy, and wait until no replica of before is there."""
+    before = processes(REPLICA).keys()
+    local.deploy(config, folder)
+    wait_until(lambda: not before & processes(REPLICA).keys(), WITHIN_S, 0.1)
+
+
+def two_diffusion_replicas(config: dict[str, Any], folder: Path) -> None:
+    for deployment in config["applications"][0]["deployments"]:
+        if deployment["name"] == "DiffusionDeployment":
+            deployment["num_replicas"] = 2
+    local.deploy(config, folder)
+    wait_until(lambda: in_rotation() == 2, WITHIN_S, 0.1)
+
+
+def in_rotation() -> int:
+    """How many diffusion replicas are asked."""
+    from ray import serve as ray_serve
+
+    deployments = ray_serve.status().applications["signboard"].deployments
+    if "DiffusionDeployment" not in deployments:  # for a moment, while it is deployed anew
+        return 0
+    return int(deployments["DiffusionDeployment"].replica_states.get("RUNNING", 0))
+
+
+def status() -> str:
+    """The application's, as Serve has it."""
+    from ray import serve as ray_serve
+
+    return str(ray_serve.status().applications["signboard"].status.value)
+
+
+@pytest.mark.parametrize("room", ["DiffusionDeployment", "PostProcessDeployment", "Ingress"])
+def test_a_replica_dies(service: local.Running, room: str) -> None:
+    with Crowd(service.url) as crowd:
+        draw_on(crowd, 4)
+        kill_one(f"{REPLICA}:{room}")
+        draw_on(crowd)
+    may = {"200", "503 in time"} if room == "DiffusionDeployment" else {"200"}
+    if room == "Ingress":
+        may |= {"refused"}  # an answer that had begun
+    assert crowd.told.keys() <= may, crowd.told
+
+
+@pytest.mark.parametrize("process", ["ProxyActor", "ServeController"])
+def test_one_of_serves_own_processes_dies(service: local.Running, process: str) -> None:
+    with Crowd(service.url) as crowd:
+        draw_on(crowd, 4)
+        kill_one(process)
+        draw_on(crowd)
+    assert crowd.told.keys() <= {"200", "refused"}, crowd.told
+
+
+def test_another_configuration(
+    service: local.Running, config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["applications"][0]["args"]["request_timeout_s"] = 299
+    with Crowd(service.url) as crowd:
+        draw_on(crowd, 4)
+        roll_out(config, tmp_path)
+        draw_on(crowd)
+    assert crowd.told.keys() == {"200"}, crowd.told
+
+
+def test_two_diffusion_replicas(
+    service: local.Running, config: dict[str, Any], tmp_path: Path
+) -> None:
+    two_diffusion_replicas(config, tmp_path)
+    with Crowd(service.url) as crowd:
+        draw_on(crowd, 4)
+        kill_one(f"{REPLICA}:DiffusionDeployment")
+        draw_on(crowd)
+        wait_until(lambda: in_rotation() == 2, WITHIN_S, 0.1)
+        config["applications"][0]["args"]["request_timeout_s"] = 298
+        roll_out(config, tmp_path)
+        draw_on(crowd)
+    assert crowd.told.keys() == {"200"}, crowd.told
+
+
+def test_a_mistaken_configuration_leaves_the_old_one_serving(
+    service: local.Running, config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["applications"][0]["args"]["profile"] = "/nowhere/at-all.yaml"
+    with Crowd(service.url) as crowd:
+        draw_on(crowd, 4)
+        local.deploy(config, tmp_path)
+        wait_until(lambda: status() == "DEPLOY_FAILED", WITHIN_S, 0.1)
+        draw_on(crowd)
+    assert crowd.told.keys() == {"200"}, crowd.told
