@@ -1,8 +1,8 @@
 """The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -77,18 +77,25 @@ class Rooms:
         finished = _call(self.postprocess.finish, drawn, spec, given)
         return cast(Delivery, await self._answer(drawn, finished))
 
-    async def draw_stream(
-        self, params: GenerationParams, terms: Terms, given: Pending | None, job: str
-    ) -> AsyncIterator[Event | Drawn]:
-        """Events as they happen, the drawn pictures last."""
+    async def deliver_told(
+        self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec
+    ) -> AsyncGenerator[Event | Delivery, None]:
+        """The same within the same time, telling of the way: events as they happen, then the
+        delivery. The pictures do pass through here, since one call tells and draws."""
+        ends = self._ends()
         generate = self.diffusion.options(stream=True).generate_stream
-        told = cast(Telling, generate.remote(job, params, given, terms))
+        told = cast(Telling, generate.remote(spec.id, params, given, terms))
+        drawn: Drawn | None = None
         try:
-            with rooms_errors():
-                async for event in told:
+            while (event := await self._next(told, ends)) is not None:
+                if isinstance(event, Drawn):
+                    drawn = event
+                else:
                     yield event
         finally:
             told.cancel()  # a listener that leaves takes its request along
+        finished = _call(self.postprocess.finish, drawn, spec, given)
+        yield cast(Delivery, await self._answer(finished, ends=ends))
 
     async def adopt(self, spec: FinishSpec) -> FinishSpec:
         """`spec` with its overlay's images as files, checked. Raises what names the layer."""
@@ -99,10 +106,6 @@ class Rooms:
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The pictures of an earlier request like this one, finished; None if none are kept."""
         return cast(Delivery | None, await self.ask("recall", spec))
-
-    async def finish(self, drawn: Drawn, given: Pending | None, spec: FinishSpec) -> Delivery:
-        """Finish pictures that were streamed to here."""
-        return cast(Delivery, await self.ask("finish", drawn, spec, given))
 
     async def ask(self, method: str, *arguments: object) -> object:
         """What a method of PostProcessDeployment answers."""
@@ -143,20 +146,39 @@ class Rooms:
         twice = cast(int, await self._answer(_call(self.diffusion.held_twice_bytes)))
         return {"held_bytes": (await self.state())["held_bytes"], "held_twice_bytes": twice}
 
-    async def _answer(self, *chain: Pending) -> object:
-        """The last response of a chain of calls; cancels them all if it is not waited for."""
+    async def _answer(self, *chain: Pending, ends: float | None = None) -> object:
+        """The last response of a chain of calls; without one, whatever the reason, none goes on."""
         try:
             with rooms_errors():
-                async with asyncio.timeout(self.timeout_s):
+                async with self._in_time(self._ends() if ends is None else ends):
                     return await chain[-1]
-        except (asyncio.CancelledError, TimeoutError) as error:
+        except BaseException:
             for response in chain:
                 response.cancel()
-            if isinstance(error, TimeoutError):
-                raise DeadlineMissed(
-                    f"The request took longer than {self.timeout_s:g} s.", None, "timeout"
-                ) from None
             raise
+
+    async def _next(self, told: Telling, ends: float) -> Event | Drawn | None:
+        """What is told next; None at the end."""
+        with rooms_errors():
+            async with self._in_time(ends):
+                return cast(Event | Drawn | None, await anext(told, None))
+
+    def _ends(self) -> float:
+        """When a request that begins now is given up, by the event loop's clock."""
+        return asyncio.get_running_loop().time() + self.timeout_s
+
+    @asynccontextmanager
+    async def _in_time(self, ends: float) -> AsyncIterator[None]:
+        """Raises DeadlineMissed when it ends; a TimeoutError of a room's own stays what it is."""
+        try:
+            async with asyncio.timeout_at(ends) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlineMissed(
+                f"The request took longer than {self.timeout_s:g} s.", None, "timeout"
+            ) from None
 
 
 @contextmanager

@@ -105,9 +105,7 @@ def test_an_edit_is_joined_by_its_pictures_digest(engine: Engine) -> None:
         (text_to_image()[0], Terms(deadline_s=100.0)),
     ],
 )
-def test_what_differs_is_not_joined(
-    engine: Engine, params: GenerationParams, terms: Terms
-) -> None:
+def test_what_differs_is_not_joined(engine: Engine, params: GenerationParams, terms: Terms) -> None:
     draw_all(engine, (*text_to_image(), Terms()), (params, None, terms), pictures=2)
 
 
