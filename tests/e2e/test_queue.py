@@ -1,6 +1,7 @@
 """A full queue, clients that leave, deadlines."""
 
 import asyncio
+import secrets
 from typing import Any
 
 import httpx
@@ -118,9 +119,27 @@ def test_a_client_that_leaves_stops_its_work(service: Running, engine: Engine) -
     assert engine["forwards"] - before < LONG["num_inference_steps"]
 
 
+def test_equal_requests_on_their_way_are_drawn_once(service: Running, engine: Engine) -> None:
+    before = engine["forwards"]
+    body = {**LONG, "n": 1, "seed": secrets.randbelow(2**40)}
+
+    async def ask_together() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=service.url, timeout=120) as crowd:
+            asked = (crowd.post("/v1/images/generations", json=body) for _ in range(4))
+            return await asyncio.gather(*asked)
+
+    answers = asyncio.run(ask_together())
+
+    pictures = [answer.json()["data"][0] for answer in answers]
+    assert engine["forwards"] - before == LONG["num_inference_steps"]
+    assert len({picture["b64_json"] for picture in pictures}) == 1
+    assert len({picture["id"] for picture in pictures}) == 4
+
+
 def test_a_deadline_that_cannot_be_met(client: httpx.Client, engine: Engine) -> None:
     answer = client.post("/v1/images/generations", json={**LONG, "deadline_s": 0.2})
 
     assert answer.status_code == 429
+    assert answer.headers["x-should-retry"] == "false"
     assert answer.json()["error"]["param"] == "deadline_s"
     assert engine.held == 0

@@ -11,9 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.http.asgi.held_bodies import REQUEST_ID, HeldBodies
 from serve.http.wire import envelope
 
-REQUEST_ID = "x-request-id"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SERVE_OVERRIDES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 
@@ -35,7 +35,7 @@ CODES = {
 
 def middlewares() -> list[Middleware]:
     """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
-    return [Middleware(ProxyManners)]
+    return [Middleware(ProxyManners), Middleware(HeldBodies)]
 
 
 class ProxyManners:
