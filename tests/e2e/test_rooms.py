@@ -39,11 +39,14 @@ class Drawing:
         return self.going
 
 
-@ray_serve.deployment(max_queued_requests=1, ray_actor_options={"num_cpus": 0.1})
+@ray_serve.deployment(
+    max_ongoing_requests=1, max_queued_requests=1, ray_actor_options={"num_cpus": 0.1}
+)
 class Finishing:
-    """Has room for one that waits, and a clock of its own."""
+    """Has room for one that is busy and one that waits, and a clock of its own."""
 
-    async def finish(self, *asked: object) -> None: ...
+    async def busy(self) -> None:
+        await asyncio.Event().wait()
 
     async def record(self) -> None:
         raise TimeoutError("the library did not answer")
@@ -86,16 +89,24 @@ async def going(drawing: Any, count: int) -> None:
 
 
 def test_a_refused_finish_cancels_its_draw(house: House) -> None:
+    async def refused() -> bool:
+        try:
+            await house.rooms(0.5).deliver(PARAMS, NO_HURRY, None, SPEC)
+        except DeadlineMissed:  # it still had a place to wait
+            return False
+        except Overloaded:
+            return True
+        raise AssertionError("it was delivered")
+
     async def work() -> None:
-        rooms = house.rooms(60)
-        first = asyncio.ensure_future(rooms.deliver(PARAMS, NO_HURRY, None, SPEC))
-        await going(house.drawing, 1)
-        with pytest.raises(Overloaded):
-            await rooms.deliver(PARAMS, NO_HURRY, None, SPEC)
-        await going(house.drawing, 1)
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
+        busy = [asyncio.ensure_future(house.rooms(60).ask("busy")) for _ in range(2)]
+        async with asyncio.timeout(30):
+            while not await refused():
+                pass
         await going(house.drawing, 0)
+        for one in busy:
+            one.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
 
     house.run(work())
 
