@@ -84,4 +84,6 @@ async def _answer(refused: Message, scope: Scope, receive: Receive, send: Send) 
     kept = {name: original[name] for name in (REQUEST_ID, "retry-after") if name in original}
     if status == 503:
         kept.setdefault("retry-after", "5")
+    elif status == 408:
+        kept["x-should-retry"] = "false"  # it would take as long again
     await envelope(status, REFUSALS[status], code=CODES[status], headers=kept)(scope, receive, send)
