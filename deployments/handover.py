@@ -21,6 +21,20 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the model read and drew for one request, in its own tokens.
+
+    text: of its prompts, a negative one included where it is read; padding counts where a family
+    reads it like words. given: of the picture that it started from. drawn: of all its pictures, in
+    the last pass.
+    """
+
+    text: int = 0
+    given: int = 0
+    drawn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """Finished pictures of one request, before any words are set on them.
 
@@ -28,6 +42,7 @@ class Drawn:
     (queue, encode, start, steps, decode; between the last two of a picture in two passes: enlarge,
     hires_steps). steps_executed: forwards that each picture took, in all passes. recovery: the
     rungs that were used when memory did not suffice.
+    tokens: what was read and drawn.
     """
 
     id: str
@@ -37,3 +52,4 @@ class Drawn:
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     recovery: tuple[str, ...] = ()
+    tokens: Tokens = Tokens()

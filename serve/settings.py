@@ -28,6 +28,8 @@ class AppArgs(BaseModel):
     prompt_in_files: whether files may tell how their pictures were described.
     credentials: what files are signed with (C2PA); by paths that every machine has.
     brands: a folder of brand kits, beside the packaged ones.
+    operator_routes: whether what only operators should ask is answered over HTTP too: the audit of
+    weights, which walks all memory of the process that draws.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
     """
@@ -45,6 +47,7 @@ class AppArgs(BaseModel):
     brands: Path | None = None
     fonts: str | None = None
     segmentation_model: SegmentationModel | None = None
+    operator_routes: bool = False
 
     @property
     def intake_limits(self) -> IntakeLimits:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -85,13 +85,16 @@ class DiffusionDeployment:
     def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
         start = StartTimes()
         with in_one_go():
-            from deployments.diffusion.engine import Engine
+            from deployments.diffusion.engine import Callers, Engine
             from deployments.diffusion.families import load_family
+            from deployments.diffusion.weights import Audit
         start.end("imports")
         self._imports_s = start.seconds
         self._start_is_told = False
         self._profile = profile
         self._engine = Engine(profile, partial(load or load_family, profile))
+        self._callers = Callers(self._engine)
+        self._audit = Audit(self._engine.held_twice_bytes)
         self._meters = [(metric, Meter(metric)) for metric in METRICS]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -106,17 +109,12 @@ class DiffusionDeployment:
         given: Fitted | None = None,
         terms: Terms = NO_HURRY,
     ) -> Drawn:
-        """Draw the pictures of one request; cancelling the call stops them within a step.
+        """Draw the pictures of one request, once for all who ask for the same at a time.
 
-        Raises what `Engine.submit` raises and what its future fails with: RequestErrors.
+        Cancelling the last of these calls stops it within a step. Raises RequestErrors, those of
+        `Callers.draw`.
         """
-        drawn = asyncio.wrap_future(self._engine.submit(request_id, params, given, terms))
-        try:
-            return await asyncio.shield(drawn)
-        except asyncio.CancelledError:
-            self._engine.cancel(request_id)
-            await asyncio.wait([drawn])  # the call keeps its slot until the device has let go
-            raise
+        return await self._callers.draw(request_id, params, given, terms)
 
     async def generate_stream(
         self,
@@ -126,23 +124,10 @@ class DiffusionDeployment:
         terms: Terms = NO_HURRY,
     ) -> AsyncIterator[Event | Drawn]:
         """As `generate`, telling of the way: events as they happen, the pictures last."""
-        loop = asyncio.get_running_loop()
-        events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by one request's steps
-
-        def tell(event: Event) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
-
-        future = self._engine.submit(request_id, params, given, terms, tell)
-        drawn = asyncio.wrap_future(future)
-        drawn.add_done_callback(lambda _: events.put_nowait(None))
-        try:
-            while event := await events.get():
+        told = self._callers.draw_told(request_id, params, given, terms)
+        async with aclosing(told):  # a listener that leaves stops it now, not when it is collected
+            async for event in told:
                 yield event
-            yield drawn.result()
-        finally:
-            if not drawn.done():  # the listener has left
-                self._engine.cancel(request_id)
-                await asyncio.wait([drawn])
 
     async def state(self) -> dict[str, Any]:
         """The engine's state, by the names of EngineState's fields; imports are a phase too."""
@@ -150,8 +135,8 @@ class DiffusionDeployment:
         return {**state, "start_s": {**self._imports_s, **state["start_s"]}}
 
     async def held_twice_bytes(self) -> int:
-        """Bytes of weights that this process holds a second time; an audit, slow."""
-        return await asyncio.to_thread(self._engine.held_twice_bytes)
+        """Bytes of weights that this process holds a second time; an audit, slow now and then."""
+        return await asyncio.to_thread(self._audit.found_bytes)
 
     async def check_health(self) -> None:
         """Wait for the first load to end; raise when only a new replica can help: the device thread

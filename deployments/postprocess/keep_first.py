@@ -33,6 +33,7 @@ def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library
         asked=dict(spec.asked),
         steps_executed=drawn.steps_executed,
         warnings=drawn.warnings,
+        tokens=drawn.tokens,
     )
     pixels = list(drawn.pictures)
     timings = dict(drawn.timings_ms)
@@ -102,6 +103,7 @@ def conclude(job: Job, made: Sequence[Finished | None]) -> Delivery:
         style=drawing.asked.get("style"),
         cached=job.cached,
         kept=job.library is not None and not lost,
+        tokens=drawing.tokens,
     )
 
 

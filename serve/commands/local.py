@@ -51,12 +51,15 @@ class Running:
 
 
 def read_config(profile: str, port: int, library: str | None = None) -> dict[str, Any]:
-    """The production config for one profile, on one loopback port; library: instead of its own."""
+    """The production config for one profile, on one loopback port, whose users are its operators.
+
+    library: instead of its own.
+    """
     config = _packaged()
     del config["controller_options"]  # what they set is in this process's environment already
     config["http_options"] |= {"host": LOOPBACK, "port": port}
     for application in config["applications"]:
-        application["args"]["profile"] = profile
+        application["args"] |= {"profile": profile, "operator_routes": True}
         if library is not None:
             application["args"]["library"] = library
     return config

@@ -1,8 +1,9 @@
 """The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
-from deployments.diffusion.request import Event, GenerationParams, Terms
+from deployments.diffusion.request import Event, GenerationParams, Preview, Terms
 from deployments.errors import DeadlineMissed, Overloaded, ReplicaDown, RequestError
 from deployments.handover import Drawn, Fitted
 from deployments.postprocess.schema import Delivery, FinishSpec, Output
@@ -110,16 +111,47 @@ class Rooms:
 
         return cast(Delivery, await self._answer(begin))
 
-    async def draw_stream(
-        self, params: GenerationParams, terms: Terms, given: Pending | None, job: str
-    ) -> AsyncIterator[Event | Drawn]:
-        """Events as they happen, the drawn pictures last."""
+    async def deliver_told(
+        self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec
+    ) -> AsyncGenerator[Event | Delivery, None]:
+        """The same within the same time, telling of the way: events as they happen, then the
+        delivery. The pictures do pass through here, since one call tells and draws. Drawn anew, it
+        tells its progress from the start, and each preview once.
+        """
+        ends = self._ends()
+        seen: set[tuple[int, int]] = set()
+        drawn: Drawn | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with aclosing(self._draw_told(params, terms, given, spec.id, ends)) as events:
+                    async for event in events:
+                        if isinstance(event, Drawn):
+                            drawn = event
+                        elif not isinstance(event, Preview):
+                            yield event
+                        elif (place := (event.picture, event.index)) not in seen:
+                            seen.add(place)
+                            yield event
+                break
+            except ReplicaDown:
+                if attempt == ATTEMPTS:
+                    raise
+        finish = partial(_call, self.postprocess.finish, drawn, spec, given)
+        yield cast(Delivery, await self._answer(lambda: (finish(),), ends))
+
+    async def _draw_told(
+        self,
+        params: GenerationParams,
+        terms: Terms,
+        given: Pending | None,
+        job: str,
+        ends: float,
+    ) -> AsyncGenerator[Event | Drawn, None]:
         generate = self.diffusion.options(stream=True).generate_stream
         told = cast(Telling, generate.remote(job, params, given, terms))
         try:
-            with rooms_errors():
-                async for event in told:
-                    yield event
+            while (event := await self._next(told, ends)) is not None:
+                yield event
         finally:
             told.cancel()  # a listener that leaves takes its request along
 
@@ -132,10 +164,6 @@ class Rooms:
     async def recall(self, spec: FinishSpec) -> Delivery | None:
         """The pictures of an earlier request like this one, finished; None if none are kept."""
         return cast(Delivery | None, await self.ask("recall", spec))
-
-    async def finish(self, drawn: Drawn, given: Pending | None, spec: FinishSpec) -> Delivery:
-        """Finish pictures that were streamed to here."""
-        return cast(Delivery, await self.ask("finish", drawn, spec, given))
 
     async def ask(self, method: str, *arguments: object) -> object:
         """What a method of PostProcessDeployment answers."""
@@ -175,22 +203,39 @@ class Rooms:
         twice = cast(int, await self._answer(lambda: (_call(self.diffusion.held_twice_bytes),)))
         return {"held_bytes": (await self.state())["held_bytes"], "held_twice_bytes": twice}
 
-    async def _answer(self, begin: Callable[[], tuple[Pending, ...]]) -> object:
+    async def _answer(
+        self, begin: Callable[[], tuple[Pending, ...]], ends: float | None = None
+    ) -> object:
         """The last response of the chain of calls that `begin` makes, made anew while its replica
-        is gone. Raises DeadlineMissed after `timeout_s`, and what the rooms raise.
+        is gone. Raises DeadlineMissed after `timeout_s`, or at `ends`, and what the rooms raise.
         """
-        limit = asyncio.timeout(self.timeout_s)
+        async with self._in_time(self._ends() if ends is None else ends):
+            for _ in range(ATTEMPTS - 1):
+                with suppress(ReplicaDown):
+                    return await _last(begin())
+            return await _last(begin())
+
+    async def _next(self, told: Telling, ends: float) -> Event | Drawn | None:
+        """What is told next; None at the end."""
+        async with self._in_time(ends):
+            with rooms_errors():
+                return cast(Event | Drawn | None, await anext(told, None))
+
+    def _ends(self) -> float:
+        """When a request that begins now is given up, by the event loop's clock."""
+        return asyncio.get_running_loop().time() + self.timeout_s
+
+    @asynccontextmanager
+    async def _in_time(self, ends: float) -> AsyncIterator[None]:
+        """Raises DeadlineMissed when it ends; a TimeoutError of a room's own stays what it is."""
         try:
-            async with limit:
-                for _ in range(ATTEMPTS - 1):
-                    with suppress(ReplicaDown):
-                        return await _last(begin())
-                return await _last(begin())
-        except TimeoutError as error:
-            if not limit.expired():  # a room's own, which is a fault
+            async with asyncio.timeout_at(ends) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
                 raise
             message = f"The request took longer than {self.timeout_s:g} s."
-            raise DeadlineMissed(message, None, "timeout") from error
+            raise DeadlineMissed(message, None, "timeout") from None
 
 
 async def _last(chain: tuple[Pending, ...]) -> object:

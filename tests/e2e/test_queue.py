@@ -1,15 +1,24 @@
 """A full queue, clients that leave, deadlines."""
 
 import asyncio
+import base64
+import io
+import secrets
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from serve.commands.local import Running
 from tests.polling import wait_until
 
-LONG: dict[str, Any] = {"prompt": "a red circle", "n": 8, "num_inference_steps": 50, "seed": 1}
+LONG: dict[str, Any] = {"prompt": "a red circle", "n": 8, "num_inference_steps": 50}
+"""Without a seed: equal requests that are on their way at once would be one."""
+
+
+def pixels(b64_json: str) -> bytes:
+    return Image.open(io.BytesIO(base64.b64decode(b64_json))).tobytes()
 
 
 @pytest.fixture
@@ -118,9 +127,27 @@ def test_a_client_that_leaves_stops_its_work(service: Running, engine: Engine) -
     assert engine["forwards"] - before < LONG["num_inference_steps"]
 
 
+def test_equal_requests_on_their_way_are_drawn_once(service: Running, engine: Engine) -> None:
+    before = engine["forwards"]
+    body = {**LONG, "n": 1, "seed": secrets.randbelow(2**40)}
+
+    async def ask_together() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=service.url, timeout=120) as crowd:
+            asked = (crowd.post("/v1/images/generations", json=body) for _ in range(4))
+            return await asyncio.gather(*asked)
+
+    answers = asyncio.run(ask_together())
+
+    pictures = [answer.json()["data"][0] for answer in answers]
+    assert engine["forwards"] - before == LONG["num_inference_steps"]
+    assert len({pixels(picture["b64_json"]) for picture in pictures}) == 1
+    assert len({picture["id"] for picture in pictures}) == 4
+
+
 def test_a_deadline_that_cannot_be_met(client: httpx.Client, engine: Engine) -> None:
     answer = client.post("/v1/images/generations", json={**LONG, "deadline_s": 0.2})
 
     assert answer.status_code == 429
+    assert answer.headers["x-should-retry"] == "false"
     assert answer.json()["error"]["param"] == "deadline_s"
     assert engine.held == 0

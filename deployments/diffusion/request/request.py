@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.request.params import GenerationParams, Priority, Terms
 from deployments.diffusion.request.work import Progress, Sink, Work
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Fitted, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,16 @@ class Request:
             timings_ms=self.timings_ms,
             warnings=tuple(self.warnings),
             recovery=self.recovery,
+            tokens=self._tokens(),
+        )
+
+    def _tokens(self) -> Tokens:
+        first = self.rows[0]
+        prompts = [one.tokens for one in (first.embedding, first.negative) if one is not None]
+        return Tokens(
+            text=sum(len(tokens) for tokens in prompts),
+            given=first.image_tokens if self.given else 0,
+            drawn=sum(row.image_tokens for row in self.rows),
         )
 
     def lap(self, stage: str) -> None:
@@ -168,7 +178,8 @@ class Row:
 
     latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
     negative prompt, None without guidance. generator: as in its Start.
-    lengths: image and caption tokens in a forward; rows of equal lengths need no attention mask.
+    lengths: image tokens first, then caption tokens, in a forward; rows of equal lengths need no
+    attention mask.
     batch_key: rows with equal keys may share a forward.
     passes: the one that it is in, and those to come. walked: steps of the passes behind it.
     picture: uint8 (H, W, 3) once decoded for good.
@@ -192,6 +203,11 @@ class Row:
     def tokens(self) -> int:
         """What the token budget counts."""
         return sum(self.lengths)
+
+    @property
+    def image_tokens(self) -> int:
+        """Of the picture, in the pass that it is in."""
+        return self.lengths[0]
 
     @property
     def priority(self) -> Priority:

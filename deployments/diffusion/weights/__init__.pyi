@@ -2,6 +2,7 @@ from . import checkpoint as checkpoint
 from . import components as components
 from .adapters import linear_layers as linear_layers
 from .architecture import Architecture as Architecture
+from .audit import Audit as Audit
 from .audit import held_twice_bytes as held_twice_bytes
 from .audit import live_storage_bytes as live_storage_bytes
 from .audit import unique_storages as unique_storages

@@ -1,10 +1,14 @@
 """Which bytes weights take, and which live tensors repeat them: each storage counted once."""
 
 import gc
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
+
+GOOD_S = 60.0
 
 
 def unique_storages(tensors: Iterable[torch.Tensor]) -> dict[int, torch.UntypedStorage]:
@@ -36,6 +40,26 @@ def held_twice_bytes(weights: Iterable[torch.Tensor]) -> int:
         if any(_same_values(other, twin) for twin in twins):
             twice += other.untyped_storage().nbytes()
     return twice
+
+
+class Audit:
+    """An audit for whoever asks, as often as they like: what one walk found is good for `good_s`
+    seconds, and whoever asks during a walk waits for it. Any thread."""
+
+    def __init__(self, walk: Callable[[], int], good_s: float = GOOD_S) -> None:
+        self._walk = walk
+        self._good_s = good_s
+        self._lock = threading.Lock()
+        self._found = 0
+        self._good_until = float("-inf")
+
+    def found_bytes(self) -> int:
+        """By the last walk, or by one that is made now."""
+        with self._lock:
+            if time.monotonic() >= self._good_until:
+                self._found = self._walk()
+                self._good_until = time.monotonic() + self._good_s
+            return self._found
 
 
 def _live_tensors() -> dict[int, torch.Tensor]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from deployments.handover import Tokens
 from deployments.postprocess.files import facts
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.references import References, Tally, digest, record_path
@@ -53,7 +54,7 @@ class Drawing(Stored):
 
     facts: what drew them (signboard's version, model, revision). asked: the engine's parameters
     by name. source, mask: of an edit, the picture it started from and what of it was to be
-    repainted (white), by their objects.
+    repainted (white), by their objects. tokens: what the model read and drew.
     """
 
     facts: dict[str, str]
@@ -62,6 +63,7 @@ class Drawing(Stored):
     warnings: tuple[str, ...] = ()
     source: str | None = None
     mask: str | None = None
+    tokens: Tokens = Tokens()
 
     @property
     def given(self) -> list[str]:

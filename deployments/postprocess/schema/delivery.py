@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from deployments.errors import InvalidValue
+from deployments.handover import Tokens
 from deployments.postprocess.schema.image_reference import new_id
 from deployments.postprocess.schema.overlay import OverlaySpec
 from deployments.postprocess.schema.placements import Extension, Output, find_placement
@@ -100,7 +101,7 @@ class Delivery:
     (from 0), and that one's seed. drawn_size: width and height before they were fitted to a
     placement. timings_ms: wall milliseconds by stage, the drawing's and the finishing's; the latter
     summed over the files. style: that they were drawn in. cached: they came from the library, no
-    step was run. kept: their ids are good there.
+    step was run. kept: their ids are good there. tokens: what the model read and drew.
     """
 
     ids: tuple[str, ...]
@@ -114,6 +115,7 @@ class Delivery:
     style: str | None = None
     cached: bool = False
     kept: bool = False
+    tokens: Tokens = field(default_factory=Tokens)
 
     @property
     def id(self) -> str:

@@ -11,10 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.http.asgi.held_bodies import REQUEST_ID, HeldBodies
 from serve.http.asgi.second_try import SecondTry
 from serve.http.wire import envelope
 
-REQUEST_ID = "x-request-id"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SERVE_OVERRIDES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 
@@ -36,7 +36,7 @@ CODES = {
 
 def middlewares() -> list[Middleware]:
     """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
-    return [Middleware(ProxyManners), Middleware(SecondTry)]
+    return [Middleware(ProxyManners), Middleware(HeldBodies), Middleware(SecondTry)]
 
 
 class ProxyManners:
@@ -85,4 +85,6 @@ async def _answer(refused: Message, scope: Scope, receive: Receive, send: Send) 
     kept = {name: original[name] for name in (REQUEST_ID, "retry-after") if name in original}
     if status == 503:
         kept.setdefault("retry-after", "5")
+    elif status == 408:
+        kept["x-should-retry"] = "false"  # it would take as long again
     await envelope(status, REFUSALS[status], code=CODES[status], headers=kept)(scope, receive, send)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import GenerationParams, request_key
@@ -27,6 +26,7 @@ from serve.http.wire import (
     KeptEditBody,
     KeptPicture,
     Kind,
+    PiecewiseJSON,
     SentEditBody,
     Streamed,
     as_bytes,
@@ -109,26 +109,27 @@ class Images:
     ) -> Response:
         spec = await self.rooms.adopt(spec)
         by_url = partial(url_of, request) if body.response_format == "url" else None
+        quality = body.quality_used(self.profile)
         answer = partial(
             images_answer,
             model=self.profile.name,
-            quality=body.quality,
+            quality=quality,
             output_format=spec.output.format,
             url_of=by_url,
         )
         terms = body.terms()
-        streamed = Streamed(kind, params, given, spec, answer)
         delivery = await self.rooms.recall(spec) if spec.key else None
         if body.stream:
+            streamed = Streamed(kind, params, spec, quality, body.progress, answer)
             if delivery is not None:
                 return complete(streamed, delivery)
-            told = self.rooms.draw_stream(params, terms, given, spec.id)
+            told = self.rooms.deliver_told(params, terms, given, spec)
             return await stream_events(self.rooms, streamed, told)
         if delivery is None:
             delivery = await self.rooms.deliver(params, terms, given, spec)
         if picture_wanted(request.headers.get("accept")):
             return as_bytes(delivery)
-        return JSONResponse(answer(delivery).model_dump(mode="json"))
+        return PiecewiseJSON(answer(delivery))
 
     def _spec(self, body: GenerationBody, request: Request) -> FinishSpec:
         """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""

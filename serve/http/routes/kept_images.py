@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.convertors import Convertor, register_url_convertor
 
 from deployments.postprocess.schema import MEDIA_TYPES, PICTURE_ID, Delivery, File
@@ -16,6 +15,7 @@ from serve.http.wire import (
     FinishBody,
     ImagesAnswer,
     InspectionAnswer,
+    PiecewiseJSON,
     as_bytes,
     images_answer,
     inspection_answer,
@@ -108,7 +108,7 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
             output_format=spec.output.format,
             url_of=(lambda one: url_of(request, one)) if body.response_format == "url" else None,
         )
-        return JSONResponse(answer.model_dump(mode="json"))
+        return PiecewiseJSON(answer)
 
     return router
 

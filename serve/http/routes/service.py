@@ -39,11 +39,13 @@ def model_routes(
         check(name)
         return model
 
-    @router.get("/models/{name}/weights")
-    async def weights(name: str) -> dict[str, int]:
-        """Bytes of weights in memory, and how many of them are there a second time."""
-        check(name)
-        return await rooms.weights()
+    if args.operator_routes:
+
+        @router.get("/models/{name}/weights")
+        async def weights(name: str) -> dict[str, int]:
+            """Bytes of weights in memory, and how many of them are there a second time."""
+            check(name)
+            return await rooms.weights()
 
     @router.get("/capabilities")
     async def capabilities() -> dict[str, Any]:

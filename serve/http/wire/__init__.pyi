@@ -15,6 +15,7 @@ from .errors import ModelNotFound as ModelNotFound
 from .errors import envelope as envelope
 from .finishing import FinishBody as FinishBody
 from .finishing import prompt_in_file as prompt_in_file
+from .pieces import PiecewiseJSON as PiecewiseJSON
 from .repeat import InspectionAnswer as InspectionAnswer
 from .repeat import inspection_answer as inspection_answer
 from .stream import MEDIA_TYPE as MEDIA_TYPE

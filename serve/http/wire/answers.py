@@ -1,14 +1,14 @@
 """A finished delivery as the client wants it: JSON in OpenAI's shape, or one picture's bytes."""
 
-import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from fastapi import Response
 from pydantic import BaseModel
 
+from deployments.handover import Tokens
 from deployments.postprocess.schema import Delivery, OverlayReport
 
 FORMATS = {
@@ -41,6 +41,36 @@ class Picture(BaseModel):
     warnings: list[str]
 
 
+class InputTokens(BaseModel):
+    """What the model read: of the prompts, and of a given picture."""
+
+    text_tokens: int
+    image_tokens: int
+
+
+class Usage(BaseModel):
+    """OpenAI's, of the whole request, in the model's own tokens; kept pictures say what they took.
+
+    output_tokens: of all pictures as drawn.
+    """
+
+    total_tokens: int
+    input_tokens: int
+    output_tokens: int
+    input_tokens_details: InputTokens
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        """What `tokens` come to."""
+        read = tokens.text + tokens.given
+        return cls(
+            total_tokens=read + tokens.drawn,
+            input_tokens=read,
+            output_tokens=tokens.drawn,
+            input_tokens_details=InputTokens(text_tokens=tokens.text, image_tokens=tokens.given),
+        )
+
+
 class ImagesAnswer(BaseModel):
     """OpenAI's ImagesResponse with what Signboard adds.
 
@@ -55,6 +85,7 @@ class ImagesAnswer(BaseModel):
     quality: str
     output_format: str
     background: str
+    usage: Usage
     id: str
     model: str
     style: str | None
@@ -78,12 +109,15 @@ def images_answer(
     quality: str,
     output_format: str,
     url_of: Callable[[str], str] | None = None,
-) -> ImagesAnswer:
-    """What is answered as JSON. With `url_of`, from ids to URLs, pictures that are kept go by
-    URL; those that could not be kept come along all the same."""
+) -> dict[str, Any]:
+    """The fields of the ImagesAnswer, as `Pieces` take them: b64_json is bytes still.
+
+    With `url_of`, from ids to URLs, pictures that are kept go by URL; those that could not be kept
+    come along all the same.
+    """
     first = delivery.pictures[0]
     url_of = url_of if delivery.kept else None
-    return ImagesAnswer(
+    answer = ImagesAnswer(
         created=int(time.time()),
         data=[
             Picture(
@@ -91,7 +125,7 @@ def images_answer(
                 picture_index=drawn,
                 placement=picture.placement,
                 layout=picture.layout,
-                b64_json=None if url_of else base64.b64encode(picture.data).decode("ascii"),
+                b64_json=None,
                 url=url_of(picture_id) if url_of else None,
                 seed=seed,
                 width=picture.width,
@@ -107,6 +141,7 @@ def images_answer(
         quality=quality,
         output_format=output_format,
         background="opaque",
+        usage=Usage.of(delivery.tokens),
         id=delivery.id,
         model=model,
         style=delivery.style,
@@ -116,6 +151,11 @@ def images_answer(
         timings_ms=dict(delivery.timings_ms),
         warnings=all_warnings(delivery),
     )
+    fields = answer.model_dump(mode="json")
+    if url_of is None:
+        for file, picture in zip(fields["data"], delivery.pictures, strict=True):
+            file["b64_json"] = picture.data
+    return fields
 
 
 def as_bytes(delivery: Delivery) -> Response:

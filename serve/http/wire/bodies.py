@@ -26,6 +26,7 @@ JSON_FIELDS = frozenset(
         "guidance_scale",
         "deadline_s",
         "partial_images",
+        "progress",
         "overlay",
         "placements",
         "strength",
@@ -81,6 +82,9 @@ class GenerationBody(FinishBody):
     deadline_s: float | None = Field(
         default=None, description="Seconds after which the answer is of no use any more."
     )
+    progress: bool = Field(
+        default=False, description="Tell of steps, queue and time left; of a streamed answer only."
+    )
 
     def steps(self, profile: DiffusionProfile) -> int:
         """The steps that are asked for. Raises InvalidValue if quality says otherwise."""
@@ -95,6 +99,14 @@ class GenerationBody(FinishBody):
                 "contradiction",
             )
         return self.num_inference_steps
+
+    def quality_used(self, profile: DiffusionProfile) -> str:
+        """The quality that the steps come to; auto where they come to none."""
+        if self.quality != "auto":
+            return self.quality
+        steps = self.steps(profile)
+        named = (name for name, count in profile.steps.quality.items() if count == steps)
+        return next(named, "auto")
 
     def check_model(self, profile: DiffusionProfile) -> None:
         """Raise ModelNotFound unless the served model is asked for."""
@@ -112,6 +124,12 @@ class GenerationBody(FinishBody):
                 "partial_images: previews are streamed; set stream to true or leave it out",
                 "partial_images",
                 "partial_images_without_stream",
+            )
+        if self.progress and not self.stream:
+            raise InvalidValue(
+                "progress: it is streamed; set stream to true or leave it out",
+                "progress",
+                "progress_without_stream",
             )
         terms = Terms(self.priority, self.deadline_s, previews=self.partial_images or 0)
         terms.check()

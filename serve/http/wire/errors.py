@@ -53,6 +53,10 @@ FIXES = {
 """What to do about fields and values that clients of other servers send."""
 
 
+LOST = (DeadlineMissed, GenerationFailed, OutOfMemory)
+"""What a repetition by itself would meet again: OpenAI's clients repeat 408, 409, 429 and 5xx."""
+
+
 class ModelNotFound(InvalidValue):
     """The request names a model that is not served here."""
 
@@ -83,9 +87,14 @@ def envelope_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+FAULT = envelope_body(
+    500, "The server failed on this request; the fault is logged.", None, "internal_error"
+)
+
+
 def refusal(error: RequestError) -> JSONResponse:
     """The response to an error that either room, or a route, raised."""
-    headers = {}
+    headers = {} if retry_helps(error) else {"X-Should-Retry": "false"}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     elif isinstance(error, NotReady):
@@ -97,9 +106,12 @@ def refusal(error: RequestError) -> JSONResponse:
 
 def internal_error() -> JSONResponse:
     """The response to a fault of ours; says nothing of what went wrong."""
-    return envelope(
-        500, "The server failed on this request; the fault is logged.", code="internal_error"
-    )
+    return JSONResponse(FAULT, 500)
+
+
+def retry_helps(error: RequestError) -> bool:
+    """Whether the same request may be answered a little later, for all that the error says."""
+    return not isinstance(error, LOST) and error.code != "deadline_unreachable"
 
 
 def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> InvalidValue:

@@ -15,12 +15,12 @@ import torch
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EngineLimits, ModelSource
-from deployments.diffusion.request.params import Terms
+from deployments.diffusion.request.params import GenerationParams, Terms
 from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from deployments.errors import DeadlineMissed, GenerationFailed, InvalidValue, NotReady, Overloaded
-from deployments.handover import Drawn
+from deployments.handover import Drawn, Fitted, Tokens
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
@@ -305,3 +305,18 @@ def test_closing_fails_what_is_on_its_way(gated: Engine) -> None:
         future.result(DEADLINE_S)
     closing.join(DEADLINE_S)
     assert not closing.is_alive()
+
+
+def test_what_was_read_and_drawn_is_counted(checkpoint: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(tiny_profile(checkpoint))
+
+    def tokens(request: tuple[GenerationParams, Fitted | None]) -> Tokens:
+        return engine.submit("1", *request).result(DEADLINE_S).tokens
+
+    one, two = tokens(text_to_image()), tokens(text_to_image(n=2))
+    edited, wide = tokens(image_to_image()), tokens(text_to_image(width=128, height=128))
+    guided = tokens(text_to_image(guidance_scale=2.0, negative_prompt="a red cat"))
+    assert 0 < one.text < tokens(text_to_image(prompt="a red cat and the big blue house")).text
+    assert (one.given, two.drawn, wide.drawn) == (0, 2 * one.drawn, 2 * one.drawn)
+    assert (edited.given, edited.drawn, edited.text) == (one.drawn, one.drawn, one.text)
+    assert guided.text == 2 * one.text

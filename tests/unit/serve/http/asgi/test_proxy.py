@@ -8,7 +8,8 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message
 
-from serve.http.asgi.proxy import ProxyManners
+from serve.http.asgi.held_bodies import HeldBodies
+from serve.http.asgi.proxy import ProxyManners, middlewares
 
 
 def ask(answer: Response, headers: dict[str, str]) -> tuple[list[Message], dict[bytes, bytes]]:
@@ -61,8 +62,13 @@ def test_the_proxys_plain_refusals_get_the_envelope(status: int) -> None:
     headers = dict(start["headers"])
     assert start["status"] == status
     assert (headers[b"x-request-id"], headers[b"retry-after"]) == (b"7", b"2")
+    assert headers.get(b"x-should-retry") == (b"false" if status == 408 else None)
     assert set(json.loads(body["body"])["error"]) == {"message", "type", "param", "code"}
     assert b"Deployment" not in body["body"]
+
+
+def test_the_proxy_counts_the_bytes_of_bodies() -> None:
+    assert [one.cls for one in middlewares()] == [ProxyManners, HeldBodies]
 
 
 def test_the_applications_own_refusals_pass_as_they_are() -> None:

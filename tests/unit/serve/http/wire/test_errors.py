@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.errors import InvalidValue, NotReady, Overloaded, RequestError
+from deployments.errors import (
+    DeadlineMissed,
+    GenerationFailed,
+    InvalidValue,
+    NotReady,
+    OutOfMemory,
+    Overloaded,
+    RequestError,
+)
 from serve.http.wire.bodies import GenerationBody
 from serve.http.wire.errors import STATUS, internal_error, refusal, validate
 
@@ -37,6 +45,22 @@ def test_the_envelope_is_openais() -> None:
 def test_waiting_is_told_in_whole_seconds() -> None:
     assert refusal(Overloaded("busy", None, "queue_full", 1.2)).headers["retry-after"] == "2"
     assert int(refusal(NotReady("loading", None, "loading")).headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DeadlineMissed("late", "deadline_s", "deadline_missed"), "false"),
+        (DeadlineMissed("late", None, "timeout"), "false"),
+        (Overloaded("late", "deadline_s", "deadline_unreachable", 2.0), "false"),
+        (OutOfMemory("too large", "size", "out_of_memory"), "false"),
+        (GenerationFailed("failed", None, "generation_failed"), "false"),
+        (Overloaded("busy", None, "queue_full", 2.0), None),
+        (NotReady("loading", None, "model_loading"), None),
+    ],
+)
+def test_clients_are_told_where_no_retry_helps(error: RequestError, told: str | None) -> None:
+    assert refusal(error).headers.get("x-should-retry") == told
 
 
 def test_a_fault_of_ours_says_nothing_of_itself() -> None:
