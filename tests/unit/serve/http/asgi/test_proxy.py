@@ -10,6 +10,7 @@ from starlette.types import Message
 
 from serve.http.asgi.held_bodies import HeldBodies
 from serve.http.asgi.proxy import ProxyManners, middlewares
+from serve.http.asgi.second_try import SecondTry
 
 
 def ask(answer: Response, headers: dict[str, str]) -> tuple[list[Message], dict[bytes, bytes]]:
@@ -67,8 +68,8 @@ def test_the_proxys_plain_refusals_get_the_envelope(status: int) -> None:
     assert b"Deployment" not in body["body"]
 
 
-def test_the_proxy_counts_the_bytes_of_bodies() -> None:
-    assert [one.cls for one in middlewares()] == [ProxyManners, HeldBodies]
+def test_the_proxy_holds_bodies_within_bounds_and_tries_again() -> None:
+    assert [one.cls for one in middlewares()] == [ProxyManners, HeldBodies, SecondTry]
 
 
 def test_the_applications_own_refusals_pass_as_they_are() -> None:
