@@ -102,7 +102,7 @@ class Gauges:
         self._recovery = self._plan = None
         self._held_bytes = 0
 
-    def stepped(self, rows: Sequence[Row], seconds: float) -> None:
+    def stepped(self, rows: Sequence[Row]) -> None:
         """Count one forward over `rows`."""
         self.forwards += 1
         self.rows += len(rows)
@@ -112,6 +112,9 @@ class Gauges:
     def beat(self) -> None:
         """Note that a piece of work is done."""
         self._beat = time.monotonic()
+
+    def took(self, seconds: float) -> None:
+        """Note how long a forward took."""
 
     @property
     def beat_age_s(self) -> float:

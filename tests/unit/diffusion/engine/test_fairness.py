@@ -13,9 +13,10 @@ import torch
 
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.request.cost import CostModel
 from deployments.diffusion.request.params import Priority, Terms
 from deployments.diffusion.request.request import Row
-from deployments.diffusion.request.work import CostModel, Event, Progress, Work
+from deployments.diffusion.request.work import Event, Progress, Work
 from deployments.errors import Overloaded
 from deployments.handover import Drawn
 from tests.tiny_checkpoint import tiny_profile
