@@ -268,4 +268,8 @@ class Loop:
                 None,
                 "generation_failed",
             )
+        elif isinstance(error, GenerationFailed):
+            log.error("request %s failed: %s", request.id, error)
+        if isinstance(error, GenerationFailed):
+            self._gauges.failures[error.code] += 1
         request.future.set_exception(without_frames(error))
