@@ -231,7 +231,7 @@ def report(points: Sequence[Point], parameters: int) -> Report:
             f"measuring. Here a = {model.fixed * 1e3:.2f} ms, "
             f"1/b = {1e-9 / model.per_matrix_flop:.0f} GFLOP/s, "
             f"1/c = {1e-9 / model.per_attention_flop:.0f} GFLOP/s.",
-            "Time in proportion to the tokens alone, which the queue's predictions assume, would "
+            "Time in proportion to the tokens alone would "
             f"be up to {100 * max(map(abs, by_tokens)):.0f} % off on the judged half.",
         ],
         data={

@@ -92,4 +92,12 @@ METRICS = (
         "Loads that did not end in a ready model.",
         "loads_failed",
     ),
+    Metric(
+        "signboard_generations_failed_total",
+        "counter",
+        "requests",
+        "Requests on which the model failed: it raised, or drew no numbers.",
+        "failures",
+        by="code",
+    ),
 )

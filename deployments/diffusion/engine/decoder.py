@@ -1,6 +1,5 @@
 """From final latents to pictures: beside the device thread where there is a lane, else by it."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -8,30 +7,39 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.preparation import paste_back
 from deployments.diffusion.families import Family
 from deployments.diffusion.memory import Recovery, attempt, is_out_of_memory
-from deployments.diffusion.request import Row
+from deployments.diffusion.request import CostModel, Row
 
 Picture = NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
-    """A row and its picture, or what was raised. device_s: seconds that it took of the device."""
+    """A row and its picture, or what was raised."""
 
     row: Row
     outcome: Picture | Exception
-    device_s: float
 
 
 class Decoder:
-    """For the device thread alone."""
+    """For the device thread alone. cost: learns how long decoding takes of the device."""
 
-    def __init__(self, family: Family, recovery: Recovery, lane: Lane[Picture]) -> None:
+    def __init__(
+        self,
+        family: Family,
+        recovery: Recovery,
+        lane: Lane[Picture],
+        clock: DeviceClock,
+        cost: CostModel,
+    ) -> None:
         self._family = family
         self._recovery = recovery
         self._lane = lane
+        self._clock = clock
+        self._cost = cost
         self._row: Row | None = None  # that the lane has
 
     def begin(self, row: Row, tell: Callable[[], None]) -> None:
@@ -47,15 +55,25 @@ class Decoder:
         self._row = None
         if is_out_of_memory(done.outcome) and not row.request.future.done():
             return self.decode(row)
-        return Decoded(row, done.outcome, done.seconds / 2)  # the device thread was busy as well
+        if not isinstance(done.outcome, Exception):  # half: the device thread was busy as well
+            self._cost.observe_decode(row.passes[0].pixels, done.seconds / 2)
+        return Decoded(row, done.outcome)
 
     def decode(self, row: Row) -> Decoded:
         """Decode the row here, with all that is done when memory does not suffice."""
-        began = time.perf_counter()
         pixels = row.passes[0].pixels
-        work = partial(self._picture, row)
+        work = partial(self._timed, row, pixels)
         outcome = attempt(lambda: self._recovery.by_vae("decode", row.request, pixels, work))
-        return Decoded(row, outcome, self._lane.device_s(time.perf_counter() - began))
+        return Decoded(row, outcome)
+
+    def _timed(self, row: Row, pixels: int, *, tiled: bool = False) -> Picture:
+        """The row's picture, decoded by the device thread."""
+
+        def learn(seconds: float) -> None:
+            self._cost.observe_decode(pixels, self._lane.device_s(seconds))
+
+        with self._clock.timing(learn):
+            return self._picture(row, tiled=tiled)
 
     def _picture(self, row: Row, *, tiled: bool = False) -> Picture:
         """What the latents show, and of an edit what its mask protects."""

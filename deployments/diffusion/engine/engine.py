@@ -14,6 +14,7 @@ from dataclasses import asdict
 import torch
 
 from deployments.diffusion.engine.admission import Admission
+from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.decoder import Decoder, Picture
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.loading import load_until_ready, warm_up
@@ -139,7 +140,8 @@ class Engine:
             return f"the device thread has failed ({self._crash}); see its log"
         if phase != "draining" and not self._thread.is_alive():
             return "the device thread has ended"
-        largest = Work(self.profile.engine.token_budget, self.profile.sizes.max_pixels)
+        limits, sizes = self.profile.engine, self.profile.sizes
+        largest = Work.of([limits.token_budget], steps=1, pixels=sizes.max_pixels)
         predicted_s = STALL_FACTOR * self._admission.cost.seconds(largest)
         limit_s = max(self.profile.engine.stall_s, predicted_s)
         if phase in SERVING and self._gauges.beat_age_s > limit_s:
@@ -210,12 +212,13 @@ class Engine:
         elif family.components.device.type == "cpu" and not reliefs:
             # Plans and reliefs count on one piece of work at a time.
             self._lane = Lane(profile.engine.threads)
-        decoder = Decoder(family, recovery, self._lane)
+        clock, cost = DeviceClock.of(family.components.device), self._admission.cost
+        decoder = Decoder(family, recovery, self._lane, clock, cost)
         times.end("placement")
         self._admission.enter("warming")
-        warm_up(profile, family, preparation, recovery, self._admission.cost)
+        warm_up(profile, family, preparation, recovery, clock, cost)
         projection = LatentProjection(family.latents_of)
         times.end("warm_up")
         self._gauges.start_s = times.seconds
-        self._loaded = Loaded(family, recovery, preparation, decoder, self._lane, projection)
+        self._loaded = Loaded(family, recovery, preparation, decoder, self._lane, clock, projection)
         self._admission.enter("ready")

@@ -2,16 +2,24 @@
 
 import gc
 import logging
-import time
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from deployments.diffusion.engine.admission import Admission
+from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.preparation import Preparation
 from deployments.diffusion.families import Family, plan_passes
-from deployments.diffusion.memory import NothingFits, Recovery, is_out_of_memory
+from deployments.diffusion.memory import NothingFits, Recovery, attempt, is_out_of_memory
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import NO_HURRY, CostModel, GenerationParams, Request, Row
+from deployments.diffusion.request import (
+    NO_HURRY,
+    CostModel,
+    GenerationParams,
+    Request,
+    Row,
+    forward_work,
+)
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelUnavailable
 from deployments.errors import RequestError
@@ -58,26 +66,49 @@ def warm_up(
     family: Family,
     preparation: Preparation,
     recovery: Recovery,
+    clock: DeviceClock,
     cost: CostModel,
 ) -> None:
     """Every stage at the default size, in the device thread; `cost` learns how long they take."""
     width, height = parse_size(profile.sizes.default)
-    pixels = width * height
-    params = GenerationParams("warm up", width, height, 1, seed=0)
-    request = Request("warm-up", params, None, NO_HURRY, plan_passes(params, profile, family))
-    for calibrating in (False, True):  # the first pass pays for kernels and allocations
+    request = _request(profile, family, width, height)
+    for learner in (CostModel(), cost):  # the first pass pays for kernels and allocations
         (row,) = preparation.rows(request)
-        began = time.perf_counter()
-        (velocity,) = recovery.run("forward", request, partial(family.velocity, [row]))
-        stepped = time.perf_counter()
-        decode = partial(family.decode, row.latents + velocity)
-        recovery.by_vae("decode", request, pixels, decode)
-        if calibrating:
-            cost.observe_step(row.tokens, stepped - began)
-            cost.observe_decode(pixels, time.perf_counter() - stepped)
+        with clock.timing(partial(learner.observe_step, forward_work([row]))):
+            (velocity,) = recovery.run("forward", request, partial(family.velocity, [row]))
+        decode = partial(family.decode, row.latents - row.sigmas[0] * velocity)
+        with clock.timing(partial(learner.observe_decode, width * height)):
+            recovery.by_vae("decode", request, width * height, decode)
+    sizes = profile.sizes
+    most = min(math.isqrt(sizes.max_pixels), sizes.max_side) // sizes.multiple * sizes.multiple
+    for side in (sizes.min_side, most):
+        other = _request(profile, family, side, side)
+        error = attempt(partial(_time_step, other, family, preparation, clock, cost))
+        if error:  # which is no reason not to serve: it may never be asked for
+            log.warning("a step at %dx%d could not be timed: %r", side, side, error)
     if profile.model.compile and profile.engine.max_running > 1:
         for rows in _rows_together(profile, family, preparation):
             recovery.run("forward", request, partial(family.velocity, rows))
+    clock.wait()
+
+
+def _time_step(
+    request: Request,
+    family: Family,
+    preparation: Preparation,
+    clock: DeviceClock,
+    cost: CostModel,
+) -> None:
+    """A step at another size, so that `cost` learns how time grows with it."""
+    (row,) = preparation.rows(request)
+    for learner in (CostModel(), cost):
+        with clock.timing(partial(learner.observe_step, forward_work([row]))):
+            family.velocity([row])
+
+
+def _request(profile: DiffusionProfile, family: Family, width: int, height: int) -> Request:
+    params = GenerationParams("warm up", width, height, 1, seed=0)
+    return Request("warm-up", params, None, NO_HURRY, plan_passes(params, profile, family))
 
 
 def _rows_together(
@@ -87,8 +118,6 @@ def _rows_together(
     side = profile.sizes.min_side
     rows = []
     for height in (side, side, side + profile.sizes.multiple):
-        params = GenerationParams("warm up", side, height, 1, seed=0)
-        passes = plan_passes(params, profile, family)
-        rows += preparation.rows(Request("warm-up", params, None, NO_HURRY, passes))
+        rows += preparation.rows(_request(profile, family, side, height))
     yield rows[:2]
     yield rows[1:]

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from deployments.diffusion.engine.admission import Admission
+from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.decoder import Decoded, Decoder, Picture
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.preparation import Preparation
@@ -25,11 +26,10 @@ from deployments.diffusion.memory import (
     Residency,
     attempt,
     is_out_of_memory,
-    tokens,
     without_frames,
 )
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Request, Row
+from deployments.diffusion.request import Request, Row, Work, forward_work
 from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Loaded:
     preparation: Preparation
     decoder: Decoder
     lane: Lane[Picture]
+    clock: DeviceClock
     projection: LatentProjection
 
     @property
@@ -78,6 +79,7 @@ class Loop:
 
     def _tick(self) -> None:
         """Between two steps: everything that may change does so here."""
+        self._loaded.clock.collect()
         self._drop_unwanted()
         self._loaded.lane.share(self._admission.shared())
         for stage in (self._admit, self._step, self._tell, self._decode):
@@ -168,17 +170,20 @@ class Loop:
 
     def _euler(self, rows: list[Row]) -> None:
         """One forward and one Euler step of every row; if the forward raises, no row has moved."""
-        began = time.perf_counter()
-        velocities = self._loaded.family.velocity(rows)
-        for row, velocity in zip(rows, velocities, strict=True):
-            try:
-                self._advance(row, velocity)
-            except Exception as error:
-                self._fail(row.request, error)
-        seconds = time.perf_counter() - began
-        self._gauges.stepped(rows, seconds)
-        self._admission.cost.observe_step(tokens(rows), self._loaded.lane.device_s(seconds))
+        with self._loaded.clock.timing(partial(self._stepped, forward_work(rows))):
+            velocities = self._loaded.family.velocity(rows)
+            for row, velocity in zip(rows, velocities, strict=True):
+                try:
+                    self._advance(row, velocity)
+                except Exception as error:
+                    self._fail(row.request, error)
+        self._gauges.stepped(rows)
         self._gauges.beat()
+
+    def _stepped(self, forward: Work, seconds: float) -> None:
+        """Learn how long a forward took; on a GPU told some ticks later."""
+        self._gauges.took(seconds)
+        self._admission.cost.observe_step(forward, self._loaded.lane.device_s(seconds))
 
     def _advance(self, row: Row, velocity: torch.Tensor) -> None:
         """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
@@ -219,13 +224,12 @@ class Loop:
 
     def _decoded(self, decoded: Decoded) -> None:
         """Hand the picture on, or begin to draw over it once more."""
-        row, outcome, device_s = decoded
+        row, outcome = decoded
         request = row.request
         self._gauges.beat()
         if isinstance(outcome, Exception):
             self._fail(request, outcome)
             return
-        self._admission.cost.observe_decode(outcome.shape[0] * outcome.shape[1], device_s)
         if row.returns:
             self._draw_over(row, outcome)
             return
@@ -264,4 +268,8 @@ class Loop:
                 None,
                 "generation_failed",
             )
+        elif isinstance(error, GenerationFailed):
+            log.error("request %s failed: %s", request.id, error)
+        if isinstance(error, GenerationFailed):
+            self._gauges.failures[error.code] += 1
         request.future.set_exception(without_frames(error))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.request import Preview, Row
+from deployments.diffusion.request import Preview, Row, require_finite
 
 FIT_PICTURES = 12
 FIT_SIZE = 128  # pixels
@@ -38,8 +38,9 @@ class LatentProjection:
         self._weights, self._bias = solution[:-1], solution[-1]
 
     def __call__(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """uint8 (h, w, 3) of clean latents (1, C, h, w)."""
+        """uint8 (h, w, 3) of clean latents (1, C, h, w). Raises GenerationFailed for no numbers."""
         channels_last = latents[0].permute(1, 2, 0).float().cpu()
+        require_finite(channels_last.isfinite().all())
         rgb = channels_last @ self._weights + self._bias
         picture: NDArray[np.uint8] = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         return picture

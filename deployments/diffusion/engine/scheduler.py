@@ -4,9 +4,15 @@ Interactive requests go before bulk ones: they are admitted first, and while any
 runs, bulk rows pause between two steps, keeping latents and place. Bulk requests never hold the
 last places, so that a campaign which fills the queue turns no interactive request away.
 
+Within a priority nobody overtakes: running places that become free are kept for the head of the
+queue until its rows fit, however few those behind it need. So a request waits at most for what
+stood before it.
+
 Ageing bounds the pause. A bulk row that runs steps at least once in `ageing_borders` +
-`max_running` ticks. A bulk request at the head of its queue is admitted within `ageing_borders`
-ticks, or as soon after as no earlier bulk row stands in its way, whatever interactive rows run.
+`max_running` ticks (with so many bulk rows that interactive ones would never lead, these do once
+after `ageing_borders` others). A bulk request at the head of its queue is admitted within
+`ageing_borders` ticks, or as soon after as no earlier bulk row stands in its way, whatever
+interactive rows run. An aged bulk picture is decoded, one a tick.
 """
 
 from collections import deque
@@ -59,6 +65,7 @@ class StepScheduler(Generic[EntryT, RowT]):
         self.decoding: deque[RowT] = deque()
         self._held: dict[Priority, int] = {"interactive": 0, "bulk": 0}
         self._tick = 0
+        self._bulk_led = 0  # forwards in a row that bulk rows led while interactive ones ran
         self._since: dict[int, int] = {}  # by id: the tick of a row's last turn, an entry's entry
 
     @property
@@ -95,7 +102,7 @@ class StepScheduler(Generic[EntryT, RowT]):
         return True
 
     def admit(self) -> EntryT | None:
-        """Take the next waiting request whose rows may run now.
+        """Take the next waiting request whose rows may run now: the head of either priority.
 
         An aged bulk request goes first, then interactive ones, then bulk ones. Bulk rows take no
         running place away from interactive ones, nor do these from an aged bulk request. Rows that
@@ -103,7 +110,10 @@ class StepScheduler(Generic[EntryT, RowT]):
         run at once is admitted when no row stands in its way.
         """
         running = (*self.running, *(row for row in self.decoding if row.returns))
-        for entry in sorted(self.waiting, key=self._admission_order):
+        heads: dict[Priority, EntryT] = {}
+        for entry in self.waiting:
+            heads.setdefault(entry.priority, entry)
+        for entry in sorted(heads.values(), key=self._admission_order):
             either = entry.priority == "bulk" and not self._is_aged(entry)
             rivals = sum(either or row.priority == entry.priority for row in running)
             if rivals == 0 or rivals + entry.places <= self.limits.max_running:
@@ -127,12 +137,13 @@ class StepScheduler(Generic[EntryT, RowT]):
         """
         self._tick += 1
         urgent = [row for row in self.running if row.priority == "interactive"]
-        if urgent:
+        if urgent and self._bulk_led < self.limits.ageing_borders:
             urgent = self._aged(self.running) + urgent
         order = urgent or list(self.running)
         if not order:
             return []
         leader = order[0]
+        self._bulk_led = self._bulk_led + 1 if urgent and leader.priority == "bulk" else 0
         others = [row for row in order[1:] if row.batch_key == leader.batch_key]
         others.sort(key=lambda row: row.lengths != leader.lengths)  # stable: oldest first within
         batch, longest = [leader], leader.tokens
@@ -156,14 +167,16 @@ class StepScheduler(Generic[EntryT, RowT]):
         """Rows to decode at this tick; they are the caller's from here on.
 
         Half of those that wait while others step, so that a burst of finished pictures does not
-        stall them; all when nothing steps. Bulk rows wait, until aged, while interactive ones run
-        or are about to.
+        stall them; all when nothing steps. Bulk rows wait while interactive ones run or are about
+        to, or are decoded themselves: but one aged bulk row is decoded beside them.
         """
         urgent = [row for row in self.decoding if row.priority == "interactive"]
-        runs = any(row.priority == "interactive" for row in self.running)
-        comes = any(entry.priority == "interactive" for entry in self.waiting)
-        ready = urgent or (self._aged(self.decoding) if runs or comes else list(self.decoding))
+        running = any(row.priority == "interactive" for row in self.running)
+        coming = any(entry.priority == "interactive" for entry in self.waiting)
+        pausing = bool(urgent) or running or coming
+        ready = urgent if pausing else list(self.decoding)
         taken = ready[: -(-len(ready) // 2)] if self.running else ready
+        taken += self._aged(self.decoding) if pausing else []
         for row in taken:
             self.decoding.remove(row)
             del self._since[id(row)]

@@ -1,6 +1,7 @@
 """What the engine says of itself: its phase, its queue, its counters, its heartbeat."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,8 +43,10 @@ class EngineState(QueueState):
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
     rungs: how often each step of the recovery was taken when memory did not suffice. loads_failed:
-    loads that did not end in a ready model. start_s: seconds of each phase of the start, once it is
-    over: plan, weights, placement, warm_up. idle_s: that the device thread has waited for work.
+    loads that did not end in a ready model. failures: requests on which the model failed, by code:
+    it raised (generation_failed), or drew no numbers (not_finite). start_s: seconds of each phase
+    of the start, once it is over: plan, weights, placement, warm_up. idle_s: that the device
+    thread has waited for work.
     step_ms: running mean of a forward. beat_age_s: since the device thread was last between two
     pieces of work; an idle one wakes every second.
     """
@@ -60,6 +63,7 @@ class EngineState(QueueState):
     plan: MemoryPlan | None
     rungs: dict[str, int]
     loads_failed: int
+    failures: dict[str, int]
     start_s: dict[str, float]
     device: str | None
     dtype: str | None
@@ -77,6 +81,7 @@ class Gauges:
         self.decodes_beside = 0
         self.rows = 0
         self.loads_failed = 0
+        self.failures = Counter({"generation_failed": 0, "not_finite": 0})
         self.start_s: dict[str, float] = {}
         self.idle_s = 0.0
         self._recovery: Recovery | None = None
@@ -102,11 +107,14 @@ class Gauges:
         self._recovery = self._plan = None
         self._held_bytes = 0
 
-    def stepped(self, rows: Sequence[Row], seconds: float) -> None:
+    def stepped(self, rows: Sequence[Row]) -> None:
         """Count one forward over `rows`."""
         self.forwards += 1
         self.rows += len(rows)
         self.shared_forwards += len({id(row.request) for row in rows}) > 1
+
+    def took(self, seconds: float) -> None:
+        """Note how long a forward took."""
         self._step_s = smooth(self._step_s, seconds)
 
     def beat(self) -> None:
@@ -132,6 +140,7 @@ class Gauges:
             "plan": self._plan,
             "rungs": dict(recovery.used) if recovery else {},
             "loads_failed": self.loads_failed,
+            "failures": dict(self.failures),
             "start_s": dict(self.start_s),
             "device": self._device,
             "dtype": self._dtype,

@@ -85,6 +85,7 @@ class Family(Protocol):
         """One picture, uint8 (H, W, 3), from its final latents (1, C, h, w).
 
         tiled: with a fraction of the memory, at any size, and slightly other pixels.
+        Raises GenerationFailed("not_finite") where the model has drawn no numbers.
         """
         ...
 

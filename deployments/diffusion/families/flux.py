@@ -166,7 +166,7 @@ class Flux:
     def work(self, params: GenerationParams) -> Work:
         tokens = _image_tokens(self._space.shape(params)) + self.max_prompt_tokens
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
-        return Work(tokens * forwards, params.width * params.height)
+        return Work.of([tokens], forwards, params.width * params.height)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)

@@ -200,8 +200,8 @@ class SDXL:
     def work(self, params: GenerationParams) -> Work:
         captioned = _image_tokens(self._space.shape(params)) + self.max_prompt_tokens
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
-        rows = 2 if self.guided(params) else 1
-        return Work(captioned * forwards * rows, params.width * params.height)
+        sequences = [captioned] * (2 if self.guided(params) else 1)
+        return Work.of(sequences, forwards, params.width * params.height)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         """int(n * s), as diffusers' `get_timesteps`."""

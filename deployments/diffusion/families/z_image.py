@@ -154,7 +154,8 @@ class ZImage:
         patches = pixels // (self._space.factor * PATCH) ** 2
         captioned = _padded(patches) + SEQUENCE_MULTIPLE
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
-        return Work(captioned * forwards * (2 if self.guided(params) else 1), pixels)
+        sequences = [captioned] * (2 if self.guided(params) else 1)
+        return Work.of(sequences, forwards, pixels)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)

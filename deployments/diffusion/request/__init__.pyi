@@ -1,3 +1,4 @@
+from .cost import CostModel as CostModel
 from .identity import model_identity as model_identity
 from .identity import request_key as request_key
 from .params import NO_HURRY as NO_HURRY
@@ -10,7 +11,8 @@ from .request import Pass as Pass
 from .request import Request as Request
 from .request import Row as Row
 from .request import Start as Start
-from .work import CostModel as CostModel
+from .request import forward_work as forward_work
+from .request import require_finite as require_finite
 from .work import Event as Event
 from .work import Preview as Preview
 from .work import Progress as Progress

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.request.params import GenerationParams, Priority, Terms
 from deployments.diffusion.request.work import Progress, Sink, Work
+from deployments.errors import GenerationFailed
 from deployments.handover import Drawn, Fitted, Tokens
 
 
@@ -178,8 +179,8 @@ class Row:
 
     latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
     negative prompt, None without guidance. generator: as in its Start.
-    lengths: image tokens first, then caption tokens, in a forward; rows of equal lengths need no
-    attention mask.
+    lengths: image tokens first, then caption tokens, in a forward, of each sequence that it takes
+    of the row; rows of equal lengths need no attention mask.
     batch_key: rows with equal keys may share a forward.
     passes: the one that it is in, and those to come. walked: steps of the passes behind it.
     picture: uint8 (H, W, 3) once decoded for good.
@@ -210,6 +211,11 @@ class Row:
         return self.lengths[0]
 
     @property
+    def sequences(self) -> tuple[int, ...]:
+        """Tokens of each sequence that a forward takes of it: image and caption together."""
+        return tuple(map(sum, zip(self.lengths[::2], self.lengths[1::2], strict=True)))
+
+    @property
     def priority(self) -> Priority:
         """Of its request."""
         return self.request.priority
@@ -223,7 +229,8 @@ class Row:
     def work(self) -> Work:
         """What is left to do for this picture."""
         own, *later = self.passes
-        left = Work(self.tokens * (self.steps - self.step), own.work.pixels)
+        pixels = own.work.pixels if self.picture is None else 0
+        left = Work.of(self.sequences, self.steps - self.step, pixels)
         return sum((one.work for one in later), left)
 
     @property
@@ -250,3 +257,23 @@ class Row:
     def returns(self) -> bool:
         """Whether it is stepped again after it is decoded."""
         return len(self.passes) > 1
+
+
+def forward_work(rows: Sequence[Row]) -> Work:
+    """What one forward over `rows` computes, each as the widest of them."""
+    widest = max(rows, key=lambda row: row.tokens)
+    return replace(Work.of(widest.sequences, steps=1).times(len(rows)), forwards=1)
+
+
+def require_finite(all_finite: torch.Tensor) -> None:
+    """Raise GenerationFailed unless the scalar, read from its device, is true.
+
+    What is no number would become a black picture.
+    """
+    if not all_finite:
+        raise GenerationFailed(
+            "The model's picture came out as no numbers: ask again with another seed, or without "
+            "its style; if others fail too, the operator may set model.dtype to float32.",
+            None,
+            "not_finite",
+        )

@@ -1,6 +1,6 @@
 """The device's work: what it will take, and what a request tells of it on its way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,40 +12,39 @@ SMOOTHING = 0.1  # weight of the newest measurement in a running mean
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Device work to come. token_steps: transformer tokens x steps; pixels: to decode."""
+    """Device work to come. forwards: to take part in; token_steps: transformer tokens in them,
+    summed; pair_steps: pairs of tokens that attend to each other; pixels: to decode.
+    """
 
+    forwards: int = 0
     token_steps: int = 0
+    pair_steps: int = 0
     pixels: int = 0
 
+    @classmethod
+    def of(cls, sequences: Iterable[int], steps: int, pixels: int = 0) -> Self:
+        """Of one picture. sequences: tokens of each that a forward takes of it: all within one
+        attend to each other.
+        """
+        lengths = list(sequences)
+        return cls(steps, sum(lengths) * steps, sum(n * n for n in lengths) * steps, pixels)
+
     def __add__(self, other: Self) -> "Work":
-        return Work(self.token_steps + other.token_steps, self.pixels + other.pixels)
+        return Work(
+            self.forwards + other.forwards,
+            self.token_steps + other.token_steps,
+            self.pair_steps + other.pair_steps,
+            self.pixels + other.pixels,
+        )
 
     def times(self, count: int) -> "Work":
         """The work of `count` such pictures."""
-        return Work(self.token_steps * count, self.pixels * count)
-
-
-class CostModel:
-    """Seconds a token and a pixel. Until a first measurement nothing is predicted to take time.
-
-    The device thread observes; other threads may read means one measurement old.
-    """
-
-    def __init__(self) -> None:
-        self._token_s: float | None = None
-        self._pixel_s: float | None = None
-
-    def observe_step(self, tokens: int, seconds: float) -> None:
-        """One forward over `tokens` tokens, padding included, took `seconds`."""
-        self._token_s = smooth(self._token_s, seconds / tokens)
-
-    def observe_decode(self, pixels: int, seconds: float) -> None:
-        """Decoding a picture of `pixels` pixels took `seconds`."""
-        self._pixel_s = smooth(self._pixel_s, seconds / pixels)
-
-    def seconds(self, work: Work) -> float:
-        """How long the device will be busy with `work`."""
-        return work.token_steps * (self._token_s or 0.0) + work.pixels * (self._pixel_s or 0.0)
+        return Work(
+            self.forwards * count,
+            self.token_steps * count,
+            self.pair_steps * count,
+            self.pixels * count,
+        )
 
 
 def smooth(mean: float | None, newest: float) -> float:

@@ -10,7 +10,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
-from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.request import GenerationParams, require_finite
 from deployments.diffusion.weights import SharedComponents
 
 MAX_TILE = 64  # latents; 512 pixels at a factor of 8
@@ -86,12 +86,17 @@ class LatentSpace:
         return self.scaled(self.encode(picture, tiled=tiled).mode())
 
     def decode(self, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
-        """One picture from its final latents; `tiled` takes less memory, but changes pixels."""
+        """One picture from its final latents; `tiled` takes less memory, but changes pixels.
+
+        Raises GenerationFailed for one that is not all finite.
+        """
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
         with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
             image = self._vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
+        finite = image.isfinite().all()  # of what goes out: a VAE may overflow by itself
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float()
         picture: NDArray[np.uint8] = (image * 255).round().to(torch.uint8).cpu().numpy()
+        require_finite(finite)  # read after the picture, which the device has been waited for
         return picture
 
     def _laid_out(self, values: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,10 @@ import torch
 
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.request.cost import CostModel
 from deployments.diffusion.request.params import Priority, Terms
 from deployments.diffusion.request.request import Row
-from deployments.diffusion.request.work import CostModel, Event, Progress, Work
+from deployments.diffusion.request.work import Event, Progress, Work
 from deployments.errors import Overloaded
 from deployments.handover import Drawn
 from tests.tiny_checkpoint import tiny_profile
@@ -232,8 +233,20 @@ class KnownCost(CostModel):
         return float(work.token_steps)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "positions"),
+    [
+        ([1] * 10, [0, 3, 0, 0, 0, 4, 5, 0, 1, 2]),
+        ([1, 4, 1, 3, 1, 1, 4, 1, 2, 4], [0, 11, 0, 0, 3, 15, 16, 4, 5, 7]),
+    ],
+    ids=["one each", "many"],
+)
 def test_the_predicted_end_comes_nearer_and_is_about_true(
-    checkpoint: Path, make_engine: MakeEngine, listeners: list[object]
+    checkpoint: Path,
+    make_engine: MakeEngine,
+    listeners: list[object],
+    pictures: list[int],
+    positions: list[int],
 ) -> None:
     """Of every request in a queue of both priorities, running or waiting, at every tick."""
     engine = make_engine(tiny_profile(checkpoint, max_running=4), Observed)
@@ -259,9 +272,9 @@ def test_the_predicted_end_comes_nearer_and_is_about_true(
         return sink
 
     futures = []
-    for i in range(10):
+    for i, n in enumerate(pictures):
         terms = BULK if i in (1, 5, 6) else INTERACTIVE
-        params, _ = text_to_image(num_inference_steps=5 + i % 3 * 4, seed=i)
+        params, _ = text_to_image(num_inference_steps=5 + i % 3 * 4, seed=i, n=n)
         futures.append(engine.submit(f"{i}", params, None, terms, note(f"{i}")))
     submitted.set()
     for future in futures:
@@ -274,4 +287,4 @@ def test_the_predicted_end_comes_nearer_and_is_about_true(
         predicted = [event.eta_s for _, event in events]
         assert predicted == sorted(predicted, reverse=True)
     waited = [events[0][1].position for events in told.values()]
-    assert waited == [0, 3, 0, 0, 0, 4, 5, 0, 1, 2]
+    assert waited == positions

@@ -13,8 +13,8 @@ import torch
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.request.cost import CostModel
 from deployments.diffusion.request.params import Terms
-from deployments.diffusion.request.work import CostModel
 from deployments.errors import GenerationFailed, NotReady
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
