@@ -15,6 +15,7 @@ import torch
 
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.decoder import Decoded, Decoder, Picture
+from deployments.diffusion.engine.health import Health, draw_once, require_device
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.preparation import Preparation
 from deployments.diffusion.engine.preview import LatentProjection, show
@@ -62,6 +63,7 @@ class Loop:
         self._loaded = loaded
         self._admission = admission
         self._gauges = gauges
+        self._health = Health(partial(draw_once, profile, loaded.family, loaded.recovery))
         self._idle_since = time.monotonic()
 
     def run(self) -> None:
@@ -181,9 +183,8 @@ class Loop:
         self._gauges.beat()
 
     def _advance(self, row: Row, velocity: torch.Tensor) -> None:
-        """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
-        row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
-        row.step += 1
+        """An Euler step, then what the family does after it."""
+        row.advance(velocity)
         show(row, velocity, self._loaded.projection)
         self._loaded.family.after_step(row, velocity)
 
@@ -214,7 +215,7 @@ class Loop:
 
     def _collect(self) -> None:
         decoded = self._loaded.decoder.take()
-        if decoded and not decoded.row.request.future.done():
+        if decoded:
             self._decoded(decoded)
 
     def _decoded(self, decoded: Decoded) -> None:
@@ -224,6 +225,8 @@ class Loop:
         self._gauges.beat()
         if isinstance(outcome, Exception):
             self._fail(request, outcome)
+            return
+        if request.future.done():
             return
         self._admission.cost.observe_decode(outcome.shape[0] * outcome.shape[1], device_s)
         if row.returns:
@@ -247,13 +250,19 @@ class Loop:
 
     def _deliver(self, request: Request) -> None:
         drawn = request.as_drawn()
+        self._health.succeeded()
         self._admission.leave(request)
         request.future.set_result(drawn)
 
     def _fail(self, request: Request, error: Exception) -> None:
-        """Fail one request; its tensors go with its rows, and no traceback keeps them."""
+        """Fail one request; its tensors go with its rows, and no traceback keeps them.
+
+        Raises EngineDead where it is not the request that is at fault.
+        """
+        require_device(error)
         if request.future.done():
             return
+        self._health.failed(error)
         self._admission.leave(request)
         if is_out_of_memory(error):
             error = self._loaded.recovery.refusal("forward", request)

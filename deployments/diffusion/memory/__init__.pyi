@@ -1,5 +1,9 @@
 from .figures import Figures as Figures
 from .measure import CUDA_CONTEXT as CUDA_CONTEXT
+from .outcomes import attempt as attempt
+from .outcomes import is_device_error as is_device_error
+from .outcomes import is_out_of_memory as is_out_of_memory
+from .outcomes import without_frames as without_frames
 from .plan import MIB as MIB
 from .plan import MemoryPlan as MemoryPlan
 from .plan import NothingFits as NothingFits
@@ -10,8 +14,5 @@ from .profile_plan import demand_of as demand_of
 from .profile_plan import measured as measured
 from .profile_plan import start_plan as start_plan
 from .recovery import Recovery as Recovery
-from .recovery import attempt as attempt
-from .recovery import is_out_of_memory as is_out_of_memory
 from .recovery import tokens as tokens
-from .recovery import without_frames as without_frames
 from .residency import Residency as Residency

@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, TypeVar, get_args
 
-import torch
-
 from deployments.diffusion.families import Stage
+from deployments.diffusion.memory.outcomes import attempt, is_out_of_memory
 from deployments.diffusion.memory.residency import Residency, release_cache
 from deployments.diffusion.request import Request, Row
 from deployments.diffusion.sizes import SizeRange, parse_size
@@ -37,9 +36,6 @@ WARNINGS: dict[RecoveryStep, str] = {
 
 TILED: dict[Stage, RecoveryStep] = {"start": "tiled_encode", "decode": "tiled_decode"}
 
-OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""How allocators that raise a plain RuntimeError say it."""
-
 T = TypeVar("T")
 
 
@@ -47,9 +43,6 @@ class Recovery:
     """What is done, step by step, and how often each step was `used`.
 
     For the device thread alone; others may read.
-
-    Whatever is tried again is tried outside of `except`: a traceback keeps the tensors of its
-    frames alive, and with them the memory that is missing.
 
     whole_pixels: of the largest picture that the VAE takes whole by plan; None without a plan.
     """
@@ -161,26 +154,3 @@ class Recovery:
 def tokens(rows: Sequence[Row]) -> int:
     """What a forward over `rows` computes, padding included."""
     return max(row.tokens for row in rows) * len(rows)
-
-
-def attempt(work: Callable[[], T]) -> T | Exception:
-    """What `work` returns, or what it raises, with nothing of its frames kept alive."""
-    try:
-        return work()
-    except Exception as error:
-        return without_frames(error)
-
-
-def is_out_of_memory(outcome: object) -> bool:
-    """Whether the outcome of an attempt is that memory did not suffice, on any device."""
-    if isinstance(outcome, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(outcome, RuntimeError) and any(
-        words in str(outcome) for words in OUT_OF_MEMORY
-    )
-
-
-def without_frames(error: Exception) -> Exception:
-    """The error without its traceback, which would keep tensors alive."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)

@@ -11,7 +11,7 @@ import torch
 from deployments.diffusion.engine import admission
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Stage
-from deployments.diffusion.memory.recovery import is_out_of_memory
+from deployments.diffusion.memory.outcomes import is_out_of_memory
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.errors import OutOfMemory
