@@ -22,6 +22,7 @@ from deployments.diffusion.engine.preview import LatentProjection, show
 from deployments.diffusion.engine.state import Gauges
 from deployments.diffusion.families import Family, begin_next_pass
 from deployments.diffusion.memory import (
+    BackOff,
     Recovery,
     Residency,
     attempt,
@@ -64,6 +65,7 @@ class Loop:
         self._admission = admission
         self._gauges = gauges
         self._health = Health(partial(draw_once, profile, loaded.family, loaded.recovery))
+        self._stays_awake = BackOff()
         self._idle_since = time.monotonic()
 
     def run(self) -> None:
@@ -81,6 +83,7 @@ class Loop:
     def _tick(self) -> None:
         """Between two steps: everything that may change does so here."""
         self._drop_unwanted()
+        self._loaded.recovery.restore()
         self._loaded.lane.share(self._admission.shared())
         for stage in (self._admit, self._step, self._tell, self._decode):
             if self._awake():
@@ -112,13 +115,21 @@ class Loop:
         return False
 
     def _rest(self) -> None:
-        """Sleep after an idle while, if the profile says so."""
-        residency = self._loaded.residency
+        """Sleep after an idle while, if the profile says so; if that fails, again after a pause."""
+        residency, awake = self._loaded.residency, self._stays_awake
         idle_s = time.monotonic() - self._idle_since
         idle = idle_s >= self._model.sleep_after_s and not self._loaded.lane.busy
-        if self._model.residency == "sleep" and idle and not residency.asleep:
-            residency.sleep()
+        if self._model.residency != "sleep" or not idle or residency.asleep or awake.left_s > 0:
+            return
+        error = attempt(residency.sleep)
+        if error is None:
+            awake.end()
             self._admission.enter("sleeping")
+            return
+        awake.begin()
+        log.warning("the model stays awake, tries again in %.0f s: %s", awake.left_s, error)
+        self._health.prove()  # a device that is lost fails here too
+        self._admission.enter("ready", "it cannot sleep: host memory does not take the weights")
 
     def _drop_unwanted(self) -> None:
         """Drop what nobody waits for any more: the cancelled and the overdue."""
@@ -156,6 +167,8 @@ class Loop:
         """Step the rows together, or in smaller parts: one row's fault is not its neighbours'."""
         step = partial(self._euler, rows)
         if len(rows) == 1:
+            if rows[0].request.future.done():
+                return  # another of its rows has failed
             error = attempt(partial(self._loaded.recovery.run, "forward", rows[0].request, step))
             if error:
                 self._fail(rows[0].request, error)

@@ -1,9 +1,5 @@
 from .figures import Figures as Figures
 from .measure import CUDA_CONTEXT as CUDA_CONTEXT
-from .outcomes import attempt as attempt
-from .outcomes import is_device_error as is_device_error
-from .outcomes import is_out_of_memory as is_out_of_memory
-from .outcomes import without_frames as without_frames
 from .plan import MIB as MIB
 from .plan import MemoryPlan as MemoryPlan
 from .plan import NothingFits as NothingFits
@@ -16,3 +12,8 @@ from .profile_plan import start_plan as start_plan
 from .recovery import Recovery as Recovery
 from .recovery import tokens as tokens
 from .residency import Residency as Residency
+from .trying import BackOff as BackOff
+from .trying import attempt as attempt
+from .trying import is_device_error as is_device_error
+from .trying import is_out_of_memory as is_out_of_memory
+from .trying import without_frames as without_frames

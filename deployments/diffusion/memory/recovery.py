@@ -2,8 +2,11 @@
 
 Out of memory is no reason to lose a picture. A batch is halved, down to single rows; what the VAE
 encodes or decodes is done again in tiles, a decode from the same latents; the text encoder moves to
-host memory, and stays there; at last a stage is alone on the device with what it runs. Only then is
-that one request refused.
+host memory; at last a stage is alone on the device with what it runs. Only then is that one request
+refused.
+
+Batches stay small and the text encoder stays in host memory until memory has sufficed for a while,
+which doubles each time that they are needed again (`BackOff`).
 """
 
 import logging
@@ -13,8 +16,8 @@ from functools import partial
 from typing import Literal, TypeVar, get_args
 
 from deployments.diffusion.families import Stage
-from deployments.diffusion.memory.outcomes import attempt, is_out_of_memory
 from deployments.diffusion.memory.residency import Residency, release_cache
+from deployments.diffusion.memory.trying import BackOff, attempt, is_out_of_memory
 from deployments.diffusion.request import Request, Row
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import OutOfMemory
@@ -55,6 +58,32 @@ class Recovery:
         self._sizes = sizes
         self._whole_pixels = whole_pixels
         self._too_many: int | None = None  # tokens of the smallest forward that did not fit
+        self._halved, self._moved_out = BackOff(), BackOff()
+
+    @property
+    def reliefs_left_s(self) -> dict[str, float]:
+        """Of what lasts, the seconds until it is undone if memory suffices until then; 0 where it
+        is not in force."""
+        return {
+            "halved_batch": self._halved.left_s,
+            "text_encoder_on_host": self._moved_out.left_s,
+        }
+
+    def restore(self) -> None:
+        """Undo what has not been needed for a while. Between two stages."""
+        if self._halved.due:
+            self._halved.end()
+            self._too_many = None
+            log.info("batches are whole again")
+        if self._moved_out.due and not self.residency.asleep:
+            error = attempt(self.residency.text_encoder_back)
+            if error is None:
+                self._moved_out.end()
+                log.info("the text encoder is on the device again")
+            elif is_out_of_memory(error):
+                self._moved_out.begin()
+            else:
+                raise error
 
     def run(
         self,
@@ -64,13 +93,13 @@ class Recovery:
         tiled: Callable[[], T] | None = None,
     ) -> T:
         """What `work` returns, or `tiled` in its place. Raises OutOfMemory, and what they raise."""
-        outcome = attempt(work)
+        outcome = self._awake(work)
         if tiled and is_out_of_memory(outcome):
             self.take(TILED[stage], [request])
             work = tiled
-            outcome = attempt(work)
+            outcome = self._awake(work)
         if is_out_of_memory(outcome) and self.make_room(stage, request):
-            outcome = attempt(work)
+            outcome = self._awake(work)
         if is_out_of_memory(outcome):
             outcome = self.alone(stage, request, work)
         if isinstance(outcome, Exception):
@@ -89,18 +118,28 @@ class Recovery:
         return self.run(stage, request, work, in_tiles)
 
     def make_room(self, stage: Stage, request: Request) -> bool:
-        """Move the text encoder out for good; False if that has been done, or `stage` runs it."""
-        if stage == "encode" or not self.residency.text_encoder_out():
+        """Move the text encoder out; False if that has been done, or `stage` runs it, or the host
+        cannot take it."""
+        if stage == "encode":
             return False
-        self._too_many = None  # there is more room now
-        self.take("text_encoder_on_host", [request])
-        return True
+        moved = attempt(self.residency.text_encoder_out)
+        if isinstance(moved, Exception):
+            log.warning("the text encoder stays on the device: %s", moved)
+            return False
+        if moved:
+            self._moved_out.begin()
+            self.take("text_encoder_on_host", [request])
+        return moved
 
     def alone(self, stage: Stage, request: Request, work: Callable[[], T]) -> T | Exception:
         """What `work` returns or raises with nothing on the device but what `stage` runs."""
         self.take("alone", [request])
-        with self.residency.alone(stage):
-            return attempt(work)
+
+        def alone() -> T:
+            with self.residency.alone(stage):
+                return work()
+
+        return attempt(alone)
 
     def parts(self, rows: list[Row]) -> list[list[Row]]:
         """The batch, or its halves, so that no forward is as large as one that did not fit."""
@@ -114,6 +153,7 @@ class Recovery:
     def halve(self, rows: list[Row]) -> list[list[Row]]:
         """The parts of a batch of two rows or more whose forward did not fit."""
         self._too_many = tokens(rows)
+        self._halved.begin()
         self.take("halved_batch", [row.request for row in rows])
         return self.parts(rows)
 
@@ -137,11 +177,23 @@ class Recovery:
         """Count a step, log it, and have each request's answer tell of it."""
         release_cache(self.residency.device)
         self.used[step] += 1
+        for paused in (self._halved, self._moved_out):
+            paused.extend()
         for request in dict.fromkeys(requests):
             log.warning("out of memory in request %s: %s", request.id, step)
             request.recovery = tuple(dict.fromkeys((*request.recovery, step)))
             if step in WARNINGS:
                 request.warn(WARNINGS[step])
+
+    def _awake(self, work: Callable[[], T]) -> T | Exception:
+        """What `work` returns or raises, with the weights where they belong: a stage that was alone
+        may have left others no room to come back."""
+
+        def awake() -> T:
+            self.residency.wake()
+            return work()
+
+        return attempt(awake)
 
     def _largest_below(self, pixels: int) -> str | None:
         """The largest size named by the profile that has fewer pixels."""

@@ -18,19 +18,19 @@ from deployments.diffusion.engine.health import FEW
 from deployments.diffusion.families.base import EncodedPrompt, Family
 from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.memory.outcomes import is_device_error
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.memory.trying import is_device_error
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.errors import GenerationFailed, NotReady
 from deployments.handover import Fitted
+from tests.moving import Moving, load_moving
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine, ProfileOf
 from tests.unit.diffusion.requests import image_to_image, text_to_image
 
-DEADLINE_S = 8
+DEADLINE_S = 200
 LOST = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 LIBRARY = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx")
 
@@ -155,53 +155,39 @@ def test_a_device_that_is_lost_while_it_warms_up_is_not_tried_again(checkpoint: 
     engine.close()
 
 
-class Moving(SharedComponents):
-    """Weights that cannot be moved where `lost` says."""
-
-    lost: ClassVar[str | None] = None
-
-    def to_host(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self.lost == "host":
-            raise LOST
-        return super().to_host(tensor)
-
-    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self.lost == "device":
-            raise LOST
-        return super().to_device(tensor)
-
-
-@pytest.fixture
-def sleeper(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> DiffusionProfile:
+def sleeper(checkpoint: Path) -> tuple[Engine, Moving]:
+    """An engine that goes to sleep whenever it is idle, and its components."""
     profile = tiny_profile(checkpoint)
     model = profile.model.model_copy(update={"residency": "sleep", "sleep_after_s": 0.0})
-    return profile.model_copy(update={"model": model})
-
-
-def moving(profile: DiffusionProfile) -> Engine:
-    def load(reliefs: object) -> Family:
-        parts = SharedComponents.load(profile.model)
-        components = Moving(
-            parts.modules,
-            parts.tokenizers,
-            parts.scheduler_config,
-            parts.settings,
-            parts.device,
-            parts.dtype,
-        )
-        return cast(Family, faulty("z-image")(components, 64))
-
-    return Engine(profile, load)
-
-
-def test_a_device_that_is_lost_while_the_model_wakes(
-    sleeper: DiffusionProfile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = moving(sleeper)
+    components = load_moving(model)
+    family = faulty("z-image")(components, 64)
+    engine = Engine(profile.model_copy(update={"model": model}), lambda _: family)
     wait_until(lambda: engine.state().phase == "sleeping", DEADLINE_S)
-    monkeypatch.setattr(Moving, "lost", "device")
+    return engine, components
+
+
+def test_a_device_that_is_lost_while_the_model_wakes(checkpoint: Path) -> None:
+    engine, components = sleeper(checkpoint)
+    components.fails["to_device"] = (0, LOST)
     with pytest.raises(NotReady):
         engine.submit("one", *text_to_image()).result(DEADLINE_S)
+    assert_dead(engine)
+    engine.close()
+
+
+def test_a_device_that_is_lost_while_the_model_goes_to_sleep(checkpoint: Path) -> None:
+    """Whether it is the device, or only a host that cannot pin, a picture tells."""
+    engine, components = sleeper(checkpoint)
+    components.fails["to_host"] = (0, LOST)
+    engine.submit("one", *text_to_image()).result(DEADLINE_S)
+    wait_until(lambda: engine.state().reason, DEADLINE_S)
+    assert engine.state().phase == "ready"
+    assert engine.fault() is None
+    engine.close()
+    engine, components = sleeper(checkpoint)
+    components.fails["to_host"] = (0, LOST)
+    Faulty.set("start", LOST, "warm up")  # so the request is drawn
+    engine.submit("one", *text_to_image()).result(DEADLINE_S)
     assert_dead(engine)
     engine.close()
 
