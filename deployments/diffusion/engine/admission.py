@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from deployments.diffusion.engine import forecast
 from deployments.diffusion.engine.scheduler import StepScheduler
-from deployments.diffusion.engine.state import COMING, SERVING, Phase, QueueState
+from deployments.diffusion.engine.state import COMING, NEXT, SERVING, Phase, QueueState
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits
 from deployments.diffusion.request import CostModel, Priority, Progress, Request, Row
 from deployments.errors import InvalidValue, Overloaded, ReplicaDown
@@ -100,19 +100,18 @@ class Admission:
             self._scheduler.limits = self._within_memory(self._scheduler.limits)
 
     def enter(self, phase: Phase, reason: str | None = None) -> None:
-        """Begin a phase of the engine's life; draining is the last."""
+        """Begin a phase of the engine's life, or tell another reason for the one it is in.
+
+        What may not follow (`NEXT`) changes nothing.
+        """
         with self._lock:
-            if self._phase != "draining":
-                self._phase, self._reason = phase, reason
-            if phase not in COMING and not self.settled.done():
-                self.settled.set_result(None)
+            self._enter(phase, reason)
             self._lock.notify()
-        log.info("engine %s%s", phase, f": {reason}" if reason else "")
 
     def give_up(self, reason: str) -> None:
         """Fail everything on its way, since the device thread will not; take nothing any more."""
         with self._lock:
-            self._phase, self._reason = "failed", reason
+            self._enter("failed", reason)
             given_up = list(self._requests.values())
             self._requests.clear()
             self._lock.notify()
@@ -217,6 +216,13 @@ class Admission:
             request.future.set_exception(error)
 
     # Under the lock --------------------------------------------------------------------------
+
+    def _enter(self, phase: Phase, reason: str | None) -> None:
+        if phase == self._phase or phase in NEXT[self._phase]:
+            self._phase, self._reason = phase, reason
+            log.info("engine %s%s", phase, f": {reason}" if reason else "")
+        if self._phase not in COMING and not self.settled.done():
+            self.settled.set_result(None)
 
     def _within_memory(self, limits: EngineLimits) -> EngineLimits:
         if self._most_tokens is None or limits.token_budget <= self._most_tokens:

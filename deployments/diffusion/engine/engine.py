@@ -16,6 +16,7 @@ import torch
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.decoder import Decoder, Picture
+from deployments.diffusion.engine.health import EngineDead
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.loading import load_until_ready, warm_up
 from deployments.diffusion.engine.loop import Loaded, Loop
@@ -137,7 +138,7 @@ class Engine:
         """
         phase = self._admission.queue().phase
         if self._crash:
-            return f"the device thread has failed ({self._crash}); see its log"
+            return f"{self._crash}; see its log"
         if phase != "draining" and not self._thread.is_alive():
             return "the device thread has ended"
         limits, sizes = self.profile.engine, self.profile.sizes
@@ -178,9 +179,13 @@ class Engine:
                 load_until_ready(self._start, self._discard, self._admission, retry_s)
                 if self._loaded is not None:
                     Loop(self.profile, self._loaded, self._admission, self._gauges).run()
+            except EngineDead as error:
+                log.exception("the engine is dead")
+                self._crash = str(error)
+                self._admission.enter("failed", self._crash)
             except BaseException as error:
                 log.exception("the device thread failed")
-                self._crash = type(error).__name__
+                self._crash = f"the device thread has failed ({type(error).__name__})"
                 self._admission.enter("failed", "internal error of the engine; see its log")
             finally:
                 for request in self._admission.requests():

@@ -8,6 +8,7 @@ from functools import partial
 
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.clock import DeviceClock
+from deployments.diffusion.engine.health import require_device
 from deployments.diffusion.engine.preparation import Preparation
 from deployments.diffusion.families import Family, plan_passes
 from deployments.diffusion.memory import NothingFits, Recovery, attempt, is_out_of_memory
@@ -48,12 +49,16 @@ def load_until_ready(
 
 
 def _failure(start: Callable[[], None]) -> str | None:
-    """Why `start` failed, if it did; nothing of its frames is kept."""
+    """Why `start` failed, if it did; nothing of its frames is kept.
+
+    Raises EngineDead where the device is lost: another attempt in this process would fail too.
+    """
     try:
         start()
     except (ModelUnavailable, NothingFits, RequestError) as error:
         return str(error)
     except Exception as error:
+        require_device(error)
         if is_out_of_memory(error):
             return "the device's memory does not hold the model"
         log.exception("the model did not load")

@@ -16,12 +16,14 @@ import torch
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.decoder import Decoded, Decoder, Picture
+from deployments.diffusion.engine.health import Health, draw_once, require_device
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.preparation import Preparation
 from deployments.diffusion.engine.preview import LatentProjection, show
 from deployments.diffusion.engine.state import Gauges
 from deployments.diffusion.families import Family, begin_next_pass
 from deployments.diffusion.memory import (
+    BackOff,
     Recovery,
     Residency,
     attempt,
@@ -63,6 +65,8 @@ class Loop:
         self._loaded = loaded
         self._admission = admission
         self._gauges = gauges
+        self._health = Health(partial(draw_once, profile, loaded.family, loaded.recovery))
+        self._stays_awake = BackOff()
         self._idle_since = time.monotonic()
 
     def run(self) -> None:
@@ -81,6 +85,7 @@ class Loop:
         """Between two steps: everything that may change does so here."""
         self._loaded.clock.collect()
         self._drop_unwanted()
+        self._loaded.recovery.restore()
         self._loaded.lane.share(self._admission.shared())
         for stage in (self._admit, self._step, self._tell, self._decode):
             if self._awake():
@@ -112,13 +117,21 @@ class Loop:
         return False
 
     def _rest(self) -> None:
-        """Sleep after an idle while, if the profile says so."""
-        residency = self._loaded.residency
+        """Sleep after an idle while, if the profile says so; if that fails, again after a pause."""
+        residency, awake = self._loaded.residency, self._stays_awake
         idle_s = time.monotonic() - self._idle_since
         idle = idle_s >= self._model.sleep_after_s and not self._loaded.lane.busy
-        if self._model.residency == "sleep" and idle and not residency.asleep:
-            residency.sleep()
+        if self._model.residency != "sleep" or not idle or residency.asleep or awake.left_s > 0:
+            return
+        error = attempt(residency.sleep)
+        if error is None:
+            awake.end()
             self._admission.enter("sleeping")
+            return
+        awake.begin()
+        log.warning("the model stays awake, tries again in %.0f s: %s", awake.left_s, error)
+        self._health.prove()  # a device that is lost fails here too
+        self._admission.enter("ready", "it cannot sleep: host memory does not take the weights")
 
     def _drop_unwanted(self) -> None:
         """Drop what nobody waits for any more: the cancelled and the overdue."""
@@ -156,6 +169,8 @@ class Loop:
         """Step the rows together, or in smaller parts: one row's fault is not its neighbours'."""
         step = partial(self._euler, rows)
         if len(rows) == 1:
+            if rows[0].request.future.done():
+                return  # another of its rows has failed
             error = attempt(partial(self._loaded.recovery.run, "forward", rows[0].request, step))
             if error:
                 self._fail(rows[0].request, error)
@@ -186,9 +201,8 @@ class Loop:
         self._admission.cost.observe_step(forward, self._loaded.lane.device_s(seconds))
 
     def _advance(self, row: Row, velocity: torch.Tensor) -> None:
-        """Euler: x + (sigma_next - sigma) * dx/dsigma, then what the family does after a step."""
-        row.latents = row.latents + (row.sigmas[row.step + 1] - row.sigmas[row.step]) * velocity
-        row.step += 1
+        """An Euler step, then what the family does after it."""
+        row.advance(velocity)
         show(row, velocity, self._loaded.projection)
         self._loaded.family.after_step(row, velocity)
 
@@ -219,7 +233,7 @@ class Loop:
 
     def _collect(self) -> None:
         decoded = self._loaded.decoder.take()
-        if decoded and not decoded.row.request.future.done():
+        if decoded:
             self._decoded(decoded)
 
     def _decoded(self, decoded: Decoded) -> None:
@@ -229,6 +243,8 @@ class Loop:
         self._gauges.beat()
         if isinstance(outcome, Exception):
             self._fail(request, outcome)
+            return
+        if request.future.done():
             return
         if row.returns:
             self._draw_over(row, outcome)
@@ -251,13 +267,19 @@ class Loop:
 
     def _deliver(self, request: Request) -> None:
         drawn = request.as_drawn()
+        self._health.succeeded()
         self._admission.leave(request)
         request.future.set_result(drawn)
 
     def _fail(self, request: Request, error: Exception) -> None:
-        """Fail one request; its tensors go with its rows, and no traceback keeps them."""
+        """Fail one request; its tensors go with its rows, and no traceback keeps them.
+
+        Raises EngineDead where it is not the request that is at fault.
+        """
+        require_device(error)
         if request.future.done():
             return
+        self._health.failed(error)
         self._admission.leave(request)
         if is_out_of_memory(error):
             error = self._loaded.recovery.refusal("forward", request)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,13 +14,24 @@ Phase = Literal["loading", "warming", "ready", "sleeping", "failed", "draining"]
 COMING: tuple[Phase, ...] = ("loading", "warming")
 SERVING: tuple[Phase, ...] = ("ready", "sleeping")  # requests are taken; a first one wakes it
 
+NEXT: Mapping[Phase, tuple[Phase, ...]] = {
+    "loading": ("warming", "failed", "draining"),
+    "warming": ("ready", "failed", "draining"),
+    "ready": ("sleeping", "failed", "draining"),
+    "sleeping": ("ready", "failed", "draining"),
+    "failed": ("loading", "draining"),
+    "draining": (),
+}
+"""The phases that may follow on each. What has failed serves again only by loading anew, which no
+engine does that has served."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
     """The engine's phase and its queue, in pictures.
 
-    reason: of a failed phase, or why the model is loaded again. busy_s: seconds of device work on
-    their way, predicted.
+    reason: of a failed phase, why the model is loaded again, or why it cannot sleep. busy_s:
+    seconds of device work on their way, predicted.
     """
 
     phase: Phase
@@ -42,11 +53,12 @@ class EngineState(QueueState):
     others were stepped. encodes: prompts encoded; encode_hits: those whose
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
     those that stay on the device, by `residency`. plan: of the memory, where it was planned.
-    rungs: how often each step of the recovery was taken when memory did not suffice. loads_failed:
-    loads that did not end in a ready model. failures: requests on which the model failed, by code:
-    it raised (generation_failed), or drew no numbers (not_finite). start_s: seconds of each phase
-    of the start, once it is over: plan, weights, placement, warm_up. idle_s: that the device
-    thread has waited for work.
+    rungs: how often each step of the recovery was taken when memory did not suffice.
+    reliefs_left_s: of those that last, the seconds until it is undone, if memory suffices until
+    then; 0 where it is not in force. loads_failed: loads that did not end in a ready model.
+    failures: requests on which the model failed, by code: it raised (generation_failed), or drew no
+    numbers (not_finite). start_s: seconds of each phase of the start, once it is over: plan,
+    weights, placement, warm_up. idle_s: that the device thread has waited for work.
     step_ms: running mean of a forward. beat_age_s: since the device thread was last between two
     pieces of work; an idle one wakes every second.
     """
@@ -62,6 +74,7 @@ class EngineState(QueueState):
     residency: str | None
     plan: MemoryPlan | None
     rungs: dict[str, int]
+    reliefs_left_s: dict[str, float]
     loads_failed: int
     failures: dict[str, int]
     start_s: dict[str, float]
@@ -139,6 +152,7 @@ class Gauges:
             "residency": recovery.residency.strongest if recovery else None,
             "plan": self._plan,
             "rungs": dict(recovery.used) if recovery else {},
+            "reliefs_left_s": recovery.reliefs_left_s if recovery else {},
             "loads_failed": self.loads_failed,
             "failures": dict(self.failures),
             "start_s": dict(self.start_s),

@@ -10,8 +10,10 @@ from .profile_plan import demand_of as demand_of
 from .profile_plan import measured as measured
 from .profile_plan import start_plan as start_plan
 from .recovery import Recovery as Recovery
-from .recovery import attempt as attempt
-from .recovery import is_out_of_memory as is_out_of_memory
 from .recovery import tokens as tokens
-from .recovery import without_frames as without_frames
 from .residency import Residency as Residency
+from .trying import BackOff as BackOff
+from .trying import attempt as attempt
+from .trying import is_device_error as is_device_error
+from .trying import is_out_of_memory as is_out_of_memory
+from .trying import without_frames as without_frames

@@ -2,8 +2,11 @@
 
 Out of memory is no reason to lose a picture. A batch is halved, down to single rows; what the VAE
 encodes or decodes is done again in tiles, a decode from the same latents; the text encoder moves to
-host memory, and stays there; at last a stage is alone on the device with what it runs. Only then is
-that one request refused.
+host memory; at last a stage is alone on the device with what it runs. Only then is that one request
+refused.
+
+Batches stay small and the text encoder stays in host memory until memory has sufficed for a while,
+which doubles each time that they are needed again (`BackOff`).
 """
 
 import logging
@@ -12,10 +15,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, TypeVar, get_args
 
-import torch
-
 from deployments.diffusion.families import Stage
 from deployments.diffusion.memory.residency import Residency, release_cache
+from deployments.diffusion.memory.trying import BackOff, attempt, is_out_of_memory
 from deployments.diffusion.request import Request, Row
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import OutOfMemory
@@ -37,9 +39,6 @@ WARNINGS: dict[RecoveryStep, str] = {
 
 TILED: dict[Stage, RecoveryStep] = {"start": "tiled_encode", "decode": "tiled_decode"}
 
-OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""How allocators that raise a plain RuntimeError say it."""
-
 T = TypeVar("T")
 
 
@@ -47,9 +46,6 @@ class Recovery:
     """What is done, step by step, and how often each step was `used`.
 
     For the device thread alone; others may read.
-
-    Whatever is tried again is tried outside of `except`: a traceback keeps the tensors of its
-    frames alive, and with them the memory that is missing.
 
     whole_pixels: of the largest picture that the VAE takes whole by plan; None without a plan.
     """
@@ -62,6 +58,32 @@ class Recovery:
         self._sizes = sizes
         self._whole_pixels = whole_pixels
         self._too_many: int | None = None  # tokens of the smallest forward that did not fit
+        self._halved, self._moved_out = BackOff(), BackOff()
+
+    @property
+    def reliefs_left_s(self) -> dict[str, float]:
+        """Of what lasts, the seconds until it is undone if memory suffices until then; 0 where it
+        is not in force."""
+        return {
+            "halved_batch": self._halved.left_s,
+            "text_encoder_on_host": self._moved_out.left_s,
+        }
+
+    def restore(self) -> None:
+        """Undo what has not been needed for a while. Between two stages."""
+        if self._halved.due:
+            self._halved.end()
+            self._too_many = None
+            log.info("batches are whole again")
+        if self._moved_out.due and not self.residency.asleep:
+            error = attempt(self.residency.text_encoder_back)
+            if error is None:
+                self._moved_out.end()
+                log.info("the text encoder is on the device again")
+            elif is_out_of_memory(error):
+                self._moved_out.begin()
+            else:
+                raise error
 
     def run(
         self,
@@ -71,13 +93,13 @@ class Recovery:
         tiled: Callable[[], T] | None = None,
     ) -> T:
         """What `work` returns, or `tiled` in its place. Raises OutOfMemory, and what they raise."""
-        outcome = attempt(work)
+        outcome = self._awake(work)
         if tiled and is_out_of_memory(outcome):
             self.take(TILED[stage], [request])
             work = tiled
-            outcome = attempt(work)
+            outcome = self._awake(work)
         if is_out_of_memory(outcome) and self.make_room(stage, request):
-            outcome = attempt(work)
+            outcome = self._awake(work)
         if is_out_of_memory(outcome):
             outcome = self.alone(stage, request, work)
         if isinstance(outcome, Exception):
@@ -96,18 +118,28 @@ class Recovery:
         return self.run(stage, request, work, in_tiles)
 
     def make_room(self, stage: Stage, request: Request) -> bool:
-        """Move the text encoder out for good; False if that has been done, or `stage` runs it."""
-        if stage == "encode" or not self.residency.text_encoder_out():
+        """Move the text encoder out; False if that has been done, or `stage` runs it, or the host
+        cannot take it."""
+        if stage == "encode":
             return False
-        self._too_many = None  # there is more room now
-        self.take("text_encoder_on_host", [request])
-        return True
+        moved = attempt(self.residency.text_encoder_out)
+        if isinstance(moved, Exception):
+            log.warning("the text encoder stays on the device: %s", moved)
+            return False
+        if moved:
+            self._moved_out.begin()
+            self.take("text_encoder_on_host", [request])
+        return moved
 
     def alone(self, stage: Stage, request: Request, work: Callable[[], T]) -> T | Exception:
         """What `work` returns or raises with nothing on the device but what `stage` runs."""
         self.take("alone", [request])
-        with self.residency.alone(stage):
-            return attempt(work)
+
+        def alone() -> T:
+            with self.residency.alone(stage):
+                return work()
+
+        return attempt(alone)
 
     def parts(self, rows: list[Row]) -> list[list[Row]]:
         """The batch, or its halves, so that no forward is as large as one that did not fit."""
@@ -121,6 +153,7 @@ class Recovery:
     def halve(self, rows: list[Row]) -> list[list[Row]]:
         """The parts of a batch of two rows or more whose forward did not fit."""
         self._too_many = tokens(rows)
+        self._halved.begin()
         self.take("halved_batch", [row.request for row in rows])
         return self.parts(rows)
 
@@ -144,11 +177,23 @@ class Recovery:
         """Count a step, log it, and have each request's answer tell of it."""
         release_cache(self.residency.device)
         self.used[step] += 1
+        for paused in (self._halved, self._moved_out):
+            paused.extend()
         for request in dict.fromkeys(requests):
             log.warning("out of memory in request %s: %s", request.id, step)
             request.recovery = tuple(dict.fromkeys((*request.recovery, step)))
             if step in WARNINGS:
                 request.warn(WARNINGS[step])
+
+    def _awake(self, work: Callable[[], T]) -> T | Exception:
+        """What `work` returns or raises, with the weights where they belong: a stage that was alone
+        may have left others no room to come back."""
+
+        def awake() -> T:
+            self.residency.wake()
+            return work()
+
+        return attempt(awake)
 
     def _largest_below(self, pixels: int) -> str | None:
         """The largest size named by the profile that has fewer pixels."""
@@ -161,26 +206,3 @@ class Recovery:
 def tokens(rows: Sequence[Row]) -> int:
     """What a forward over `rows` computes, padding included."""
     return max(row.tokens for row in rows) * len(rows)
-
-
-def attempt(work: Callable[[], T]) -> T | Exception:
-    """What `work` returns, or what it raises, with nothing of its frames kept alive."""
-    try:
-        return work()
-    except Exception as error:
-        return without_frames(error)
-
-
-def is_out_of_memory(outcome: object) -> bool:
-    """Whether the outcome of an attempt is that memory did not suffice, on any device."""
-    if isinstance(outcome, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(outcome, RuntimeError) and any(
-        words in str(outcome) for words in OUT_OF_MEMORY
-    )
-
-
-def without_frames(error: Exception) -> Exception:
-    """The error without its traceback, which would keep tensors alive."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)

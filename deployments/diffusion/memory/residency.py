@@ -4,14 +4,15 @@ A plan chooses a residency; `Residency` brings loaded components into it. Nothin
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from deployments.diffusion.families import Family, Stage
+from deployments.diffusion.memory.trying import attempt, is_out_of_memory
 from deployments.diffusion.profile import RELIEFS, Relief
 from deployments.diffusion.weights import SharedComponents, unique_storages
 
@@ -20,17 +21,21 @@ SENSITIVE = re.compile("norm|modulation|refiner|time_emb")  # kept in the model'
 
 
 class Parked:
-    """Weights in host memory, pinned where the device is CUDA, so that they travel at bus speed.
+    """Copies of weights in host memory, pinned where the device is CUDA, so that they travel at bus
+    speed.
 
-    `bring` puts copies on the device, all or none; `drop` lets them go. Weights do not change, so
-    nothing is ever copied back.
+    `drop` uses them in place of the device's, `bring` puts copies of them on the device, all or
+    none. Weights do not change, so nothing is ever copied back.
     """
 
     def __init__(self, tensors: Iterable[torch.Tensor], components: SharedComponents) -> None:
+        """Raises MemoryError, with nothing moved, where the host cannot take them, or not pin."""
         self._components = components
         self._tensors = list(tensors)
-        self._host = [components.to_host(tensor.data) for tensor in self._tensors]
-        self.drop()
+        try:
+            self._host = [components.to_host(tensor.data) for tensor in self._tensors]
+        except RuntimeError as error:
+            raise MemoryError(f"host memory does not take the weights: {error}") from None
 
     def bring(self) -> None:
         """Copy the weights to the device."""
@@ -42,6 +47,27 @@ class Parked:
         """Use the host's weights again; the device's copies are freed."""
         for tensor, host in zip(self._tensors, self._host, strict=True):
             tensor.data = host
+
+
+class OnDemand:
+    """One module whose weights are on the device only while it runs, until `end`.
+
+    ids: of its tensors.
+    """
+
+    def __init__(self, module: torch.nn.Module, parked: Parked, ids: frozenset[int]) -> None:
+        self.parked = parked
+        self.ids = ids
+        parked.drop()
+        self._hooks = (
+            module.register_forward_pre_hook(lambda *_: parked.bring()),
+            module.register_forward_hook(lambda *_: parked.drop(), always_call=True),
+        )
+
+    def end(self) -> None:
+        """The weights stay where they are, which is the device once they are brought."""
+        for hook in self._hooks:
+            hook.remove()
 
 
 class Float8Linear(torch.nn.Linear):
@@ -69,12 +95,13 @@ class Residency:
         self.device = family.components.device
         self._hosted: set[int] = set()  # ids of tensors that are on the device only while they run
         self.device_bytes = 0
-        self._asleep: Parked | None = None  # all of the rest, or what `alone` could not bring back
+        self._moved_out: list[OnDemand] = []  # what `text_encoder_back` brings back
+        self._asleep: dict[int, Parked] = {}  # by the module's id, until `wake`
 
     @property
     def asleep(self) -> bool:
         """Whether weights wait in host memory for `wake`."""
-        return self._asleep is not None
+        return bool(self._asleep)
 
     @property
     def tiled(self) -> bool:
@@ -91,7 +118,7 @@ class Residency:
         if "fp8_storage" in reliefs:  # first: what lies in host memory lies there small
             self._shrink()
         if "text_encoder_on_host" in reliefs:
-            self.text_encoder_out()
+            self._on_demand(self._modules("encode"))
         if "streamed_blocks" in reliefs:
             self._stream()
         self.reliefs = tuple(one for one in RELIEFS if one in reliefs)
@@ -100,49 +127,75 @@ class Residency:
         self._settle()
 
     def text_encoder_out(self) -> bool:
-        """Keep what `encode` uses in host memory from now on; False if it lies there already."""
+        """Keep what `encode` uses in host memory from now on; False if it lies there already.
+
+        Raises MemoryError, with nothing moved, where the host cannot take it.
+        """
         encoders = self._modules("encode")
         if not any(True for _ in self._staying(encoders)):
             return False
-        self._on_demand(encoders)
+        self._moved_out = self._on_demand(encoders)
         self._settle()
         return True
+
+    def text_encoder_back(self) -> None:
+        """Undo `text_encoder_out`; raises, with nothing moved, if there is no room for it."""
+        bring([one.parked for one in self._moved_out])
+        for one in self._moved_out:
+            one.end()
+            self._hosted -= one.ids
+        self._moved_out = []
+        self._settle()
 
     @contextmanager
     def alone(self, stage: Stage) -> Iterator[None]:
         """For a while, keep nothing on the device but what `stage` uses.
 
-        What finds no room afterwards sleeps on, until `wake`.
+        What finds no room afterwards sleeps on, until `wake`. Raises MemoryError, with nothing
+        moved, where the host cannot take the rest.
         """
-        running = {id(module) for module in self._modules(stage)}
-        others = [module for module in self._everything() if id(module) not in running]
-        parked = Parked(self._staying(others), self._components)
-        release_cache(self.device)
+        running = self._modules(stage)
+        kept = {id(module) for module in running}
+        self._park([module for module in self._everything() if id(module) not in kept])
         try:
+            self._unpark(running)  # what an earlier stage could not bring back
             yield
         finally:
             release_cache(self.device)
-            self._asleep = parked
-            with suppress(torch.OutOfMemoryError):
-                self.wake()
+            error = attempt(self.wake)
+            if error is not None and not is_out_of_memory(error):
+                raise error
 
     def sleep(self) -> None:
-        """Move all weights to host memory."""
-        if self._asleep is None:
-            self._asleep = Parked(self._staying(self._everything()), self._components)
-            self._settle()
+        """Move all weights to host memory, or none: raises MemoryError if it cannot take them."""
+        self._park(self._everything())
 
     def wake(self) -> None:
         """Bring them back, all or none; raises if there is no room for them."""
-        if self._asleep is not None:
-            self._asleep.bring()
-            self._asleep = None
-            self._settle()
+        if self._asleep:
+            self._unpark(self._everything())
+
+    def _park(self, modules: Iterable[torch.nn.Module]) -> None:
+        """Move the modules to host memory until `wake`, all or none."""
+        awake = [module for module in modules if id(module) not in self._asleep]
+        parked = {id(one): Parked(self._staying([one]), self._components) for one in awake}
+        for one in parked.values():
+            one.drop()
+        self._asleep |= parked
+        self._settle()
+
+    def _unpark(self, modules: Iterable[torch.nn.Module]) -> None:
+        """Bring the sleeping ones of the modules back, all or none."""
+        sleeping = [id(module) for module in modules if id(module) in self._asleep]
+        bring([self._asleep[one] for one in sleeping])
+        for one in sleeping:
+            del self._asleep[one]
+        self._settle()
 
     def _settle(self) -> None:
         """What must follow when weights have moved."""
         release_cache(self.device)
-        kept = () if self._asleep else self._staying(self._everything())
+        kept = self._staying(m for m in self._everything() if id(m) not in self._asleep)
         self.device_bytes = sum(storage.nbytes() for storage in unique_storages(kept).values())
 
     def _everything(self) -> list[torch.nn.Module]:
@@ -157,14 +210,13 @@ class Residency:
         """Weights of the modules that do not come and go."""
         return (t for m in modules for t in _weights(m) if id(t) not in self._hosted)
 
-    def _on_demand(self, modules: Iterable[torch.nn.Module]) -> None:
+    def _on_demand(self, modules: Iterable[torch.nn.Module]) -> list[OnDemand]:
         """Keep each module's weights in host memory, on the device only while it runs."""
-        for module in modules:
-            weights = list(self._staying([module]))
-            parked = Parked(weights, self._components)
-            module.register_forward_pre_hook(lambda *_, parked=parked: parked.bring())
-            module.register_forward_hook(lambda *_, parked=parked: parked.drop(), always_call=True)
-            self._hosted.update(map(id, weights))
+        weights = {module: list(self._staying([module])) for module in modules}
+        parked = {module: Parked(own, self._components) for module, own in weights.items()}
+        moved = [OnDemand(m, one, frozenset(map(id, weights[m]))) for m, one in parked.items()]
+        self._hosted.update(*(one.ids for one in moved))
+        return moved
 
     def _denoisers(self) -> list[torch.nn.Module]:
         return [self._components.modules[name] for name in self._family.uses["forward"]]
@@ -180,6 +232,16 @@ class Residency:
         """Bring the blocks of what denoises one by one."""
         for module in self._denoisers():
             self._on_demand(blocks_of(module).values())
+
+
+def bring(parked: Sequence[Parked]) -> None:
+    """Bring them all to the device, or none."""
+    for count, one in enumerate(parked):
+        error = attempt(one.bring)
+        if error is not None:
+            for brought in parked[:count]:
+                brought.drop()
+            raise error
 
 
 def blocks_of(module: Any) -> dict[str, torch.nn.Module]:

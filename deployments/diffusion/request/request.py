@@ -200,6 +200,12 @@ class Row:
     walked: int = 0
     picture: NDArray[np.uint8] | None = None
 
+    def advance(self, velocity: torch.Tensor) -> None:
+        """Euler: x + (sigma_next - sigma) * dx/dsigma."""
+        change = self.sigmas[self.step + 1] - self.sigmas[self.step]
+        self.latents = self.latents + change * velocity
+        self.step += 1
+
     @property
     def tokens(self) -> int:
         """What the token budget counts."""

@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,32 @@ from deployments.diffusion.families.load import FAMILIES, with_styles
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import SharedComponents
 from tests.polling import wait_until
-from tests.tiny_checkpoint import save_tiny_checkpoint
+from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
+from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 
 MakeEngine = Callable[..., Engine]
+ProfileOf = Mapping[str, Callable[..., DiffusionProfile]]
 MakeFamily = Callable[[SharedComponents, int], Family]
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def profiles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ProfileOf:
+    """A tiny profile of each family, by the family's name."""
+    root = tmp_path_factory.mktemp("profiles")
+    return {
+        "z-image": partial(tiny_profile, checkpoint),
+        "sdxl": partial(
+            tiny_profile, save_tiny_sdxl(root / "sdxl"), family="sdxl", max_prompt_tokens=77
+        ),
+        "flux": partial(
+            tiny_profile, save_tiny_flux(root / "flux"), family="flux", max_prompt_tokens=32
+        ),
+    }
 
 
 @pytest.fixture

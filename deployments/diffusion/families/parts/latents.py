@@ -1,7 +1,6 @@
 """Between pictures and latents: one VAE, its scaling, and the noise that latents start from."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -63,19 +62,14 @@ class LatentSpace:
         `tiled` takes less memory, but changes them slightly.
         """
         height, width = (side // self.factor for side in picture.shape[:2])
-        with tiles(self._vae, height, width) if tiled else nullcontext():
-            return self._encode(picture)
-
-    def _encode(self, picture: NDArray[np.uint8]) -> DiagonalGaussianDistribution:
+        vae = in_tiles(self._vae, height, width) if tiled else self._vae
         # One byte a value travels to the device, and back from `decode`, not four.
         values = torch.tensor(picture[None], device=self._device).permute(0, 3, 1, 2).float() / 255
         pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype))
-        if not self._upcast:
-            return self._vae.encode(pixels).latent_dist
-        # Weights in float32 are lent for this one call: the shared module is never changed.
-        encoder = _Encoder(self._vae)
-        weights = {name: value.float() for name, value in encoder.state_dict().items()}
-        return torch.func.functional_call(encoder, weights, pixels.float())
+        if self._upcast:
+            vae, pixels = encoding_in_float32(vae), pixels.float()
+        distribution: DiagonalGaussianDistribution = vae.encode(pixels).latent_dist
+        return distribution
 
     def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         """The VAE's latents as the loop's, in the components' dtype."""
@@ -91,8 +85,8 @@ class LatentSpace:
         Raises GenerationFailed for one that is not all finite.
         """
         unscaled = latents.to(self._dtype) / self._scaling + self._shift
-        with tiles(self._vae, *unscaled.shape[-2:]) if tiled else nullcontext():
-            image = self._vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
+        vae = in_tiles(self._vae, *unscaled.shape[-2:]) if tiled else self._vae
+        image = vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
         finite = image.isfinite().all()  # of what goes out: a VAE may overflow by itself
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float()
         picture: NDArray[np.uint8] = (image * 255).round().to(torch.uint8).cpu().numpy()
@@ -116,31 +110,38 @@ class LatentSpace:
         return small.to(self._device, self._dtype)
 
 
-class _Encoder(torch.nn.Module):
-    """A VAE whose forward encodes, so that it can be called with other weights than its own."""
-
-    def __init__(self, vae: torch.nn.Module) -> None:
-        super().__init__()
-        self.vae: Any = vae
-
-    def forward(self, pixels: torch.Tensor) -> DiagonalGaussianDistribution:
-        return self.vae.encode(pixels).latent_dist
-
-
-@contextmanager
-def tiles(vae: Any, height: int, width: int) -> Iterator[None]:
-    """Work on height x width latents in at least four overlapping, blended tiles where possible.
+def in_tiles(vae: Any, height: int, width: int) -> Any:
+    """The VAE as one that works on height x width latents in at least four overlapping, blended
+    tiles where possible.
 
     diffusers tiles nothing up to the size that the autoencoder was trained at, so the tile is set
-    here, to half of the longer side at most. The settings are the module's own: they are put back,
-    and only the device thread may do this. Tiles are normalised each by itself, so pixels change.
+    here, to half of the longer side at most. Tiles are normalised each by itself, so pixels change.
     """
     half = -(-max(height, width) // (2 * STEP)) * STEP
     tile = max(MIN_TILE, min(half, MAX_TILE))
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    before = (vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size)
-    vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size = True, tile, tile * factor
-    try:
-        yield
-    finally:
-        vae.use_tiling, vae.tile_latent_min_size, vae.tile_sample_min_size = before
+    tiling = copy(vae)
+    tiling.use_tiling = True
+    tiling.tile_latent_min_size = tile
+    tiling.tile_sample_min_size = tile * 2 ** (len(vae.config.block_out_channels) - 1)
+    return tiling
+
+
+def encoding_in_float32(vae: Any) -> Any:
+    """The VAE as one that encodes in float32; its encoder's weights are copied, and last as long.
+
+    Neither this nor `in_tiles` changes the module that it is given, which another thread may run:
+    the modules and tensors that they leave as they are, are the same ones.
+    """
+    upcast = copy(vae)
+    encoding = {"encoder": vae.encoder, "quant_conv": vae.quant_conv}
+    upcast._modules = vae._modules | {
+        name: _in_float32(part) for name, part in encoding.items() if part is not None
+    }
+    return upcast
+
+
+def _in_float32(module: torch.nn.Module) -> torch.nn.Module:
+    """A second module, its weights in float32; those of the first are never copied as they are."""
+    tensors = (*module.parameters(), *module.buffers())
+    floats = {id(t): torch.nn.Parameter(t.float(), requires_grad=False) for t in tensors}
+    return deepcopy(module, floats)

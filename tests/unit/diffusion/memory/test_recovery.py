@@ -11,7 +11,8 @@ import torch
 from deployments.diffusion.engine import admission
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.base import Stage
-from deployments.diffusion.memory.recovery import is_out_of_memory
+from deployments.diffusion.memory import trying
+from deployments.diffusion.memory.trying import is_out_of_memory
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.errors import OutOfMemory
@@ -79,6 +80,7 @@ def small(
     checkpoint: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Small]:
     monkeypatch.setattr(admission, "IDLE_BEAT_S", 0.05)  # the tests wait for many a beat
+    monkeypatch.setattr(trying, "QUIET_S", 600.0)  # nothing comes back while they look
     caplog.set_level(logging.ERROR, "deployments.diffusion")
     small = Small(checkpoint)
     yield small
@@ -185,6 +187,46 @@ def test_a_batch_that_did_not_fit_is_not_tried_again(small: Small) -> None:
     small.leave({"forward": 800 * KB})
     small.draw(*text_to_image(n=8, num_inference_steps=8))
     assert small.rungs == {"halved_batch": 3}  # 8, and two of 4: then every forward has 2 rows
+
+
+def test_what_memory_forced_is_undone_after_a_quiet_while_that_doubles(small: Small) -> None:
+    loaded = small.engine._loaded
+    assert loaded is not None
+    now, reliefs = [0.0], ("halved_batch", "text_encoder_on_host")
+    for paused in (loaded.recovery._halved, loaded.recovery._moved_out):
+        paused._clock = lambda: now[0]
+
+    def left_s() -> set[float]:
+        told = small.engine.state().reliefs_left_s
+        assert tuple(told) == reliefs
+        return set(told.values())
+
+    def undone() -> bool:
+        return left_s() == {0.0} and small.engine.state().device_bytes == small.weights
+
+    assert undone()
+    pause_s, asked = trying.QUIET_S, text_to_image(n=2)
+    for _ in range(3):
+        small.leave({"forward": 250 * KB})
+        assert set(small.draw(*asked).recovery) == set(reliefs)
+        assert left_s() == {pause_s}
+        small.leave({})
+        now[0] += pause_s - 1
+        assert small.draw(*asked).recovery == ()
+        assert left_s() == {1.0}
+        assert small.engine.state().device_bytes < small.weights
+        small.budget.limits = {"decode": 1}  # another shortage: the quiet while begins anew
+        with pytest.raises(OutOfMemory):
+            small.draw(*asked)
+        assert left_s() == {pause_s}
+        small.leave({})
+        now[0] += pause_s
+        wait_until(undone, DEADLINE_S)
+        pause_s *= 2
+    used = {name: small.rungs[name] for name in reliefs}
+    assert used == {"halved_batch": 3, "text_encoder_on_host": 3}
+    now[0] += trying.MOST_S
+    assert small.draw(*asked).recovery == ()
 
 
 def test_finished_latents_outlive_a_failed_decode(small: Small) -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from deployments.diffusion.engine.engine import Engine
-from deployments.diffusion.families.load import loaded_on_host
+from deployments.diffusion.families.base import Family
+from deployments.diffusion.families.load import FAMILIES, family_of, loaded_on_host
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.memory.residency import Residency
 from deployments.diffusion.profile import RELIEFS, ModelSource, Relief
@@ -20,6 +21,7 @@ from tests.budget import Budget, OnSmallDevice
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
+from tests.unit.diffusion.conftest import ProfileOf
 from tests.unit.diffusion.requests import KINDS, image_to_image, text_to_image
 
 DEADLINE_S = 200
@@ -85,6 +87,39 @@ def test_the_text_encoder_comes_for_a_new_prompt_and_leaves(checkpoint: Path) ->
     assert budget.peaks["encode"] >= state.device_bytes + size
     assert budget.peaks["forward"] < state.device_bytes + size + 500_000
     engine.close()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_text_encoder_goes_out_and_comes_back(profiles: ProfileOf, family: str) -> None:
+    profile = profiles[family]()
+    made = family_of(profile, SharedComponents.load(profile.model))
+    residency = Residency(made)
+    residency.apply([])
+    on_device = residency.device_bytes
+    with torch.inference_mode():
+        before = made.encode("a red cat").embedding.tokens
+        hooks = hooks_of(made)
+        assert residency.text_encoder_out()
+        assert residency.device_bytes < on_device
+        assert torch.equal(made.encode("a red cat").embedding.tokens, before)
+        residency.text_encoder_back()
+        assert (residency.device_bytes, hooks_of(made)) == (on_device, hooks)
+        assert torch.equal(made.encode("a red cat").embedding.tokens, before)
+        assert residency.text_encoder_out()
+
+
+def test_what_the_plan_moved_out_stays_out(checkpoint: Path) -> None:
+    residency = Residency(load(checkpoint))
+    residency.apply(["text_encoder_on_host"])
+    on_device = residency.device_bytes
+    assert not residency.text_encoder_out()
+    residency.text_encoder_back()
+    assert residency.device_bytes == on_device
+
+
+def hooks_of(family: Family) -> int:
+    parts = (part for module in family.components.modules.values() for part in module.modules())
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
 
 
 def test_a_block_that_fails_leaves_nothing_on_the_device(checkpoint: Path) -> None:

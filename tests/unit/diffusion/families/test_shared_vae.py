@@ -1,0 +1,83 @@
+"""One VAE, two threads: what the device thread does with it changes no picture of the lane's."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from deployments.diffusion.families.base import Family
+from deployments.diffusion.families.load import FAMILIES, family_of
+from deployments.diffusion.weights.components import SharedComponents
+from tests.polling import wait_until
+from tests.unit.diffusion.conftest import ProfileOf
+from tests.unit.diffusion.requests import picture
+
+DEADLINE_S = 200
+SIDE = 128
+BESIDE: dict[str, Callable[[Family, torch.Tensor], object]] = {
+    "encode": lambda family, _: family.latents_of(picture(SIDE, SIDE)),
+    "encode in tiles": lambda family, _: family.latents_of(picture(SIDE, SIDE), tiled=True),
+    "decode in tiles": lambda family, latents: family.decode(latents, tiled=True),
+}
+
+
+def beside(work: Callable[[], object], vae: torch.nn.Module, then: Callable[[], None]) -> object:
+    """What `work` gives, in another thread; `then` is done in the midst of it, by this one."""
+    reached, gate = threading.Event(), threading.Event()
+    results: list[object] = []
+
+    def pause(*_: object) -> None:
+        if threading.current_thread().name == "beside":
+            reached.set()
+            assert gate.wait(DEADLINE_S)
+
+    parts = [part for part in vae.modules() if isinstance(part, torch.nn.GroupNorm)]
+    hooks = [part.register_forward_pre_hook(pause) for part in parts]
+
+    def run() -> None:
+        with torch.inference_mode():
+            results.append(work())
+
+    thread = threading.Thread(target=run, name="beside")
+    thread.start()
+    try:
+        wait_until(reached.is_set, DEADLINE_S)
+        then()
+    finally:
+        gate.set()
+        thread.join(DEADLINE_S)
+        for hook in hooks:
+            hook.remove()
+    return results[0]
+
+
+@pytest.mark.parametrize("work", BESIDE)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_decode_beside_it_gives_the_pixels_that_it_gives_alone(
+    profiles: ProfileOf, name: str, dtype: str, work: str
+) -> None:
+    profile = profiles[name](dtype=dtype)
+    family = family_of(profile, SharedComponents.load(profile.model))
+    vae = family.components.modules["vae"]
+    weights = [weight.data_ptr() for weight in vae.parameters()]
+    with torch.inference_mode():
+        latents = family.latents_of(picture(SIDE, SIDE, seed=1))
+        alone, other = family.decode(latents), BESIDE[work](family, latents)
+        meanwhile: list[np.ndarray] = []
+        together = beside(
+            partial(BESIDE[work], family, latents),
+            vae,
+            lambda: meanwhile.append(family.decode(latents)),
+        )
+    assert np.array_equal(meanwhile[0], alone)
+    assert np.array_equal(np.asarray(_values(together)), np.asarray(_values(other)))
+    assert [weight.data_ptr() for weight in vae.parameters()] == weights
+    assert not vae.use_tiling
+
+
+def _values(result: object) -> object:
+    return result.float().numpy() if isinstance(result, torch.Tensor) else result
