@@ -32,7 +32,6 @@ from serve.http.wire import (
     as_bytes,
     complete,
     images_answer,
-    picture_wanted,
     prompt_in_file,
     read_edit,
     stream_events,
@@ -127,7 +126,7 @@ class Images:
             return await stream_events(self.rooms, streamed, told)
         if delivery is None:
             delivery = await self.rooms.deliver(params, terms, given, spec)
-        if picture_wanted(request.headers.get("accept")):
+        if body.raw(request.headers.get("accept")):
             return as_bytes(delivery)
         return PiecewiseJSON(answer(delivery))
 
@@ -187,7 +186,7 @@ def maker(profile: DiffusionProfile, drawn_by: str | None) -> dict[str, str]:
 
 def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
-    if picture_wanted(accept) and body.stream:
+    if body.raw(accept) and body.stream:
         raise InvalidValue(
             "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
             "stream",

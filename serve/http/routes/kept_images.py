@@ -19,7 +19,6 @@ from serve.http.wire import (
     as_bytes,
     images_answer,
     inspection_answer,
-    picture_wanted,
     prompt_in_file,
     read_image,
 )
@@ -99,7 +98,7 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
         )
         spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
-        if picture_wanted(accept):
+        if body.raw(accept):
             return as_bytes(delivery)
         answer = images_answer(
             delivery,

@@ -86,6 +86,11 @@ class GenerationBody(FinishBody):
         default=False, description="Tell of steps, queue and time left; of a streamed answer only."
     )
 
+    @property
+    def asks_for_json(self) -> bool:
+        """Whether it asks for what only JSON, or a stream, can answer."""
+        return super().asks_for_json or self.n > 1 or self.stream
+
     def steps(self, profile: DiffusionProfile) -> int:
         """The steps that are asked for. Raises InvalidValue if quality says otherwise."""
         if self.num_inference_steps is None:

@@ -98,12 +98,22 @@ class FinishBody(BaseModel):
             )
         return tuple(self.placements)
 
+    @property
+    def asks_for_json(self) -> bool:
+        """Whether it asks for what only JSON, and no raw picture, can answer."""
+        layouts = self.overlay.layouts if self.overlay else 1
+        return "response_format" in self.model_fields_set or layouts > 1 or len(self.formats) > 1
+
+    def raw(self, accept: str | None) -> str | None:
+        """The format of the raw picture to answer with, "any" for image/*; None for JSON."""
+        return picture_wanted(accept, asks_for_json=self.asks_for_json)
+
     def finish_spec(self, accept: str | None, pictures: int) -> FinishSpec:
         """What is to become of so many pictures; its ids are not given yet.
 
         Raises InvalidValue for contradictions.
         """
-        raw = picture_wanted(accept)
+        raw = self.raw(accept)
         if raw and self.response_format == "url":
             raise InvalidValue(
                 "response_format: raw bytes come as they are; ask for application/json to get a "
