@@ -34,17 +34,18 @@ from serve.http.wire import (
     images_answer,
     prompt_in_file,
     read_edit,
+    refusals,
     stream_events,
 )
 from serve.settings import AppArgs
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
+ANSWERS = refusals(400, 404, 413, 415, 507) | {
     200: {
         "model": ImagesAnswer,
         "content": {kind: {} for kind in (*MEDIA_TYPES.values(), MEDIA_TYPE)},
         "description": "JSON; one picture's bytes where the Accept header asks for them; or the "
         "events of a streamed request.",
-    }
+    },
 }
 
 

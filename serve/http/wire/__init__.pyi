@@ -1,4 +1,5 @@
 from . import errors as errors
+from .answers import FACTS as FACTS
 from .answers import FORMATS as FORMATS
 from .answers import ImagesAnswer as ImagesAnswer
 from .answers import as_bytes as as_bytes
@@ -9,6 +10,10 @@ from .bodies import GenerationBody as GenerationBody
 from .bodies import KeptEditBody as KeptEditBody
 from .bodies import KeptPicture as KeptPicture
 from .bodies import SentEditBody as SentEditBody
+from .conditional import as_asked as as_asked
+from .described import ErrorAnswer as ErrorAnswer
+from .described import refusals as refusals
+from .described import without_422 as without_422
 from .errors import NOT_READY_RETRY_S as NOT_READY_RETRY_S
 from .errors import ModelNotFound as ModelNotFound
 from .errors import envelope as envelope

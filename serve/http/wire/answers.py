@@ -20,6 +20,8 @@ FORMATS = {
 }
 JSON = frozenset({"application/json", "application/*", "text/event-stream", "*/*"})
 BROWSERS = "text/html"
+FACTS = ("Id", "Seed", "Width", "Height", "Steps-Executed", "Cached", "Warnings", "Style")
+"""What the headers of a raw picture tell, each under X-Signboard-."""
 
 
 class Picture(BaseModel):
