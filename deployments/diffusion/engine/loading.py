@@ -44,6 +44,7 @@ def _failure(start: Callable[[], None]) -> str | None:
     try:
         start()
     except (ModelUnavailable, NothingFits, RequestError) as error:
+        log.warning(f"the model did not load: {error.__cause__ or error}")  # with the files' paths
         return str(error)
     except Exception as error:
         if is_out_of_memory(error):
