@@ -127,7 +127,7 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
 def inspection_routes(rooms: Rooms, args: AppArgs) -> APIRouter:
     """What a file tells of its making, kept here or not."""
     router = APIRouter(prefix="/v1/images", tags=["inspection"])
-    file = {"type": "object", "required": ["image"], "properties": {
+    file = {"type": "object", "required": ["image"], "additionalProperties": False, "properties": {
         "image": {"type": "string", "format": "binary"}}}  # fmt: skip
     form = {"required": True, "content": {"multipart/form-data": {"schema": file}}}
 

@@ -17,6 +17,7 @@ from deployments.postprocess.schema import (
 from serve.http.wire.answers import picture_wanted
 
 Metadata = Literal["full", "no_prompt"]
+Placement = Annotated[str, Field(json_schema_extra={"enum": [*PLACEMENTS]})]  # checked by `formats`
 
 
 def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
@@ -44,12 +45,18 @@ class FinishBody(BaseModel):
     )
     output_compression: int | None = Field(default=None, ge=0, le=100)
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
-    placement: str | None = Field(
+    placement: Placement | None = Field(
         default=None, description="The format it is exported in; see /v1/capabilities."
     )
-    placements: Annotated[list[str], Field(min_length=1, max_length=len(PLACEMENTS))] | None = (
-        Field(default=None, description="Several formats, each a file with its own layout.")
-    )
+    placements: (
+        Annotated[
+            list[Placement],
+            Field(
+                min_length=1, max_length=len(PLACEMENTS), json_schema_extra={"uniqueItems": True}
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Several formats, each a file with its own layout.")
     extend: Extension = Field(
         default="auto", description="How a picture goes on where it falls short of its placement."
     )
