@@ -1,8 +1,10 @@
 """The application's arguments, typed and strict."""
 
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validator
 
 from configs import BRANDS
 from deployments.postprocess import intake
@@ -14,6 +16,7 @@ from deployments.postprocess.typesetting import choices, read_own
 
 MIB = 2**20
 GIB = 2**30
+ORIGIN = r"^(\*|https?://[^/?#@*\s]+)$"
 
 
 class AppArgs(BaseModel):
@@ -32,6 +35,9 @@ class AppArgs(BaseModel):
     weights, which walks all memory of the process that draws.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
+    public_url: the address by which clients reach the application, which the URLs of pictures begin
+    with. trusted_proxies: networks whose proxies may say it instead, request by request.
+    cors_origins: pages' origins whose scripts may ask; "*" is any, without credentials.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +54,9 @@ class AppArgs(BaseModel):
     fonts: str | None = None
     segmentation_model: SegmentationModel | None = None
     operator_routes: bool = False
+    public_url: str | None = None
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = ()
 
     @property
     def intake_limits(self) -> IntakeLimits:
@@ -61,6 +70,16 @@ class AppArgs(BaseModel):
         if folder is not None and not folder.is_dir():
             raise ValueError(f"brands: there is no folder {folder}")
         return folder
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            rest = parts.query or parts.fragment or "@" in parts.netloc
+            if parts.scheme not in ("http", "https") or not parts.hostname or rest:
+                raise ValueError(f"public_url: give https://HOST or https://HOST/PATH, not {url!r}")
+        return url
 
     @field_validator("library")
     @classmethod

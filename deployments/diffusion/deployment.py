@@ -14,7 +14,7 @@ from ray.serve.metrics import Counter, Gauge
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
 from deployments.diffusion.metrics import METRICS, Metric
-from deployments.diffusion.profile import DiffusionProfile, EngineLimits
+from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Terms
 from deployments.diffusion.start import StartTimes, describe, in_one_go
 from deployments.handover import Drawn, Fitted
@@ -98,9 +98,8 @@ class DiffusionDeployment:
         self._meters = [(metric, Meter(metric)) for metric in METRICS]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Change the engine's limits in place; keys are EngineLimits' own, others are refused."""
-        limits = {**self._profile.engine.model_dump(), **user_config}
-        self._engine.retune(EngineLimits.model_validate(limits))
+        """Change the engine's limits in place; what would change nothing is refused by name."""
+        self._engine.retune(self._profile.limits_with(user_config))
 
     async def generate(
         self,

@@ -1,7 +1,8 @@
 """What one model on one kind of hardware can do: the typed, strict form of a profile file."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -36,6 +37,11 @@ class Source(Strict):
         if self.source == "embedded":
             return str(EMBEDDED_MODEL)
         return str(Path(self.source).expanduser()) if self.is_local else self.source
+
+    @property
+    def title(self) -> str:
+        """What strangers may read of it: a hub id, or a folder's name without the way there."""
+        return Path(self.source).expanduser().name if self.is_local else self.source
 
     @model_validator(mode="after")
     def _hub_is_pinned(self) -> Self:
@@ -125,6 +131,10 @@ class Guidance(Strict):
     max: float = Field(default=20.0, ge=0, le=100)
 
 
+CHANGEABLE = ("token_budget", "max_running", "max_waiting", "ageing_borders")
+"""What a running engine reads anew of its limits."""
+
+
 class EngineLimits(Strict):
     """How much the engine takes on at once.
 
@@ -165,12 +175,30 @@ class DiffusionProfile(Strict):
     engine: EngineLimits
     styles: dict[StyleName, Style] = Field(default={})
 
+    def limits_with(self, changes: Mapping[str, Any]) -> EngineLimits:
+        """The engine's limits, changed while it runs. Raises ValueError for what cannot be."""
+        for name in changes:
+            if name not in CHANGEABLE:
+                read = "is read at the start alone: change the profile and deploy anew"
+                what = (
+                    read if name in EngineLimits.model_fields else "is none of the engine's limits"
+                )
+                raise ValueError(
+                    f"user_config: {name} {what}; while it runs {', '.join(CHANGEABLE)} may change"
+                )
+        limits = EngineLimits.model_validate({**self.engine.model_dump(), **changes})
+        self._check_places(limits)
+        return limits
+
     @model_validator(mode="after")
     def _n_fits_the_engine(self) -> Self:
-        places = self.engine.max_running + self.engine.max_waiting
+        self._check_places(self.engine)
+        return self
+
+    def _check_places(self, limits: EngineLimits) -> None:
+        places = limits.max_running + limits.max_waiting
         if self.max_n > places:
             raise ValueError(f"max_n: {self.max_n} pictures need more than the {places} places")
-        return self
 
     @model_validator(mode="after")
     def _styles_act_on_what_is_written(self) -> Self:

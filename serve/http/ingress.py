@@ -1,4 +1,4 @@
-"""The Ingress deployment: the FastAPI application behind two plain ASGI layers.
+"""The Ingress deployment: the FastAPI application behind plain ASGI layers.
 
 The outermost layer is no FastAPI object, so Ray Serve cannot put its own error handlers over ours.
 """
@@ -6,6 +6,7 @@ The outermost layer is no FastAPI object, so Ray Serve cannot put its own error 
 from collections.abc import Mapping
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from ray import serve as ray_serve
 from starlette.types import ASGIApp
 
@@ -13,10 +14,10 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.design import Brand
 from deployments.postprocess.typesetting import fonts
 from serve import VERSION
-from serve.http.asgi import BoundedBody, LastResort
+from serve.http.asgi import BoundedBody, Cors, Heads, LastResort, PublicAddress
 from serve.http.rooms import Handle, Rooms
 from serve.http.routes import images, kept_images, service
-from serve.http.wire import errors
+from serve.http.wire import errors, without_422
 from serve.settings import MIB, AppArgs
 
 
@@ -28,11 +29,12 @@ def create_api(
     brands: Mapping[str, Brand],
 ) -> FastAPI:
     """The HTTP API over two rooms. drawn_by: the identity of what draws, if it has one."""
-    api = FastAPI(
+    api = FastAPIOffline(  # /docs needs no network
         title="Signboard",
         description="Adverts from one shared diffusion model, with words set exactly.",
         version=VERSION,
         redoc_url=None,
+        static_url="/docs/assets",
     )
     errors.install(api)
     api.include_router(images.drawing_routes(images.Images(rooms, profile, args, drawn_by, brands)))
@@ -42,7 +44,16 @@ def create_api(
     api.include_router(kept_images.inspection_routes(rooms, args))
     api.include_router(service.model_routes(rooms, profile, args, brands))
     api.include_router(service.health_routes(rooms))
+    without_422(api)
     return api
+
+
+def surround(api: ASGIApp, args: AppArgs) -> ASGIApp:
+    """The API within its layers: what a request meets first stands first."""
+    max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
+    app: ASGIApp = Cors(api, args.cors_origins) if args.cors_origins else api
+    app = Heads(BoundedBody(app, max_bytes))
+    return LastResort(PublicAddress(app, args.public_url, args.trusted_proxies))
 
 
 @ray_serve.deployment(name="Ingress")
@@ -61,9 +72,7 @@ class Ingress:
     ) -> None:
         fonts.use_folder(args.fonts)
         rooms = Rooms(diffusion, postprocess, args.request_timeout_s)
-        max_bytes = 2 * args.max_upload_bytes + MIB  # an edit: a picture, a mask, its fields
-        api = create_api(rooms, profile, args, drawn_by, brands)
-        self._app: ASGIApp = LastResort(BoundedBody(api, max_bytes))
+        self._app = surround(create_api(rooms, profile, args, drawn_by, brands), args)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self._app

@@ -56,6 +56,7 @@ def _failure(start: Callable[[], None]) -> str | None:
     try:
         start()
     except (ModelUnavailable, NothingFits, RequestError) as error:
+        log.warning(f"the model did not load: {error.__cause__ or error}")  # with the files' paths
         return str(error)
     except Exception as error:
         require_device(error)

@@ -14,7 +14,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.components import DTYPES, ModelUnavailable, SharedComponents
+from deployments.diffusion.weights.components import (
+    DTYPES,
+    ModelUnavailable,
+    SharedComponents,
+    without_paths,
+)
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"
@@ -42,13 +47,16 @@ class Architecture:
             return cls(_from_checkpoint(Path(source.location)), dtype)
         if source.architecture is None:
             raise ModelUnavailable(
-                f"model.architecture: what {source.source!r} is made of is known only once it is "
+                f"model.architecture: what {source.title!r} is made of is known only once it is "
                 "loaded; name a file that says it, as configs/z-image-turbo-24gb.yaml does"
             )
         try:
             text = Path(source.architecture).read_text(encoding="utf-8")
         except OSError as error:
-            raise ModelUnavailable(f"model.architecture: {error}") from error
+            name = Path(source.architecture).name
+            raise ModelUnavailable(
+                f"model.architecture: {name!r}: {without_paths(error)}"
+            ) from error
         return cls(yaml.safe_load(text), dtype)
 
     @classmethod
@@ -109,7 +117,7 @@ def _from_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
             config = json.loads((folder / name / file).read_text(encoding="utf-8"))
             components[name] = {"library": entry[0], "class": entry[1], "config": config}
     except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"model.source: {folder.name!r}: {error}") from error
+        raise ModelUnavailable(f"model.source: {folder.name!r}: {without_paths(error)}") from error
     return components
 
 

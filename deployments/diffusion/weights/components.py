@@ -21,7 +21,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class ModelUnavailable(Exception):
-    """The weights cannot be loaded; the message says what is missing and how to mend it."""
+    """The weights cannot be loaded; the message says what is missing and how to mend it.
+
+    Strangers may read it, so it names no path; the error that caused it does, for the log.
+    """
+
+
+def without_paths(error: Exception) -> str:
+    """What an error says, unless it is the system's or a hub's: those name files in full."""
+    if isinstance(error, OSError):
+        return error.strerror or f"{type(error).__name__}; the log says more"
+    return str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ class SharedComponents:
         dtype = DTYPES[source.dtype]
         place = str(pulled(source) or source.location)
         location = {"pretrained_model_name_or_path": place, "revision": source.revision}
+        part = "model_index.json"
         try:
             index = DiffusionPipeline.load_config(**location)
             loaded: dict[str, Any] = {}
@@ -64,9 +75,12 @@ class SharedComponents:
                 if library is None:  # [null, null] marks an optional part that is not there
                     continue
                 lies = torch.device("cpu") if name in on_host else device
+                part = name
                 loaded[name] = _load(name, library, class_name, location, lies, dtype)
         except (OSError, ValueError, SafetensorError) as error:
-            raise ModelUnavailable(f"{source.source}: {error}") from error
+            raise ModelUnavailable(
+                f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
+            ) from error
         return cls(
             modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
             tokenizers={k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)},

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from deployments.diffusion.profile import Style
 from deployments.diffusion.weights.adapters import Adapter, Update
-from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights.components import (
+    ModelUnavailable,
+    SharedComponents,
+    without_paths,
+)
 
 # What peft, diffusers, ComfyUI and kohya write before a layer's name.
 PREFIX = re.compile(r"^(base_model\.model\.|transformer\.|diffusion_model\.|unet\.|lora_unet_)")
@@ -55,8 +59,8 @@ def load_style(
         }
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelUnavailable(
-            f"styles.{name}: {style.file!r} of {style.source!r}: {error}; give a LoRA file made "
-            "for this model, or take the style out of the profile"
+            f"styles.{name}: {style.file!r} of {style.title!r}: {without_paths(error)}; give a "
+            "LoRA file made for this model, or take the style out of the profile"
         ) from error
     return Adapter(updates)
 
@@ -66,7 +70,7 @@ def _path(style: Style) -> Path:
         return Path(hf_hub_download(style.source, style.file, revision=style.revision))
     path = Path(style.location) / style.file
     if not path.is_file():
-        raise FileNotFoundError("there is no such file")
+        raise ValueError("there is no such file")
     return path
 
 

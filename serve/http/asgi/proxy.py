@@ -11,12 +11,19 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.http.asgi import connection
 from serve.http.asgi.held_bodies import REQUEST_ID, HeldBodies
 from serve.http.asgi.second_try import SecondTry
 from serve.http.wire import envelope
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-SERVE_OVERRIDES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
+SERVE_OVERRIDES = (
+    "x-request-timeout-seconds",
+    "x-request-disconnect-disabled",
+    "x-session-id",  # these two choose replicas, and one that is not ASCII breaks Serve's routing
+    "serve-multiplexed-model-id",
+)
+"""Headers that Serve takes for its own, in these names or with underscores."""
 
 REFUSALS = {
     404: "There is no such address here.",
@@ -35,7 +42,8 @@ CODES = {
 
 
 def middlewares() -> list[Middleware]:
-    """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names."""
+    """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names; called before the proxy listens."""
+    connection.install()
     return [Middleware(ProxyManners), Middleware(HeldBodies), Middleware(SecondTry)]
 
 
@@ -65,11 +73,13 @@ class ProxyManners:
 
 
 def tidy(scope: Scope) -> None:
-    """Drop the headers that would override Serve's limits, and a request id that is not sane."""
+    """Drop the headers that override what Serve does, and request ids but a single sane one."""
     headers = MutableHeaders(scope=scope)
-    for name in SERVE_OVERRIDES:
-        del headers[name]
-    if not SANE_REQUEST_ID.fullmatch(headers.get(REQUEST_ID, "-")):
+    for name in set(headers.keys()):
+        if name.lower().replace("_", "-") in SERVE_OVERRIDES:
+            del headers[name]
+    ids = headers.getlist(REQUEST_ID)  # of several, Serve answers with one and logs another
+    if len(ids) > 1 or not all(SANE_REQUEST_ID.fullmatch(one) for one in ids):
         del headers[REQUEST_ID]
 
 

@@ -32,20 +32,20 @@ from serve.http.wire import (
     as_bytes,
     complete,
     images_answer,
-    picture_wanted,
     prompt_in_file,
     read_edit,
+    refusals,
     stream_events,
 )
 from serve.settings import AppArgs
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
+ANSWERS = refusals(400, 404, 413, 415, 507) | {
     200: {
         "model": ImagesAnswer,
         "content": {kind: {} for kind in (*MEDIA_TYPES.values(), MEDIA_TYPE)},
         "description": "JSON; one picture's bytes where the Accept header asks for them; or the "
         "events of a streamed request.",
-    }
+    },
 }
 
 
@@ -127,7 +127,7 @@ class Images:
             return await stream_events(self.rooms, streamed, told)
         if delivery is None:
             delivery = await self.rooms.deliver(params, terms, given, spec)
-        if picture_wanted(request.headers.get("accept")):
+        if body.raw(request.headers.get("accept")):
             return as_bytes(delivery)
         return PiecewiseJSON(answer(delivery))
 
@@ -187,7 +187,7 @@ def maker(profile: DiffusionProfile, drawn_by: str | None) -> dict[str, str]:
 
 def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
     """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
-    if picture_wanted(accept) and body.stream:
+    if body.raw(accept) and body.stream:
         raise InvalidValue(
             "stream: raw bytes come whole; ask for text/event-stream or leave stream out",
             "stream",

@@ -6,7 +6,7 @@ Any file is told of as it stands (POST /v1/images/inspect), with what is kept of
 from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from deployments.postprocess.schema import MEDIA_TYPES, PICTURE_ID, Delivery, File
@@ -16,24 +16,33 @@ from serve.http.wire import (
     ImagesAnswer,
     InspectionAnswer,
     PiecewiseJSON,
+    as_asked,
     as_bytes,
     images_answer,
     inspection_answer,
-    picture_wanted,
     prompt_in_file,
     read_image,
+    refusals,
 )
 from serve.settings import AppArgs
 
 MAX_PAGE = 100
 ONE = "/{picture_id:picture_id}"
-ANSWERS: dict[int | str, dict[str, Any]] = {
+BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
+VALIDATOR = {"ETag": {"description": "Of these very bytes.", "schema": {"type": "string"}}}
+FILE = refusals(400, 404, 416) | {
+    200: {"content": BYTES, "headers": VALIDATOR, "description": "The file."},
+    206: {"content": BYTES, "headers": VALIDATOR, "description": "The bytes that Range asks for."},
+    304: {"headers": VALIDATOR, "description": "The same as If-None-Match names."},
+}
+ANSWERS = refusals(400, 404, 413, 415) | {
     200: {
         "model": ImagesAnswer,
         "content": {kind: {} for kind in MEDIA_TYPES.values()},
         "description": "JSON; or one file's bytes where the Accept header asks for them.",
-    }
+    },
 }
+Id = Annotated[str, Path(pattern=f"^{PICTURE_ID}$", description="A kept picture's.")]
 
 
 class PictureId(Convertor[str]):
@@ -62,7 +71,7 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
     """The pictures that are kept. prompts: whether files may tell how they were described."""
     router = APIRouter(prefix="/v1/images", tags=["library"])
 
-    @router.get("")
+    @router.get("", responses=refusals(400))
     async def pictures(
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
         after: Annotated[str | None, Query(pattern=f"^{PICTURE_ID}$")] = None,
@@ -72,25 +81,27 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
         records, more = cast(tuple[list[dict[str, Any]], bool], page)
         return {"object": "list", "data": records, "has_more": more}
 
-    @router.get(ONE, response_class=Response)
-    async def picture(picture_id: str, variant: Literal["clean", "final"] = "final") -> Response:
+    @router.get(ONE, response_class=Response, responses=FILE)
+    async def picture(
+        picture_id: Id, request: Request, variant: Literal["clean", "final"] = "final"
+    ) -> Response:
         """A kept picture as a file: as it was delivered, or clean, without words, as a PNG."""
         file = cast(File, await rooms.ask("file", picture_id, variant))
-        return Response(file.data, media_type=file.media_type)
+        return as_asked(file.data, file.media_type, request.headers)
 
-    @router.get(f"{ONE}/metadata")
-    async def metadata(picture_id: str) -> dict[str, Any]:
+    @router.get(f"{ONE}/metadata", responses=refusals(400, 404))
+    async def metadata(picture_id: Id) -> dict[str, Any]:
         """How a kept picture was made: what was asked, its words, what became of them."""
         return cast(dict[str, Any], await rooms.ask("record", picture_id))
 
-    @router.delete(ONE)
-    async def delete(picture_id: str) -> dict[str, Any]:
+    @router.delete(ONE, responses=refusals(400, 404))
+    async def delete(picture_id: Id) -> dict[str, Any]:
         """Remove a picture for good."""
         await rooms.ask("forget", picture_id)
         return {"id": picture_id, "object": "image", "deleted": True}
 
     @router.post(f"{ONE}/overlays", responses=ANSWERS, response_class=Response)
-    async def overlays(picture_id: str, body: FinishBody, request: Request) -> Response:
+    async def overlays(picture_id: Id, body: FinishBody, request: Request) -> Response:
         """Other words, placements or formats for a kept picture, each file under its own id."""
         accept = request.headers.get("accept")
         spec = replace(
@@ -99,7 +110,7 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
         )
         spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
-        if picture_wanted(accept):
+        if body.raw(accept):
             return as_bytes(delivery)
         answer = images_answer(
             delivery,
@@ -116,11 +127,11 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
 def inspection_routes(rooms: Rooms, args: AppArgs) -> APIRouter:
     """What a file tells of its making, kept here or not."""
     router = APIRouter(prefix="/v1/images", tags=["inspection"])
-    file = {"type": "object", "required": ["image"], "properties": {
+    file = {"type": "object", "required": ["image"], "additionalProperties": False, "properties": {
         "image": {"type": "string", "format": "binary"}}}  # fmt: skip
     form = {"required": True, "content": {"multipart/form-data": {"schema": file}}}
 
-    @router.post("/inspect", openapi_extra={"requestBody": form})
+    @router.post("/inspect", openapi_extra={"requestBody": form}, responses=refusals(400, 413, 415))
     async def inspect(request: Request) -> InspectionAnswer:
         """Read a file's facts, its digital source type, its credentials and how to repeat it."""
         data = await read_image(request, args.max_upload_bytes)

@@ -4,16 +4,39 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel
 
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.design import Brand, find_template, template_names
 from deployments.postprocess.schema import MAX_FILES, MAX_PIXELS, PLACEMENTS
 from deployments.postprocess.typesetting import fonts
 from serve.http.rooms import Rooms
-from serve.http.wire import FORMATS, MAX_PROMPT_CHARACTERS, NOT_READY_RETRY_S, ModelNotFound
+from serve.http.wire import (
+    FORMATS,
+    MAX_PROMPT_CHARACTERS,
+    NOT_READY_RETRY_S,
+    ErrorAnswer,
+    ModelNotFound,
+    refusals,
+)
 from serve.settings import AppArgs
+
+
+class Readiness(BaseModel):
+    """The state of the model's engine, and why it is not ready."""
+
+    state: str
+    reason: str | None
+
+
+NOT_READY = {
+    **refusals()[503],
+    "model": Readiness | ErrorAnswer,
+    "description": "Not ready: see `state`; or not there at all.",
+}
+READINESS = refusals() | {200: {"model": Readiness}, 503: NOT_READY}
 
 
 def model_routes(
@@ -28,12 +51,12 @@ def model_routes(
 
     model = {"id": profile.name, "object": "model", "created": 0, "owned_by": "signboard"}
 
-    @router.get("/models")
+    @router.get("/models", responses=refusals())
     async def models() -> dict[str, Any]:
         """The one model that is served, in OpenAI's shape."""
         return {"object": "list", "data": [model]}
 
-    @router.get("/models/{name}")
+    @router.get("/models/{name}", responses=refusals(404))
     async def one_model(name: str) -> dict[str, Any]:
         """The served model by name."""
         check(name)
@@ -41,13 +64,13 @@ def model_routes(
 
     if args.operator_routes:
 
-        @router.get("/models/{name}/weights")
+        @router.get("/models/{name}/weights", responses=refusals(404))
         async def weights(name: str) -> dict[str, int]:
             """Bytes of weights in memory, and how many of them are there a second time."""
             check(name)
             return await rooms.weights()
 
-    @router.get("/capabilities")
+    @router.get("/capabilities", responses=refusals())
     async def capabilities() -> dict[str, Any]:
         """Sizes, limits, defaults, formats, and the counters of both rooms as they stand."""
         engine, library = await asyncio.gather(rooms.state(), rooms.library())
@@ -95,19 +118,25 @@ def model_routes(
 
 
 def health_routes(rooms: Rooms) -> APIRouter:
-    """Whether the application answers, and whether pictures can be asked for."""
-    router = APIRouter(prefix="/health", tags=["health"])
+    """Whether the application answers, and whether pictures can be asked for; the way in."""
+    router = APIRouter(tags=["health"])
 
-    @router.get("/live")
+    @router.get("/", include_in_schema=False)
+    async def entrance(request: Request) -> RedirectResponse:
+        """To the documentation, for who comes by the address alone."""
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+
+    @router.get("/health/live", responses=refusals())
     async def live() -> dict[str, str]:
         """Whether the front of the house answers."""
         return {"status": "ok"}
 
-    @router.get("/ready", responses={503: {"description": "Not ready: see `state`."}})
+    @router.get("/health", responses=READINESS, response_class=JSONResponse)
+    @router.get("/health/ready", responses=READINESS, response_class=JSONResponse)
     async def ready() -> JSONResponse:
         """Whether pictures can be asked for; `state` and `reason` say why not."""
         state = await rooms.state()
-        answer: dict[str, Any] = {"state": state["phase"], "reason": state["reason"]}
+        answer = Readiness(state=state["phase"], reason=state["reason"]).model_dump()
         if state["phase"] in ("ready", "sleeping"):  # a request wakes it
             return JSONResponse(answer)
         return JSONResponse(answer, 503, headers={"Retry-After": str(NOT_READY_RETRY_S)})

@@ -18,7 +18,10 @@ FORMATS = {
     "image/avif": "avif",
     "image/*": "any",
 }
-JSON = frozenset({"application/json", "application/*", "*/*"})
+JSON = frozenset({"application/json", "application/*", "text/event-stream", "*/*"})
+BROWSERS = "text/html"
+FACTS = ("Id", "Seed", "Width", "Height", "Steps-Executed", "Cached", "Warnings", "Style")
+"""What the headers of a raw picture tell, each under X-Signboard-."""
 
 
 class Picture(BaseModel):
@@ -179,25 +182,29 @@ def as_bytes(delivery: Delivery) -> Response:
     return Response(picture.data, media_type=picture.media_type, headers=headers)
 
 
-def picture_wanted(accept: str | None) -> str | None:
+def picture_wanted(accept: str | None, *, asks_for_json: bool = False) -> str | None:
     """The format of the raw picture that `accept` prefers, "any" for image/*; None for JSON.
 
-    Of equal weights the first one named wins, as RFC 9110 (12.5.1) leaves open.
+    asks_for_json: the request asks for what no raw picture holds; it gets JSON wherever `accept`
+    allows that too. Who names text/html has chosen nothing: browsers and Java's own client send a
+    list of what they can show, pictures among it. Of equal weights the first one named wins, as
+    RFC 9110 (12.5.1) leaves open.
     """
-    best: tuple[float, str | None] = (0.0, None)
+    weights: dict[str, float] = {}
     for media_range in (accept or "").split(","):
         kind, _, parameters = media_range.partition(";")
-        kind = kind.strip().lower()
-        weight = _weight(parameters)
-        if weight > best[0] and (kind in FORMATS or kind in JSON):
-            best = (weight, FORMATS.get(kind))
-    return best[1]
+        weights.setdefault(kind.strip().lower(), _weight(parameters))
+    if BROWSERS in weights or (asks_for_json and any(weights.get(kind, 0.0) > 0 for kind in JSON)):
+        return None
+    known = {kind: weight for kind, weight in weights.items() if kind in FORMATS or kind in JSON}
+    best = max(known, key=known.__getitem__, default="")
+    return FORMATS.get(best) if known.get(best, 0.0) > 0 else None
 
 
 def _weight(parameters: str) -> float:
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
-        if name.strip() == "q":
+        if name.strip().lower() == "q":
             try:
                 return float(value)
             except ValueError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import GenerationParams, Priority, Terms
@@ -16,6 +17,8 @@ from serve.http.wire.finishing import FinishBody
 
 MAX_PROMPT_CHARACTERS = 4000
 RANDOM_SEEDS = 2**32
+AT_LEAST_0: JsonDict = {"minimum": 0}  # told by the schema; the engine's own check refuses
+AT_LEAST_1: JsonDict = {"minimum": 1}
 JSON_FIELDS = frozenset(
     {
         "n",
@@ -41,7 +44,11 @@ class GenerationBody(FinishBody):
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
     model: str | None = Field(default=None, description="The served model, or nothing.")
-    n: int = Field(default=1, description="Pictures; picture i is drawn with seed + i.")
+    n: int = Field(
+        default=1,
+        json_schema_extra=AT_LEAST_1,
+        description="Pictures; picture i is drawn with seed + i.",
+    )
     size: str = Field(
         default="auto",
         pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$",
@@ -53,16 +60,24 @@ class GenerationBody(FinishBody):
     background: Literal["auto", "opaque"] = "auto"
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     partial_images: int | None = Field(
-        default=None, description="Previews of each picture, 0 to 3; of a streamed answer only."
+        default=None,
+        json_schema_extra={"minimum": 0, "maximum": 3},
+        description="Previews of each picture, 0 to 3; of a streamed answer only.",
     )
     user: str | None = Field(default=None, max_length=256)
 
-    seed: int | None = Field(default=None, description="Random when absent; returned.")
+    seed: int | None = Field(
+        default=None, json_schema_extra=AT_LEAST_0, description="Random when absent; returned."
+    )
     num_inference_steps: int | None = Field(
-        default=None, description="Instead of quality: the number of denoising steps."
+        default=None,
+        json_schema_extra=AT_LEAST_1,
+        description="Instead of quality: the number of denoising steps.",
     )
     guidance_scale: float | None = Field(
-        default=None, description="Above 0 draws towards the prompt, at twice the work."
+        default=None,
+        json_schema_extra=AT_LEAST_0,
+        description="Above 0 draws towards the prompt, at twice the work.",
     )
     hires: bool = Field(
         default=False, description="Draw a large size in two passes; see /v1/capabilities."
@@ -80,11 +95,18 @@ class GenerationBody(FinishBody):
         default="interactive", description="Bulk work steps while no interactive work does."
     )
     deadline_s: float | None = Field(
-        default=None, description="Seconds after which the answer is of no use any more."
+        default=None,
+        json_schema_extra={"exclusiveMinimum": 0},
+        description="Seconds after which the answer is of no use any more.",
     )
     progress: bool = Field(
         default=False, description="Tell of steps, queue and time left; of a streamed answer only."
     )
+
+    @property
+    def asks_for_json(self) -> bool:
+        """Whether it asks for what only JSON, or a stream, can answer."""
+        return super().asks_for_json or self.n > 1 or self.stream
 
     def steps(self, profile: DiffusionProfile) -> int:
         """The steps that are asked for. Raises InvalidValue if quality says otherwise."""
@@ -162,7 +184,9 @@ class EditBody(GenerationBody):
     """The fields, beside its files, of the form of POST /v1/images/edits."""
 
     strength: float | None = Field(
-        default=None, description="In (0, 1]: how far the given picture is redrawn."
+        default=None,
+        json_schema_extra={"exclusiveMinimum": 0, "maximum": 1},
+        description="In (0, 1]: how far the given picture is redrawn.",
     )
     fit: Literal["crop", "pad"] = Field(
         default="crop", description="How a picture of another aspect is fitted to the canvas."

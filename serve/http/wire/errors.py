@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import Scope
 
 from deployments.errors import (
     DeadlineMissed,
@@ -31,6 +33,7 @@ from deployments.errors import (
 )
 
 NOT_READY_RETRY_S = 5
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 STATUS: dict[type[RequestError], int] = {
     InvalidValue: 400,
@@ -170,10 +173,43 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     return refusal(invalid(error.errors(), field.field_info.annotation if field else None))
 
 
-async def _on_http(_: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return _other_methods(request)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return envelope(error.status_code, str(error.detail), code=code, headers=error.headers)
+
+
+async def _on_fault(_: Request, error: Exception) -> JSONResponse:
+    return internal_error()  # Starlette raises it once more, and the outermost layer logs it
+
+
+def _other_methods(request: Request) -> Response:
+    """What may be asked of an address, to who asks for that (OPTIONS) or for something else."""
+    allowed = ", ".join(_allowed(request))
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": allowed})
+    message = f"{request.method} is not allowed here; {allowed} may be asked."
+    return envelope(405, message, code="method_not_allowed", headers={"Allow": allowed})
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes that the address of `request` has."""
+    root = request.scope.get("root_path", "")
+    scope = {**request.scope, "root_path": request.scope.get("app_root_path", root)}
+    return [
+        method
+        for method in METHODS
+        if any(_takes(route, scope, method) for route in request.app.routes)
+    ]
+
+
+def _takes(route: BaseRoute, scope: Scope, method: str) -> bool:
+    asked = "GET" if method == "HEAD" else method
+    if isinstance(route, Mount) and asked != "GET":  # static files, which match whatever is asked
+        return False
+    return route.matches({**scope, "method": asked})[0] is Match.FULL
 
 
 def install(api: FastAPI) -> None:
@@ -181,3 +217,4 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(RequestError, _on_refusal)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http)
+    api.add_exception_handler(Exception, _on_fault)

@@ -17,6 +17,7 @@ from deployments.postprocess.schema import (
 from serve.http.wire.answers import picture_wanted
 
 Metadata = Literal["full", "no_prompt"]
+Placement = Annotated[str, Field(json_schema_extra={"enum": [*PLACEMENTS]})]  # checked by `formats`
 
 
 def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
@@ -44,12 +45,18 @@ class FinishBody(BaseModel):
     )
     output_compression: int | None = Field(default=None, ge=0, le=100)
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
-    placement: str | None = Field(
+    placement: Placement | None = Field(
         default=None, description="The format it is exported in; see /v1/capabilities."
     )
-    placements: Annotated[list[str], Field(min_length=1, max_length=len(PLACEMENTS))] | None = (
-        Field(default=None, description="Several formats, each a file with its own layout.")
-    )
+    placements: (
+        Annotated[
+            list[Placement],
+            Field(
+                min_length=1, max_length=len(PLACEMENTS), json_schema_extra={"uniqueItems": True}
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Several formats, each a file with its own layout.")
     extend: Extension = Field(
         default="auto", description="How a picture goes on where it falls short of its placement."
     )
@@ -98,12 +105,22 @@ class FinishBody(BaseModel):
             )
         return tuple(self.placements)
 
+    @property
+    def asks_for_json(self) -> bool:
+        """Whether it asks for what only JSON, and no raw picture, can answer."""
+        layouts = self.overlay.layouts if self.overlay else 1
+        return "response_format" in self.model_fields_set or layouts > 1 or len(self.formats) > 1
+
+    def raw(self, accept: str | None) -> str | None:
+        """The format of the raw picture to answer with, "any" for image/*; None for JSON."""
+        return picture_wanted(accept, asks_for_json=self.asks_for_json)
+
     def finish_spec(self, accept: str | None, pictures: int) -> FinishSpec:
         """What is to become of so many pictures; its ids are not given yet.
 
         Raises InvalidValue for contradictions.
         """
-        raw = picture_wanted(accept)
+        raw = self.raw(accept)
         if raw and self.response_format == "url":
             raise InvalidValue(
                 "response_format: raw bytes come as they are; ask for application/json to get a "

@@ -30,7 +30,7 @@ class EditForm:
 
 async def read_edit(request: Request, max_upload_bytes: int) -> EditForm:
     """Read an edit, a form or a JSON body. Raises as `read_edit_form` does."""
-    if not request.headers.get("content-type", "").startswith("application/json"):
+    if _kind(request) != "application/json":
         return await read_edit_form(request, max_upload_bytes)
     try:
         fields = await request.json()
@@ -86,8 +86,7 @@ async def _form(
     request: Request, max_upload_bytes: int
 ) -> AsyncIterator[tuple[dict[str, str], dict[str, UploadFile]]]:
     """A form's texts and files by their names; an overlay's text may hold a file in base64."""
-    kind = request.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
+    if _kind(request) != "multipart/form-data":
         raise HTTPException(415, "Send the picture as multipart/form-data, in the field 'image'.")
     async with request.form(
         max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=2 * max_upload_bytes
@@ -97,6 +96,11 @@ async def _form(
         for name, value in form.multi_items():
             _place(name, value, texts, files)
         yield texts, files
+
+
+def _kind(request: Request) -> str:
+    """The media type of the body, without its parameters, in lower case as it knows none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _required(files: Mapping[str, UploadFile]) -> UploadFile:

@@ -131,3 +131,29 @@ def test_the_hub_model_is_pinned_to_a_commit(card: str) -> None:
     assert len(bytes.fromhex(profile.model.revision or "")) == 20
     assert profile.model.dtype == "bfloat16"
     assert (profile.steps.default, profile.guidance.default) == (8, 0)
+
+
+def test_a_running_engine_changes_what_it_reads_anew() -> None:
+    profile = load_profile("embedded")
+    changed = profile.limits_with({"max_running": 3, "ageing_borders": 2})
+
+    assert (changed.max_running, changed.ageing_borders) == (3, 2)
+    assert changed.token_budget == profile.engine.token_budget
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"stall_s": 9.0}, "user_config: stall_s is read at the start alone"),
+        ({"threads": 2}, "user_config: threads is read at the start alone"),
+        ({"embedding_cache_bytes": 0}, "user_config: embedding_cache_bytes"),
+        ({"max_runing": 3}, "user_config: max_runing is none of the engine's limits"),
+        ({"max_running": 0}, "max_running"),
+        ({"max_running": 1, "max_waiting": 0}, "max_n"),
+    ],
+)
+def test_changes_that_would_do_nothing_or_harm_are_refused(
+    changes: dict[str, float], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        load_profile("embedded").limits_with(changes)

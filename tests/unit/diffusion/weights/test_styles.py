@@ -243,8 +243,10 @@ def test_a_style_that_is_missing_or_unfit_fails_the_start(
         save_file(unfit(random_lora(checkpoint, 1), how), path)
     profile = styled(tiny_profile(checkpoint), folder)
     profile = profile.model_copy(update={"styles": {**profile.styles, "own": style_of(path)}})
-    with pytest.raises(ModelUnavailable, match=f"styles.own: .*{reason}.*take the style out"):
+    match = f"styles.own: .*{reason}.*take the style out"
+    with pytest.raises(ModelUnavailable, match=match) as refused:
         load_family(profile)
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_the_failed_start_is_a_phase_with_its_reason_and_holds_nothing(

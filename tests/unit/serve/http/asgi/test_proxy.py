@@ -13,11 +13,14 @@ from serve.http.asgi.proxy import ProxyManners, middlewares
 from serve.http.asgi.second_try import SecondTry
 
 
-def ask(answer: Response, headers: dict[str, str]) -> tuple[list[Message], dict[bytes, bytes]]:
+def ask(
+    answer: Response, headers: dict[str, str] | list[tuple[str, str]]
+) -> tuple[list[Message], dict[bytes, bytes]]:
     """What is sent for a request, and the request headers that the application saw."""
     sent: list[Message] = []
     seen: dict[bytes, bytes] = {}
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    raw = [(name.encode(), value.encode()) for name, value in pairs]
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": raw}
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -41,6 +44,23 @@ def test_headers_that_lift_limits_are_dropped() -> None:
     )
 
     assert seen == {b"a": b"b"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-session-id", "x_session_id", "serve_multiplexed_model_id", "x_request_timeout_seconds"],
+)
+def test_headers_that_choose_a_replica_or_break_the_choice_are_dropped(name: str) -> None:
+    _, seen = ask(JSONResponse({}), {name: "é", "a": "b"})
+
+    assert seen == {b"a": b"b"}
+
+
+@pytest.mark.parametrize("second", ["campaign-43", "x" * 500, "a b"])
+def test_of_two_request_ids_none_is_kept(second: str) -> None:
+    _, seen = ask(JSONResponse({}), [("x-request-id", "campaign-42"), ("x-request-id", second)])
+
+    assert b"x-request-id" not in seen
 
 
 @pytest.mark.parametrize(("given", "kept"), [("campaign-42", True), ("a b", False), ("", False)])

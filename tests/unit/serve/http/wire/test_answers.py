@@ -4,6 +4,9 @@ import pytest
 
 from serve.http.wire.answers import picture_wanted
 
+JAVA = "text/html, image/gif, image/jpeg, */*; q=0.2"
+BROWSER = "text/html,application/xhtml+xml,image/avif,image/webp,*/*;q=0.8"
+
 
 @pytest.mark.parametrize(
     ("accept", "wanted"),
@@ -21,7 +24,27 @@ from serve.http.wire.answers import picture_wanted
         ("application/json;q=0.5, image/jpeg;q=0.9", "jpeg"),
         ("image/png;q=0, */*", None),
         ("image/png;q=x, image/avif;q=0.1", "avif"),
+        ("image/png; Q=0.2, application/json; Q=0.9", None),
+        ("Image/PNG ; q=0.5, */*;q=0.1", "png"),
+        (JAVA, None),
+        (BROWSER, None),
     ],
 )
 def test_picture_wanted(accept: str | None, wanted: str | None) -> None:
     assert picture_wanted(accept) == wanted
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("image/png", "png"),
+        ("image/jpeg, */*; q=0.2", None),
+        ("image/png, application/json;q=0.1", None),
+        ("image/png, application/json;q=0", "png"),
+        ("image/*, text/event-stream", None),
+    ],
+)
+def test_json_wins_where_it_is_allowed_and_the_body_asks_for_it(
+    accept: str, wanted: str | None
+) -> None:
+    assert picture_wanted(accept, asks_for_json=True) == wanted

@@ -185,3 +185,25 @@ def test_raw_bytes_hold_one_file(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidValue, match="one file") as refused:
         finish_spec(body(**fields), "image/png")
     assert (refused.value.param, refused.value.code) == (param, "raw_needs_one")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 2},
+        {"stream": True},
+        {"response_format": "url"},
+        {"response_format": "b64_json"},
+        {"placements": ["story", "a4"]},
+        {"overlay": {**WORDS, "layouts": 2}},
+    ],
+)
+def test_a_body_that_asks_for_json_gets_it_wherever_it_is_allowed(fields: dict[str, Any]) -> None:
+    assert body(**fields).raw("image/jpeg, */*; q=0.2") is None
+    assert finish_spec(body(**fields), "image/jpeg, */*; q=0.2").output.format == "png"
+    assert body(**fields).raw("image/jpeg") == "jpeg"
+
+
+def test_any_other_body_gets_what_the_header_prefers() -> None:
+    for asked in (body(), body(n=1), body(response_format=None), body(placements=["story"])):
+        assert asked.raw("image/jpeg, */*; q=0.2") == "jpeg"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi import Request
+from starlette.exceptions import HTTPException
 
 from deployments.errors import InvalidValue, TooLarge
 from serve.http.wire.bodies import KeptPicture
@@ -18,13 +19,16 @@ FILE = as_file(plain(8, 8))
 KEPT = {"image_id": "img_" + "0" * 44}
 
 
-def read(**fields: Any) -> EditForm:
-    body = json.dumps({"prompt": "a pear", **fields}).encode()
+def read(kind: str = "application/json", **fields: Any) -> EditForm:
+    return sent(json.dumps({"prompt": "a pear", **fields}).encode(), kind)
+
+
+def sent(body: bytes, kind: str) -> EditForm:
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+    scope = {"type": "http", "headers": [(b"content-type", kind.encode())]}
     return asyncio.run(read_edit(Request(scope, receive), LIMIT))
 
 
@@ -34,6 +38,26 @@ def test_a_picture_and_its_mask_come_as_data_urls() -> None:
     assert (form.image, form.mask) == (FILE, mask)
     assert form.body.strength == 0.5
     assert read(image=data_url(FILE)).mask is None
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
+def test_a_json_body_is_told_by_its_media_type_in_any_case(kind: str) -> None:
+    assert read(kind, image=data_url(FILE)).image == FILE
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "Multipart/Form-Data"])
+def test_a_form_is_told_by_its_media_type_in_any_case(kind: str) -> None:
+    name = b'Content-Disposition: form-data; name="'
+    prompt = name + b'prompt"\r\n\r\na pear\r\n'
+    image = name + b'image"; filename="a.png"\r\n\r\n' + FILE + b"\r\n"
+    body = b"--XX\r\n" + prompt + b"--XX\r\n" + image + b"--XX--\r\n"
+    assert sent(body, f"{kind}; boundary=XX").image == FILE
+
+
+@pytest.mark.parametrize("kind", ["application/jsonp", "multipart/form-data-x", "text/plain"])
+def test_other_media_types_are_refused(kind: str) -> None:
+    with pytest.raises(HTTPException, match="415"):
+        read(kind, image=data_url(FILE))
 
 
 def test_a_kept_picture_is_still_named_by_its_id() -> None:
