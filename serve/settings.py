@@ -1,6 +1,7 @@
 """The application's arguments, typed and strict."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,6 +33,11 @@ class AppArgs(BaseModel):
     weights, which walks all memory of the process that draws.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
+    aliases: other names that the served model answers to, as clients have them built in.
+    nearest_sizes: whether a size that the profile cannot draw is drawn at the nearest shape and
+    brought to that size with a warning, instead of being refused.
+    unknown_fields: what becomes of a field that nobody knows: the request is refused, or it is
+    left unread with a warning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +54,9 @@ class AppArgs(BaseModel):
     fonts: str | None = None
     segmentation_model: SegmentationModel | None = None
     operator_routes: bool = False
+    aliases: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+    nearest_sizes: bool = False
+    unknown_fields: Literal["refuse", "warn"] = "refuse"
 
     @property
     def intake_limits(self) -> IntakeLimits:

@@ -9,19 +9,23 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
+from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.schema import MEDIA_TYPES, PICTURE_ID, Delivery, File
 from serve.http.rooms import Rooms
 from serve.http.wire import (
     FinishBody,
+    Habits,
     ImagesAnswer,
     InspectionAnswer,
     PiecewiseJSON,
+    TakenRequest,
     as_bytes,
     images_answer,
     inspection_answer,
     picture_wanted,
     prompt_in_file,
     read_image,
+    taking,
 )
 from serve.settings import AppArgs
 
@@ -58,9 +62,11 @@ def url_of(request: Request, picture_id: str) -> str:
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+def library_routes(
+    rooms: Rooms, profile: DiffusionProfile, habits: Habits, *, prompts: bool
+) -> APIRouter:
     """The pictures that are kept. prompts: whether files may tell how they were described."""
-    router = APIRouter(prefix="/v1/images", tags=["library"])
+    router = APIRouter(prefix="/v1/images", tags=["library"], route_class=taking(habits))
 
     @router.get("")
     async def pictures(
@@ -92,10 +98,12 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
     @router.post(f"{ONE}/overlays", responses=ANSWERS, response_class=Response)
     async def overlays(picture_id: str, body: FinishBody, request: Request) -> Response:
         """Other words, placements or formats for a kept picture, each file under its own id."""
+        assert isinstance(request, TakenRequest)
         accept = request.headers.get("accept")
         spec = replace(
             body.finish_spec(accept, 1).of(1),
             prompt_in_file=prompt_in_file(body.metadata, prompts),
+            warnings=request.warnings,
         )
         spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
@@ -103,8 +111,8 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
             return as_bytes(delivery)
         answer = images_answer(
             delivery,
-            model=model,
-            quality="auto",
+            model=profile.name,
+            steps=profile.steps,
             output_format=spec.output.format,
             url_of=(lambda one: url_of(request, one)) if body.response_format == "url" else None,
         )

@@ -15,6 +15,7 @@ from .errors import ModelNotFound as ModelNotFound
 from .errors import envelope as envelope
 from .finishing import FinishBody as FinishBody
 from .finishing import prompt_in_file as prompt_in_file
+from .habits import Habits as Habits
 from .pieces import PiecewiseJSON as PiecewiseJSON
 from .repeat import InspectionAnswer as InspectionAnswer
 from .repeat import inspection_answer as inspection_answer
@@ -23,6 +24,8 @@ from .stream import Kind as Kind
 from .stream import Streamed as Streamed
 from .stream import complete as complete
 from .stream import stream_events as stream_events
+from .taken import TakenRequest as TakenRequest
+from .taken import taking as taking
 from .uploads import EditForm as EditForm
 from .uploads import read_edit as read_edit
 from .uploads import read_image as read_image

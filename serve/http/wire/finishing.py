@@ -45,7 +45,8 @@ class FinishBody(BaseModel):
     output_compression: int | None = Field(default=None, ge=0, le=100)
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
     placement: str | None = Field(
-        default=None, description="The format it is exported in; see /v1/capabilities."
+        default=None,
+        description="The format it is exported in, see /v1/capabilities; or WIDTHxHEIGHT.",
     )
     placements: Annotated[list[str], Field(min_length=1, max_length=len(PLACEMENTS))] | None = (
         Field(default=None, description="Several formats, each a file with its own layout.")
@@ -86,12 +87,7 @@ class FinishBody(BaseModel):
                 "contradiction",
             )
         for name in self.placements:
-            if name not in PLACEMENTS:
-                raise InvalidValue(
-                    f"placements: no {name!r}; choose among {', '.join(PLACEMENTS)}",
-                    "placements",
-                    "unknown_placement",
-                )
+            find_placement(name, "placements")
         if len(set(self.placements)) < len(self.placements):
             raise InvalidValue(
                 "placements: name each format once", "placements", "repeated_placement"
