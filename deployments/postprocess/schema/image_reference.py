@@ -12,7 +12,9 @@ from pydantic import AfterValidator
 
 from deployments.errors import InvalidValue, TooLarge
 
-_START = re.compile(r"\s*data:image/(png|jpe?g|webp|avif)(;[^;,]*)*;\s*base64\s*,", re.IGNORECASE)
+_START = re.compile(
+    r"\s*data:image/(png|jpe?g|webp|avif)(;[^;,]{0,200}){0,8};\s*base64\s*,", re.IGNORECASE
+)
 DATA_URL_EXPECTED = "a data URL of base64 (data:image/png;base64,...; or jpeg, webp, avif)"
 PICTURE_ID = "img_[0-9a-f]{44}"
 KEPT = "sha256:"  # before the name of an image that is kept as a file

@@ -41,7 +41,11 @@ class GenerationBody(FinishBody):
     """Body of POST /v1/images/generations. OpenAI's fields first, then Signboard's own."""
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
-    model: str | None = Field(default=None, description="The served model, or nothing.")
+    model: str | None = Field(
+        default=None,
+        max_length=256,
+        description="The served model by one of its names, or nothing.",
+    )
     n: Whole = Field(default=1, description="Pictures; picture i is drawn with seed + i.")
     size: str = Field(
         default="auto",

@@ -29,7 +29,7 @@ from deployments.errors import (
     TooLarge,
     UnsupportedFile,
 )
-from serve.http.wire.habits import FIXES, MEANT
+from serve.http.wire.habits import FIXES, MEANT, shortened
 
 NOT_READY_RETRY_S = 5
 
@@ -114,7 +114,7 @@ def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
     `model` is the body's class, for the names of the fields it knows.
     """
     first = errors[0]
-    path = _fields(first["loc"])
+    path = [shortened(name) for name in _fields(first["loc"])]
     param = ".".join(path) or None
     name = path[-1] if path else ""
     if first["type"] == "extra_forbidden":

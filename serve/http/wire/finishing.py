@@ -17,6 +17,7 @@ from deployments.postprocess.schema import (
 from serve.http.wire.answers import picture_wanted
 
 Metadata = Literal["full", "no_prompt"]
+Named = Annotated[str, Field(max_length=64)]
 
 
 def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
@@ -46,9 +47,10 @@ class FinishBody(BaseModel):
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
     placement: str | None = Field(
         default=None,
+        max_length=64,
         description="The format it is exported in, see /v1/capabilities; or WIDTHxHEIGHT.",
     )
-    placements: Annotated[list[str], Field(min_length=1, max_length=len(PLACEMENTS))] | None = (
+    placements: Annotated[list[Named], Field(min_length=1, max_length=len(PLACEMENTS))] | None = (
         Field(default=None, description="Several formats, each a file with its own layout.")
     )
     extend: Extension = Field(

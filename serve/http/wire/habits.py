@@ -26,6 +26,10 @@ UNREAD: Mapping[str, str] = {
     "vae_use_slicing": "the server plans its memory itself",
     "vae_use_tiling": "the server plans its memory itself",
     "enable_teacache": "every step is drawn",
+    "output_quality": "output_compression is what is read",
+    "max_sequence_length": "the profile says how long a prompt may be",
+    # Xinference's client
+    "kwargs": "fields stand in the body itself",
 }
 """Fields that mean something elsewhere and may be left out here, with the reason why."""
 
@@ -69,7 +73,13 @@ FIXES: Mapping[str, str] = {
 }
 """What to do about values that are not taken."""
 
+MOST_NAMED = 12  # of a request's unknown fields; a warning also travels in a header
 BY_URL = "dall-e-"  # models of this name answer by URL unless they are asked otherwise
+
+
+def shortened(name: str) -> str:
+    """A field's name, which may be anything, as a message may hold it."""
+    return name if len(name) <= 64 else f"{name[:64]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +115,17 @@ class Habits:
         return fields, tuple(warnings)
 
     def _leave_unread(self, fields: dict[str, Any], known: Mapping[str, Any]) -> list[str]:
-        warnings = []
-        for name in list(fields):
-            if name in UNREAD:
-                if fields[name] not in (None, ""):
-                    warnings.append(f"{name}: not read; {UNREAD[name]}")
-            elif name not in known and self.unknown == "warn":
-                warnings.append(f"{name}: not a field of this request; it was left unread")
-            else:
-                continue
+        others = [name for name in fields if name in UNREAD]
+        warnings = [
+            f"{name}: not read; {UNREAD[name]}" for name in others if fields[name] not in (None, "")
+        ]
+        unknown = [name for name in fields if name not in known and name not in UNREAD]
+        if unknown and self.unknown == "warn":
+            others += unknown
+            named = ", ".join(map(shortened, unknown[:MOST_NAMED]))
+            more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+            warnings.append(f"unknown fields were left unread: {named}{more}")
+        for name in others:
             del fields[name]
         return warnings
 

@@ -2,8 +2,8 @@
 
 import codecs
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fastapi import Request
@@ -12,6 +12,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from deployments.errors import InvalidValue
 
@@ -52,7 +53,9 @@ async def read_json(request: Request) -> dict[str, Any]:
     kind = media_type(request)
     if not is_json(kind):
         raise unread(kind, JSON)
-    return json_object(await request.body())
+    with _whole_bodies():
+        body = await request.body()
+    return json_object(body)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -119,7 +122,8 @@ async def form_parts(
         max_part_size=max_text_bytes,
     )
     try:
-        form = await parser.parse()
+        with _whole_bodies():
+            form = await parser.parse()
     except MultiPartException as error:
         message = f"The form cannot be read: {error.message}"
         raise InvalidValue(message, None, "invalid_form") from None
@@ -127,6 +131,15 @@ async def form_parts(
         yield form.multi_items()
     finally:
         await form.close()
+
+
+@contextmanager
+def _whole_bodies() -> Iterator[None]:
+    """A client that leaves in the middle of its body is no fault of ours."""
+    try:
+        yield
+    except ClientDisconnect:
+        raise HTTPException(400, "The body did not arrive whole.") from None
 
 
 class _Parser(MultiPartParser):

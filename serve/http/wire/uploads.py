@@ -18,7 +18,7 @@ from serve.http.wire.bodies import (
     form_value,
 )
 from serve.http.wire.errors import validate
-from serve.http.wire.habits import Habits
+from serve.http.wire.habits import Habits, shortened
 from serve.http.wire.named_values import FORM, form_parts, is_json, media_type, read_json, unread
 
 FILE_NAMES = ("image", "mask")
@@ -161,7 +161,9 @@ def _name(sent_as: str) -> str:
     within = WITHIN.match(sent_as)
     if within and within[1] in _KNOWN:
         name = within[1]
-        message = f"{name}: it came in parts ({sent_as}); send {name} as one field of JSON"
+        message = (
+            f"{name}: it came in parts ({shortened(sent_as)}); send {name} as one field of JSON"
+        )
         raise InvalidValue(message, name, "field_in_parts")
     return sent_as
 
@@ -177,7 +179,7 @@ def _value(name: str, sent: Sequence[str]) -> Any:
 def _required(files: Mapping[str, bytes]) -> bytes:
     if "image" not in files:
         others = [name for name in files if name not in FILE_NAMES]
-        came = f"a file came as {others[0]!r}, an unknown field; " if others else ""
+        came = f"a file came as {shortened(others[0])!r}, an unknown field; " if others else ""
         message = f"image: required; {came}send the picture's file as 'image'"
         raise InvalidValue(message, "image", "missing_field")
     return files["image"]

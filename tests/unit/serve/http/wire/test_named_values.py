@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from deployments.errors import InvalidValue
 from serve.http.wire.bodies import GenerationBody
 from serve.http.wire.errors import validate
-from serve.http.wire.named_values import json_object, media_type
+from serve.http.wire.named_values import JSON, form_parts, json_object, media_type, read_json
 
 
 @pytest.mark.parametrize("body", [b'{"a": [1, "\xc3\xa9"]}', b'\xef\xbb\xbf{"a": [1, "\xc3\xa9"]}'])
@@ -69,6 +69,23 @@ def test_a_coded_body_is_named() -> None:
         media_type(request({"content-encoding": "gzip"}))
     assert refused.value.status_code == 415
     assert media_type(request({"content-encoding": "identity"})) == ""
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=XX"])
+def test_a_client_that_leaves_in_the_middle_is_no_fault_of_ours(kind: str) -> None:
+    async def leave() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def read() -> None:
+        raw = [(b"content-type", kind.encode())]
+        left = Request({"type": "http", "headers": raw}, leave)
+        if kind == JSON:
+            await read_json(left)
+        async with form_parts(left, 100):
+            pass
+
+    with pytest.raises(HTTPException, match="did not arrive whole"):
+        asyncio.run(read())
 
 
 def test_media_types_know_no_case() -> None:
