@@ -40,7 +40,7 @@ OVERLAY = {"layers": [{"role": "headline", "text": "x", "colour": "red"}]}
         ({"steps": 4}, "steps", "'num_inference_steps'"),
         ({"style": "sepia"}, "style", "night, ink"),
         ({"size": "50x256"}, "size", "multiples of 32"),
-        ({"size": "99999x99999"}, "size", "between 128 and 384"),
+        ({"size": "8192x8192"}, "size", "between 128 and 384"),
         ({"size": "big"}, "size", "for example 256x256"),
         ({"n": 0}, "n", "1..10"),
         ({"n": 11}, "n", "1..10"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.sizes import parse_size
+from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import InvalidValue
 from deployments.postprocess.schema import find_placement
 
@@ -161,22 +161,28 @@ class Habits:
         size = fields.get("size")
         if not self.nearest_sizes or not isinstance(size, str) or "size" not in known:
             return []
-        hires = self.profile.hires if fields.get("hires") is True else None
-        sizes = hires.sizes if hires else self.profile.sizes
+        hires = self.profile.hires
+        sizes = hires.sizes if hires and fields.get("hires") is True else self.profile.sizes
         try:
             find_placement(size)  # what is no size, or none that files may have, is refused later
             width, height = parse_size(size)
         except (InvalidValue, ValueError):
             return []
-        try:
-            sizes.check(width, height)
-        except InvalidValue:
-            pass
-        else:
+        if _draws(sizes, width, height):
             return []
         drawn = "{}x{}".format(*sizes.nearest(width / height))
         fields["size"] = drawn
-        if "placement" in fields or "placements" in fields:
-            return [f"size: {size} cannot be drawn here; {drawn} was drawn"]
-        fields["placement"] = size
-        return [f"size: {size} cannot be drawn here; {drawn} was drawn and brought to {size}"]
+        brought = ""
+        if "placement" not in fields and "placements" not in fields:
+            fields["placement"] = size
+            brought = f" and brought to {size}"
+        hint = "; with hires it can be" if hires and _draws(hires.sizes, width, height) else ""
+        return [f"size: {size} cannot be drawn here: {drawn} was drawn{brought}{hint}"]
+
+
+def _draws(sizes: SizeRange, width: int, height: int) -> bool:
+    try:
+        sizes.check(width, height)
+    except InvalidValue:
+        return False
+    return True
