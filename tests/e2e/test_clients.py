@@ -94,10 +94,12 @@ def test_an_enlarged_picture_is_repeated_from_its_file(client: httpx.Client, see
     pixels, told = drawn(client, size="640x512", seed=seed)
     file = base64.b64decode(told["data"][0]["b64_json"])
 
+    kept = client.get(f"/v1/images/{told['id']}").content
     says = client.post("/v1/images/inspect", files={"image": ("a.png", file)}).json()["repeat"]
     again, repeated = drawn(client, **says["body"])
 
     assert pixels.shape == (512, 640, 3)
+    assert kept == file
     assert repeated["cached"]
     assert np.array_equal(again, pixels)
 
