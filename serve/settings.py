@@ -1,7 +1,7 @@
 """The application's arguments, typed and strict."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validator
@@ -38,6 +38,11 @@ class AppArgs(BaseModel):
     public_url: the address by which clients reach the application, which the URLs of pictures begin
     with. trusted_proxies: networks whose proxies may say it instead, request by request.
     cors_origins: pages' origins whose scripts may ask; "*" is any, without credentials.
+    aliases: other names that the served model answers to, as clients have them built in.
+    nearest_sizes: whether a size that the profile cannot draw is drawn at the nearest shape and
+    brought to that size with a warning, instead of being refused.
+    unknown_fields: what becomes of a field that nobody knows: the request is refused, or it is
+    left unread with a warning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +62,9 @@ class AppArgs(BaseModel):
     public_url: str | None = None
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = ()
+    aliases: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+    nearest_sizes: bool = False
+    unknown_fields: Literal["refuse", "warn"] = "refuse"
 
     @property
     def intake_limits(self) -> IntakeLimits:

@@ -1,6 +1,7 @@
 """Small random checkpoints of Z-Image's real classes, made on the spot."""
 
 from pathlib import Path
+from string import ascii_lowercase
 
 import torch
 from diffusers import (
@@ -23,20 +24,27 @@ SPECIAL = ["[pad]", "[unk]", "[user]", "[end]", "[assistant]"]
 
 
 def save_tiny_checkpoint(
-    folder: Path, seed: int = 0, channels: tuple[int, ...] = (8, 16, 16, 16)
+    folder: Path,
+    seed: int = 0,
+    channels: tuple[int, ...] = (8, 16, 16, 16),
+    *,
+    spells: bool = False,
 ) -> Path:
     """A random Z-Image checkpoint: latents of 16 channels, 64 px and up.
 
     channels: of the VAE's levels; each but one doubles its factor, which is 8 with four of them.
+    spells: whether its vocabulary is of letters, as larger models' spell any word in pieces.
     """
     torch.manual_seed(seed)
-    words = {word: i for i, word in enumerate([*SPECIAL, *WORDS, ",", "."])}
-    core = Tokenizer(models.WordLevel(words, unk_token="[unk]"))
+    entries = [*SPECIAL, *(ascii_lowercase if spells else WORDS), ",", "."]
+    words = {word: i for i, word in enumerate(entries)}
+    whole = models.WordLevel(words, unk_token="[unk]")
+    core = Tokenizer(models.BPE(words, []) if spells else whole)
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token="[pad]",
-        unk_token="[unk]",
+        unk_token=None if spells else "[unk]",
         additional_special_tokens=SPECIAL[2:],
         chat_template=CHAT,
         model_max_length=512,

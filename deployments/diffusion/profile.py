@@ -110,6 +110,11 @@ class StepCounts(Strict):
     max: int = Field(gt=0, le=200)
     quality: dict[Quality, int]
 
+    def quality_of(self, steps: int) -> Quality:
+        """The best quality that so many steps reach; low where they reach none."""
+        reached = [name for name, count in self.quality.items() if count <= steps]
+        return max(reached, key=lambda name: self.quality[name], default="low")
+
     @model_validator(mode="after")
     def _within_range(self) -> Self:
         for name, steps in (("default", self.default), *self.quality.items()):
@@ -171,7 +176,7 @@ class DiffusionProfile(Strict):
     steps: StepCounts
     guidance: Guidance = Guidance()
     default_strength: float = Field(default=0.6, gt=0, le=1)
-    max_n: int = Field(default=8, ge=1, le=8)
+    max_n: int = Field(default=8, ge=1, le=10)
     engine: EngineLimits
     styles: dict[StyleName, Style] = Field(default={})
 

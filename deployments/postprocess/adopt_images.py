@@ -63,7 +63,7 @@ def adopt(
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
         warnings += [f"layer {index} ({layer.kind}): {doubt}" for doubt in doubts]
     overlay = overlay.model_copy(update={"layers": layers})
-    return replace(spec, overlay=overlay, images=images, warnings=tuple(warnings))
+    return replace(spec, overlay=overlay, images=images, warnings=(*spec.warnings, *warnings))
 
 
 def _with_logo(overlay: OverlaySpec, brands: Mapping[str, Brand]) -> tuple[OverlaySpec, list[str]]:

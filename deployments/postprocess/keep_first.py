@@ -97,6 +97,7 @@ def conclude(job: Job, made: Sequence[Finished | None]) -> Delivery:
         drawn=tuple(part.picture for part, _ in files),
         seeds=tuple(job.clean.seeds[part.picture] for part, _ in files),
         drawn_size=(width, height),
+        steps=drawing.asked.get("num_inference_steps", drawing.steps_executed),
         steps_executed=drawing.steps_executed,
         timings_ms=timings,
         warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,

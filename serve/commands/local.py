@@ -59,6 +59,9 @@ def read_config(profile: str, port: int, library: str | None = None) -> dict[str
     del config["controller_options"]  # what they set is in this process's environment already
     config["http_options"] |= {"host": LOOPBACK, "port": port}
     for application in config["applications"]:
+        if profile != application["args"]["profile"]:  # what suits the small model alone
+            for name in ("aliases", "nearest_sizes"):
+                del application["args"][name]
         application["args"] |= {"profile": profile, "operator_routes": True}
         if library is not None:
             application["args"]["library"] = library

@@ -17,7 +17,7 @@ from serve import VERSION
 from serve.http.asgi import BoundedBody, Cors, Heads, LastResort, PublicAddress
 from serve.http.rooms import Handle, Rooms
 from serve.http.routes import images, kept_images, service
-from serve.http.wire import errors, without_422
+from serve.http.wire import Habits, errors, without_422
 from serve.settings import MIB, AppArgs
 
 
@@ -37,9 +37,17 @@ def create_api(
         static_url="/docs/assets",
     )
     errors.install(api)
-    api.include_router(images.drawing_routes(images.Images(rooms, profile, args, drawn_by, brands)))
+    habits = Habits(
+        profile,
+        aliases=args.aliases,
+        unknown=args.unknown_fields,
+        nearest_sizes=args.nearest_sizes,
+        by_url=args.library is not None,
+    )
+    drawing = images.Images(rooms, profile, args, drawn_by, brands, habits)
+    api.include_router(images.drawing_routes(drawing))
     api.include_router(
-        kept_images.library_routes(rooms, profile.name, prompts=args.prompt_in_files)
+        kept_images.library_routes(rooms, profile, habits, prompts=args.prompt_in_files)
     )
     api.include_router(kept_images.inspection_routes(rooms, args))
     api.include_router(service.model_routes(rooms, profile, args, brands))

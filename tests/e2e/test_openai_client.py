@@ -59,7 +59,7 @@ def test_edit_with_a_mask_keeps_the_rest_bit_equal(
 
 def test_a_refusal_is_the_clients_own_error(images: openai.resources.Images) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        images.generate(prompt=PROMPT, n=9)
+        images.generate(prompt=PROMPT, n=11)
 
     assert refused.value.param == "n"
     assert refused.value.code == "n_out_of_range"

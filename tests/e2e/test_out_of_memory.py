@@ -69,7 +69,7 @@ class Small:
 def small(service: local.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     """A second application beside the first."""
     folder = tmp_path_factory.mktemp("small")
-    save_tiny_checkpoint(folder / "model")
+    save_tiny_checkpoint(folder / "model", spells=True)  # a prompt too long is refused
     (folder / "model" / "limits.json").write_text("{}")
     profile = tiny_profile(folder / "model", embedding_cache_bytes=0)
     path = folder / "small.yaml"

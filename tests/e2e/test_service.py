@@ -13,7 +13,7 @@ def test_health(client: httpx.Client) -> None:
 def test_models(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()
 
-    assert [model["id"] for model in models["data"]] == ["embedded"]
+    assert [model["id"] for model in models["data"]][:2] == ["embedded", "gpt-image-1"]
     assert client.get("/v1/models/embedded").json() == models["data"][0]
 
 

@@ -85,10 +85,12 @@ def test_progress_of_an_edit_of_two_pictures(client: httpx.Client, photo: bytes)
     assert [event["seed"] for event in done] == [3, 4]
 
 
-def test_a_refused_stream_keeps_its_status(client: httpx.Client) -> None:
-    answer = client.post("/v1/images/generations", json={"prompt": "red " * 100, "stream": True})
+def test_a_refused_stream_keeps_its_status(client: httpx.Client, photo: bytes) -> None:
+    fields = {"prompt": PROMPT, "stream": "true", "strength": "1e-17"}  # found out in the engine
+    files = {"image": ("photo.png", photo, "image/png")}
+    answer = client.post("/v1/images/edits", data=fields, files=files)
     assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == "prompt"
+    assert answer.json()["error"]["param"] == "strength"
 
 
 def test_a_listener_that_leaves_takes_its_request_along(

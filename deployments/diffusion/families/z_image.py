@@ -5,6 +5,7 @@ a picture equals theirs to within rounding; what differs is that rows of any kin
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from deployments.handover import Fitted
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
 PATCH = 2
 TRAIN_TIMESTEPS = 1000
+NAMED_WORDS = 12  # of those that are not known; a warning also travels in a header
 BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row by row
 
 
@@ -44,6 +46,7 @@ class ZImage:
         self.max_prompt_tokens = max_prompt_tokens
         self._transformer: Any = components.modules["transformer"]
         self._text_encoder: Any = components.modules["text_encoder"]
+        self._tokenizer: Any = components.tokenizers["tokenizer"]
         self._space = LatentSpace(components)
         self._shift = float(components.scheduler_config["shift"])
         _drop_last_layer(self._text_encoder)
@@ -59,24 +62,15 @@ class ZImage:
         return linear_layers(self._transformer, BLOCKS)
 
     def encode(self, prompt: str) -> EncodedPrompt:
-        tokenizer = self.components.tokenizers["tokenizer"]
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=True,
-        )
-        # Padded in multiples, not to 512: the same embedding to the bit, many times cheaper.
-        tokens = tokenizer(
-            [text],
-            return_tensors="pt",
-            return_offsets_mapping=True,
-            padding=True,
-            pad_to_multiple_of=SEQUENCE_MULTIPLE,
-        )
+        """As of `Family`. A vocabulary of whole words draws those it knows of a long prompt."""
+        tokens, unknown = self._read(prompt)
+        warnings = [_not_known(unknown)] if unknown else []
+        if int(tokens.attention_mask.sum()) > self.max_prompt_tokens and self._has_whole_words:
+            prompt, warning = self._known_words(prompt)
+            tokens, _ = self._read(prompt)
+            warnings.append(warning)
         real = tokens.attention_mask[0].bool()
-        count = int(real.sum())
-        refuse_long_prompt(count, self.max_prompt_tokens)
+        refuse_long_prompt(int(real.sum()), self.max_prompt_tokens)
         positions = real.nonzero()[:, 0]  # on the CPU: the device need not be asked how many
         device = self.components.device
         hidden = self._text_encoder(
@@ -84,11 +78,57 @@ class ZImage:
             attention_mask=real[None].to(device),
             output_hidden_states=True,
         ).hidden_states[-2][0]
-        unknown = tokens.input_ids[0] == tokenizer.unk_token_id
+        return EncodedPrompt(Embedding(hidden[positions.to(device)]), tuple(warnings))
+
+    def _read(self, prompt: str) -> tuple[Any, list[str]]:
+        """The tokens of a prompt in its template, and the words that are none, sorted."""
+        text = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=True,
+        )
+        # Padded in multiples, not to 512: the same embedding to the bit, many times cheaper.
+        tokens = self._tokenizer(
+            [text],
+            return_tensors="pt",
+            return_offsets_mapping=True,
+            padding=True,
+            pad_to_multiple_of=SEQUENCE_MULTIPLE,
+        )
+        unknown = tokens.input_ids[0] == self._tokenizer.unk_token_id
         spans = tokens.offset_mapping[0][unknown].tolist()
-        words = sorted({text[begin:end] for begin, end in spans})
-        warning = f"prompt: the model does not know {', '.join(map(repr, words))}"
-        return EncodedPrompt(Embedding(hidden[positions.to(device)]), (warning,) if words else ())
+        return tokens, sorted({text[begin:end] for begin, end in spans})
+
+    @property
+    def _has_whole_words(self) -> bool:
+        """Whether there are words that the vocabulary cannot spell; a model's own pieces can."""
+        return self._tokenizer.backend_tokenizer.model.unk_token is not None
+
+    def _known_words(self, prompt: str) -> tuple[str, str]:
+        """As many of the words that are known as the model reads, and a warning that says so."""
+        empty, _ = self._read("")
+        room = self.max_prompt_tokens - int(empty.attention_mask.sum())
+        read = self._tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+        words: dict[int, list[int]] = {}  # positions of its tokens, by word
+        for position, word in enumerate(read.word_ids()):
+            words.setdefault(word, []).append(position)
+        known = [
+            positions
+            for positions in words.values()
+            if all(read.input_ids[one] != self._tokenizer.unk_token_id for one in positions)
+        ]
+        lengths = accumulate(len(positions) for positions in known)
+        kept = [positions for positions, end in zip(known, lengths, strict=True) if end <= room]
+        spans = [
+            (read.offset_mapping[first][0], read.offset_mapping[last][1])
+            for first, last in ((positions[0], positions[-1]) for positions in kept)
+        ]
+        warning = (
+            f"prompt: more than the {self.max_prompt_tokens} tokens that the model reads; "
+            f"{len(kept)} of the {len(known)} words that it knows were drawn"
+        )
+        return " ".join(prompt[begin:end] for begin, end in spans), warning
 
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
@@ -168,6 +208,12 @@ class ZImage:
         u = np.array(torch.linspace(1.0, 1 / steps, steps).tolist()).astype(np.float32)
         shifted = self._shift * u / (1 + (self._shift - 1) * u)
         return torch.cat([torch.from_numpy(shifted), torch.zeros(1)])
+
+
+def _not_known(words: Sequence[str]) -> str:
+    named = ", ".join(map(repr, words[:NAMED_WORDS]))
+    more = f" and {len(words) - NAMED_WORDS} more" if len(words) > NAMED_WORDS else ""
+    return f"prompt: the model does not know {named}{more}"
 
 
 def _drop_last_layer(text_encoder: Any) -> None:

@@ -30,12 +30,12 @@ class Part:
 class FinishSpec:
     """What a client wants of each picture of a request.
 
-    ids: one a file, in the order of `parts`. placements: names of PLACEMENTS, None keeps
+    ids: one a file, in the order of `parts`. placements: as of `find_placement`, None keeps
     the drawn size. metadata: what drew them (signboard's version, model, revision). asked: the
     engine's parameters by name. prompt_in_file: whether files may tell how the pictures were
     described. key: under which the drawn pictures are kept for the next request like it; None if
     they are not. images: files that the overlay's image layers name, by their names, once they
-    are adopted; warnings: of that.
+    are adopted. warnings: of that, and of what the request asked for in vain.
     """
 
     ids: tuple[str, ...]
@@ -99,9 +99,10 @@ class Delivery:
 
     ids, pictures, drawn, seeds: of each file its id, itself, which of the drawn pictures it shows
     (from 0), and that one's seed. drawn_size: width and height before they were fitted to a
-    placement. timings_ms: wall milliseconds by stage, the drawing's and the finishing's; the latter
-    summed over the files. style: that they were drawn in. cached: they came from the library, no
-    step was run. kept: their ids are good there. tokens: what the model read and drew.
+    placement. steps: that were asked for; steps_executed: that each picture took. timings_ms: wall
+    milliseconds by stage, the drawing's and the finishing's; the latter summed over the files.
+    style: that they were drawn in. cached: they came from the library, no step was run. kept: their
+    ids are good there. tokens: what the model read and drew.
     """
 
     ids: tuple[str, ...]
@@ -109,6 +110,7 @@ class Delivery:
     drawn: tuple[int, ...]
     seeds: tuple[int, ...]
     drawn_size: tuple[int, int]
+    steps: int
     steps_executed: int
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]

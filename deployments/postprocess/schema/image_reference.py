@@ -6,12 +6,15 @@ import re
 import secrets
 import time
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import AfterValidator
 
 from deployments.errors import InvalidValue, TooLarge
 
-_START = re.compile("data:image/(png|jpeg|webp|avif);base64,")
+_START = re.compile(
+    r"\s*data:image/(png|jpe?g|webp|avif)(;[^;,]{0,200}){0,8};\s*base64\s*,", re.IGNORECASE
+)
 DATA_URL_EXPECTED = "a data URL of base64 (data:image/png;base64,...; or jpeg, webp, avif)"
 PICTURE_ID = "img_[0-9a-f]{44}"
 KEPT = "sha256:"  # before the name of an image that is kept as a file
@@ -33,13 +36,15 @@ DataUrl = Annotated[str, AfterValidator(_checked)]
 
 
 def read_data_url(url: str, field: str, max_bytes: int) -> bytes:
-    """The file of a data URL. Raises TooLarge or InvalidValue naming `field`."""
-    encoded = url.partition(",")[2]
+    """The file of a data URL, as browsers take it: white space and padding do not matter, and
+    characters may be escaped. Raises TooLarge or InvalidValue naming `field`.
+    """
+    encoded = "".join(unquote(url.partition(",")[2]).split()).rstrip("=")
     if len(encoded) // 4 * 3 > max_bytes + 2:
         message = f"{field}: more than the {max_bytes} bytes that are taken"
         raise TooLarge(message, field, "too_many_bytes")
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         message = f"{field}: what follows the comma is not base64"
         raise InvalidValue(message, field, "invalid_base64") from None

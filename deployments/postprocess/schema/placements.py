@@ -1,5 +1,6 @@
 """What files are made: the placements that adverts are shown in, and the output formats."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -38,16 +39,32 @@ PLACEMENTS: Mapping[str, Placement] = MappingProxyType(
     }
 )
 
+SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
+MIN_SIDE, MAX_SIDE = 64, 4096
 
-def find_placement(name: str) -> Placement:
-    """The placement called `name`; raises InvalidValue naming all that exist."""
-    if name not in PLACEMENTS:
+
+def find_placement(name: str, field: str = "placement") -> Placement:
+    """The placement called `name`, or the one of the size "WIDTHxHEIGHT" in pixels.
+
+    Raises InvalidValue for `field`, naming all that exist, or the sides that a size may have.
+    """
+    if name in PLACEMENTS:
+        return PLACEMENTS[name]
+    size = SIZE.fullmatch(name)
+    if size is None:
         raise InvalidValue(
-            f"Unknown placement {name!r}; choose one of {', '.join(PLACEMENTS)}.",
-            "placement",
+            f"{field}: no {name!r}; choose one of {', '.join(PLACEMENTS)}, or write WIDTHxHEIGHT",
+            field,
             "unknown_placement",
         )
-    return PLACEMENTS[name]
+    width, height = int(size[1]), int(size[2])
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
+        raise InvalidValue(
+            f"{field}: the sides of {name} must lie between {MIN_SIDE} and {MAX_SIDE} pixels",
+            field,
+            "size_out_of_range",
+        )
+    return Placement(width, height)
 
 
 @dataclass(frozen=True, slots=True)

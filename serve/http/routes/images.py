@@ -22,6 +22,7 @@ from serve.http.wire import (
     EditBody,
     EditForm,
     GenerationBody,
+    Habits,
     ImagesAnswer,
     KeptEditBody,
     KeptPicture,
@@ -29,13 +30,16 @@ from serve.http.wire import (
     PiecewiseJSON,
     SentEditBody,
     Streamed,
+    TakenRequest,
     as_bytes,
     complete,
     images_answer,
+    picture_wanted,
     prompt_in_file,
     read_edit,
     refusals,
     stream_events,
+    taking,
 )
 from serve.settings import AppArgs
 
@@ -59,17 +63,19 @@ class Images:
         args: AppArgs,
         drawn_by: str | None,
         brands: Mapping[str, Brand],
+        habits: Habits,
     ) -> None:
         self.rooms = rooms
+        self.habits = habits
         self.profile = profile
         self.args = args
         self.brands = brands
         self.drawn_by = drawn_by if args.library else None
         self.maker = maker(profile, drawn_by)
 
-    async def generate(self, body: GenerationBody, request: Request) -> Response:
+    async def generate(self, body: GenerationBody, request: TakenRequest) -> Response:
         """A picture from a prompt."""
-        spec = self._spec(body, request)
+        spec = self._spec(body, request, request.warnings)
         default = parse_size(self._sizes(body).default)
         params = body.params(self.profile, self._canvas(body) or default)
         spec = self._keyed(spec, body, params, None)
@@ -77,9 +83,10 @@ class Images:
 
     async def edit(self, request: Request) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
-        form = await read_edit(request, self.args.max_upload_bytes)
+        raw = picture_wanted(request.headers.get("accept")) is not None
+        form = await read_edit(request, self.args.max_upload_bytes, self.habits, raw=raw)
         body = form.body
-        spec = self._spec(body, request)
+        spec = self._spec(body, request, form.warnings)
         canvas = self._canvas(body)
         strength = body.strength_by(self.profile)
         default = parse_size(self.profile.sizes.default)
@@ -109,11 +116,11 @@ class Images:
     ) -> Response:
         spec = await self.rooms.adopt(spec)
         by_url = partial(url_of, request) if body.response_format == "url" else None
-        quality = body.quality_used(self.profile)
+        quality = self.profile.steps.quality_of(params.num_inference_steps)
         answer = partial(
             images_answer,
             model=self.profile.name,
-            quality=quality,
+            steps=self.profile.steps,
             output_format=spec.output.format,
             url_of=by_url,
         )
@@ -131,7 +138,9 @@ class Images:
             return as_bytes(delivery)
         return PiecewiseJSON(answer(delivery))
 
-    def _spec(self, body: GenerationBody, request: Request) -> FinishSpec:
+    def _spec(
+        self, body: GenerationBody, request: Request, warnings: tuple[str, ...]
+    ) -> FinishSpec:
         """What is to become of the drawn pictures. Raises InvalidValue for contradictions."""
         if body.response_format == "url" and self.args.library is None:
             raise InvalidValue(
@@ -145,6 +154,7 @@ class Images:
         return replace(
             spec,
             metadata=self.maker,
+            warnings=warnings,
             prompt_in_file=prompt_in_file(body.metadata, self.args.prompt_in_files),
         )
 
@@ -198,11 +208,12 @@ def finish_spec(body: GenerationBody, accept: str | None) -> FinishSpec:
 
 def drawing_routes(images: Images) -> APIRouter:
     """The two routes that draw."""
-    router = APIRouter(prefix="/v1/images", tags=["images"])
+    router = APIRouter(prefix="/v1/images", tags=["images"], route_class=taking(images.habits))
 
     @router.post("/generations", responses=ANSWERS, response_class=Response)
     async def generations(body: GenerationBody, request: Request) -> Response:
         """Draw pictures from a prompt, and set words on them."""
+        assert isinstance(request, TakenRequest)
         return await images.generate(body, request)
 
     @router.post(

@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
+from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.schema import MEDIA_TYPES, PICTURE_ID, Delivery, File
 from serve.http.rooms import Rooms
 from serve.http.wire import (
     FinishBody,
+    Habits,
     ImagesAnswer,
     InspectionAnswer,
     PiecewiseJSON,
+    TakenRequest,
     as_asked,
     as_bytes,
     images_answer,
@@ -23,6 +26,7 @@ from serve.http.wire import (
     prompt_in_file,
     read_image,
     refusals,
+    taking,
 )
 from serve.settings import AppArgs
 
@@ -67,9 +71,11 @@ def url_of(request: Request, picture_id: str) -> str:
     return str(request.url_for("picture", picture_id=picture_id))
 
 
-def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
+def library_routes(
+    rooms: Rooms, profile: DiffusionProfile, habits: Habits, *, prompts: bool
+) -> APIRouter:
     """The pictures that are kept. prompts: whether files may tell how they were described."""
-    router = APIRouter(prefix="/v1/images", tags=["library"])
+    router = APIRouter(prefix="/v1/images", tags=["library"], route_class=taking(habits))
 
     @router.get("", responses=refusals(400))
     async def pictures(
@@ -103,10 +109,12 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
     @router.post(f"{ONE}/overlays", responses=ANSWERS, response_class=Response)
     async def overlays(picture_id: Id, body: FinishBody, request: Request) -> Response:
         """Other words, placements or formats for a kept picture, each file under its own id."""
+        assert isinstance(request, TakenRequest)
         accept = request.headers.get("accept")
         spec = replace(
             body.finish_spec(accept, 1).of(1),
             prompt_in_file=prompt_in_file(body.metadata, prompts),
+            warnings=request.warnings,
         )
         spec = await rooms.adopt(spec)
         delivery = cast(Delivery, await rooms.ask("finish_kept", picture_id, spec))
@@ -114,8 +122,8 @@ def library_routes(rooms: Rooms, model: str, *, prompts: bool) -> APIRouter:
             return as_bytes(delivery)
         answer = images_answer(
             delivery,
-            model=model,
-            quality="auto",
+            model=profile.name,
+            steps=profile.steps,
             output_format=spec.output.format,
             url_of=(lambda one: url_of(request, one)) if body.response_format == "url" else None,
         )

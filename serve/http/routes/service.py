@@ -46,29 +46,32 @@ def model_routes(
     router = APIRouter(prefix="/v1", tags=["models"])
 
     def check(name: str) -> None:
-        if name != profile.name:
+        if name not in names:
             raise ModelNotFound(f"model: {name!r} is not served here", "model", "model_not_found")
 
-    model = {"id": profile.name, "object": "model", "created": 0, "owned_by": "signboard"}
+    names = (profile.name, *args.aliases)
+
+    def told(name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": 0, "owned_by": "signboard"}
 
     @router.get("/models", responses=refusals())
     async def models() -> dict[str, Any]:
-        """The one model that is served, in OpenAI's shape."""
-        return {"object": "list", "data": [model]}
-
-    @router.get("/models/{name}", responses=refusals(404))
-    async def one_model(name: str) -> dict[str, Any]:
-        """The served model by name."""
-        check(name)
-        return model
+        """The one model that is served, by all of its names, in OpenAI's shape."""
+        return {"object": "list", "data": [told(name) for name in names]}
 
     if args.operator_routes:
 
-        @router.get("/models/{name}/weights", responses=refusals(404))
+        @router.get("/models/{name:path}/weights", responses=refusals(404))
         async def weights(name: str) -> dict[str, int]:
             """Bytes of weights in memory, and how many of them are there a second time."""
             check(name)
             return await rooms.weights()
+
+    @router.get("/models/{name:path}", responses=refusals(404))
+    async def one_model(name: str) -> dict[str, Any]:
+        """The served model by name."""
+        check(name)
+        return told(name)
 
     @router.get("/capabilities", responses=refusals())
     async def capabilities() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from .answers import FORMATS as FORMATS
 from .answers import ImagesAnswer as ImagesAnswer
 from .answers import as_bytes as as_bytes
 from .answers import images_answer as images_answer
+from .answers import picture_wanted as picture_wanted
 from .bodies import MAX_PROMPT_CHARACTERS as MAX_PROMPT_CHARACTERS
 from .bodies import EditBody as EditBody
 from .bodies import GenerationBody as GenerationBody
@@ -19,6 +20,7 @@ from .errors import ModelNotFound as ModelNotFound
 from .errors import envelope as envelope
 from .finishing import FinishBody as FinishBody
 from .finishing import prompt_in_file as prompt_in_file
+from .habits import Habits as Habits
 from .pieces import PiecewiseJSON as PiecewiseJSON
 from .repeat import InspectionAnswer as InspectionAnswer
 from .repeat import inspection_answer as inspection_answer
@@ -27,6 +29,8 @@ from .stream import Kind as Kind
 from .stream import Streamed as Streamed
 from .stream import complete as complete
 from .stream import stream_events as stream_events
+from .taken import TakenRequest as TakenRequest
+from .taken import taking as taking
 from .uploads import EditForm as EditForm
 from .uploads import read_edit as read_edit
 from .uploads import read_image as read_image

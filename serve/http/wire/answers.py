@@ -8,6 +8,7 @@ from typing import Any, Self
 from fastapi import Response
 from pydantic import BaseModel
 
+from deployments.diffusion.profile import StepCounts
 from deployments.handover import Tokens
 from deployments.postprocess.schema import Delivery, OverlayReport
 
@@ -33,14 +34,14 @@ class Picture(BaseModel):
 
     id: str
     picture_index: int
-    placement: str | None
+    placement: str | None = None
     layout: int
-    b64_json: str | None
-    url: str | None
+    b64_json: str | None = None
+    url: str | None = None
     seed: int
     width: int
     height: int
-    overlay: OverlayReport | None
+    overlay: OverlayReport | None = None
     warnings: list[str]
 
 
@@ -77,9 +78,9 @@ class Usage(BaseModel):
 class ImagesAnswer(BaseModel):
     """OpenAI's ImagesResponse with what Signboard adds.
 
-    size: the first file's, as exported. drawn_size: as drawn, before it was fitted to a placement.
-    timings_ms: wall milliseconds by stage. cached: the pictures were kept from before, no step was
-    run.
+    size: the first file's, as exported. quality: the best that the steps reach. drawn_size: as
+    drawn, before it was fitted to a placement. timings_ms: wall milliseconds by stage. cached: the
+    pictures were kept from before, no step was run.
     """
 
     created: int
@@ -91,7 +92,7 @@ class ImagesAnswer(BaseModel):
     usage: Usage
     id: str
     model: str
-    style: str | None
+    style: str | None = None
     drawn_size: str
     steps_executed: int
     cached: bool
@@ -109,14 +110,14 @@ def images_answer(
     delivery: Delivery,
     *,
     model: str,
-    quality: str,
+    steps: StepCounts,
     output_format: str,
     url_of: Callable[[str], str] | None = None,
 ) -> dict[str, Any]:
     """The fields of the ImagesAnswer, as `Pieces` take them: b64_json is bytes still.
 
     With `url_of`, from ids to URLs, pictures that are kept go by URL; those that could not be kept
-    come along all the same.
+    come along all the same. What there is not is absent, not null. steps: the profile's.
     """
     first = delivery.pictures[0]
     url_of = url_of if delivery.kept else None
@@ -141,7 +142,7 @@ def images_answer(
             )
         ],
         size=f"{first.width}x{first.height}",
-        quality=quality,
+        quality=steps.quality_of(delivery.steps),
         output_format=output_format,
         background="opaque",
         usage=Usage.of(delivery.tokens),
@@ -154,7 +155,7 @@ def images_answer(
         timings_ms=dict(delivery.timings_ms),
         warnings=all_warnings(delivery),
     )
-    fields = answer.model_dump(mode="json")
+    fields = answer.model_dump(mode="json", exclude_none=True)
     if url_of is None:
         for file, picture in zip(fields["data"], delivery.pictures, strict=True):
             file["b64_json"] = picture.data

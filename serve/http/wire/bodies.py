@@ -1,11 +1,10 @@
 """What a client may send: strict bodies, and the parameters that they ask for."""
 
-import json
 import secrets
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
 
 from deployments.diffusion.profile import DiffusionProfile
@@ -14,37 +13,43 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.schema import PICTURE_ID, DataUrl
 from serve.http.wire.errors import ModelNotFound
 from serve.http.wire.finishing import FinishBody
+from serve.http.wire.named_values import parse_json
 
 MAX_PROMPT_CHARACTERS = 4000
 RANDOM_SEEDS = 2**32
 AT_LEAST_0: JsonDict = {"minimum": 0}  # told by the schema; the engine's own check refuses
 AT_LEAST_1: JsonDict = {"minimum": 1}
-JSON_FIELDS = frozenset(
-    {
-        "n",
-        "output_compression",
-        "stream",
-        "seed",
-        "num_inference_steps",
-        "guidance_scale",
-        "deadline_s",
-        "partial_images",
-        "progress",
-        "overlay",
-        "placements",
-        "strength",
-        "hires",
-    }
-)
-"""Fields of a form whose text is JSON; the others are text as they stand."""
+FORM_TYPES: Mapping[str, type] = {
+    "n": int,
+    "output_compression": int,
+    "stream": bool,
+    "seed": int,
+    "num_inference_steps": int,
+    "guidance_scale": float,
+    "deadline_s": float,
+    "partial_images": int,
+    "overlay": dict,
+    "placements": list,
+    "strength": float,
+    "hires": bool,
+    "progress": bool,
+}
+"""Fields of a form whose text is a number, a truth value or JSON; the others are text."""
+
+Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""A number that can be counted with and printed; which ones make sense is said elsewhere."""
 
 
 class GenerationBody(FinishBody):
     """Body of POST /v1/images/generations. OpenAI's fields first, then Signboard's own."""
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
-    model: str | None = Field(default=None, description="The served model, or nothing.")
-    n: int = Field(
+    model: str | None = Field(
+        default=None,
+        max_length=256,
+        description="The served model by one of its names, or nothing.",
+    )
+    n: Whole = Field(
         default=1,
         json_schema_extra=AT_LEAST_1,
         description="Pictures; picture i is drawn with seed + i.",
@@ -59,17 +64,16 @@ class GenerationBody(FinishBody):
     )
     background: Literal["auto", "opaque"] = "auto"
     stream: bool = Field(default=False, description="Answer with server-sent events.")
-    partial_images: int | None = Field(
+    partial_images: Whole | None = Field(
         default=None,
         json_schema_extra={"minimum": 0, "maximum": 3},
         description="Previews of each picture, 0 to 3; of a streamed answer only.",
     )
-    user: str | None = Field(default=None, max_length=256)
 
-    seed: int | None = Field(
+    seed: Whole | None = Field(
         default=None, json_schema_extra=AT_LEAST_0, description="Random when absent; returned."
     )
-    num_inference_steps: int | None = Field(
+    num_inference_steps: Whole | None = Field(
         default=None,
         json_schema_extra=AT_LEAST_1,
         description="Instead of quality: the number of denoising steps.",
@@ -84,7 +88,6 @@ class GenerationBody(FinishBody):
     )
     negative_prompt: str | None = Field(
         default=None,
-        min_length=1,
         max_length=MAX_PROMPT_CHARACTERS,
         description="What to draw away from; read with guidance only.",
     )
@@ -122,14 +125,6 @@ class GenerationBody(FinishBody):
             )
         return self.num_inference_steps
 
-    def quality_used(self, profile: DiffusionProfile) -> str:
-        """The quality that the steps come to; auto where they come to none."""
-        if self.quality != "auto":
-            return self.quality
-        steps = self.steps(profile)
-        named = (name for name, count in profile.steps.quality.items() if count == steps)
-        return next(named, "auto")
-
     def check_model(self, profile: DiffusionProfile) -> None:
         """Raise ModelNotFound unless the served model is asked for."""
         if self.model not in (None, profile.name):
@@ -141,7 +136,7 @@ class GenerationBody(FinishBody):
 
     def terms(self) -> Terms:
         """How urgent it is, and what is told of it. Raises InvalidValue for what cannot be."""
-        if self.partial_images is not None and not self.stream:
+        if self.partial_images and not self.stream:
             raise InvalidValue(
                 "partial_images: previews are streamed; set stream to true or leave it out",
                 "partial_images",
@@ -224,15 +219,16 @@ class SentEditBody(EditBody):
     mask: DataUrl | None = Field(default=None, description="As in the form, as a data URL.")
 
 
-def form_values(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The texts of a form as the values that a JSON body would hold."""
-    return {name: _value(name, text) for name, text in fields.items()}
-
-
-def _value(name: str, text: str) -> Any:
-    if name not in JSON_FIELDS:
-        return text
+def form_value(name: str, text: str) -> Any:
+    """A form's text as the value that a JSON body would hold; as it is where it is no such value,
+    for the field's own check to refuse by name. Raises InvalidValue for JSON that is broken.
+    """
+    kind = FORM_TYPES.get(name, str)
+    if kind is list and not text.lstrip().startswith("["):
+        return [text]
+    if kind in (dict, list):
+        return parse_json(text.encode(errors="surrogatepass"), name)
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text  # which the field's own check will refuse by name
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        return None if text == "null" else text

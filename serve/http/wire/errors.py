@@ -31,6 +31,7 @@ from deployments.errors import (
     TooLarge,
     UnsupportedFile,
 )
+from serve.http.wire.habits import FIXES, MEANT, shortened
 
 NOT_READY_RETRY_S = 5
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -47,13 +48,6 @@ STATUS: dict[type[RequestError], int] = {
     ReplicaDown: 503,
     OutOfMemory: 507,
 }
-
-FIXES = {
-    "moderation": "no moderation policy is configured; leave it out",
-    "style": "describe the look in the prompt",
-    "response_format": "for raw bytes send 'Accept: image/png' instead",
-}
-"""What to do about fields and values that clients of other servers send."""
 
 
 LOST = (DeadlineMissed, GenerationFailed, OutOfMemory)
@@ -123,15 +117,14 @@ def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
     `model` is the body's class, for the names of the fields it knows.
     """
     first = errors[0]
-    path = _fields(first["loc"])
+    path = [shortened(name) for name in _fields(first["loc"])]
     param = ".".join(path) or None
     name = path[-1] if path else ""
     if first["type"] == "extra_forbidden":
         known = list(model.model_fields) if model and len(path) == 1 else []
-        near = difflib.get_close_matches(name, known, n=1)
-        fix = FIXES.get(param or "") or (
-            f"did you mean {near[0]!r}?" if near else "leave it out; unknown fields are refused"
-        )
+        meant = MEANT.get(name)
+        near = [meant] if meant in known else difflib.get_close_matches(name, known, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else "leave it out; unknown fields are refused"
         return InvalidValue(f"{param}: not a field of this request; {fix}", param, "unknown_field")
     if first["type"] == "missing":
         return InvalidValue(f"{param or 'body'}: required", param, "missing_field")
@@ -139,9 +132,12 @@ def invalid(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
         return InvalidValue("The body is not valid JSON.", None, "invalid_json")
     if not path:
         return InvalidValue("The body must be a JSON object.", None, "invalid_body")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    hint = f"; {FIXES[param]}" if param in FIXES else ""
-    return InvalidValue(f"{param}: {message}{hint}", param, "invalid_value")
+    said = [str(first["msg"]).removeprefix("Value error, ")]
+    hint = FIXES.get(param or "")
+    if hint and first["type"] == "string_pattern_mismatch":
+        said = []  # a pattern helps nobody who can be told an example
+    message = "; ".join([*said, hint] if hint else said)
+    return InvalidValue(f"{param}: {message}", param, "invalid_value")
 
 
 def _fields(loc: Sequence[Any]) -> list[str]:

@@ -17,7 +17,16 @@ from deployments.postprocess.schema import (
 from serve.http.wire.answers import picture_wanted
 
 Metadata = Literal["full", "no_prompt"]
-Placement = Annotated[str, Field(json_schema_extra={"enum": [*PLACEMENTS]})]  # checked by `formats`
+Placement = Annotated[
+    str,
+    Field(
+        max_length=64,
+        json_schema_extra={
+            "anyOf": [{"enum": [*PLACEMENTS]}, {"pattern": r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"}]
+        },
+    ),
+]
+"""Checked by `formats`."""
 
 
 def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:
@@ -46,7 +55,8 @@ class FinishBody(BaseModel):
     output_compression: int | None = Field(default=None, ge=0, le=100)
     overlay: OverlaySpec | None = Field(default=None, description="The words to set on it.")
     placement: Placement | None = Field(
-        default=None, description="The format it is exported in; see /v1/capabilities."
+        default=None,
+        description="The format it is exported in, see /v1/capabilities; or WIDTHxHEIGHT.",
     )
     placements: (
         Annotated[
@@ -93,12 +103,7 @@ class FinishBody(BaseModel):
                 "contradiction",
             )
         for name in self.placements:
-            if name not in PLACEMENTS:
-                raise InvalidValue(
-                    f"placements: no {name!r}; choose among {', '.join(PLACEMENTS)}",
-                    "placements",
-                    "unknown_placement",
-                )
+            find_placement(name, "placements")
         if len(set(self.placements)) < len(self.placements):
             raise InvalidValue(
                 "placements: name each format once", "placements", "repeated_placement"

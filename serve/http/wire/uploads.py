@@ -1,131 +1,193 @@
 """An edit's form or JSON body read into its fields and its files, within bounds."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from deployments.errors import InvalidValue, TooLarge
 from deployments.postprocess.schema import read_data_url
-from serve.http.wire.bodies import EditBody, KeptEditBody, KeptPicture, SentEditBody, form_values
+from serve.http.wire.bodies import (
+    EditBody,
+    KeptEditBody,
+    KeptPicture,
+    SentEditBody,
+    form_value,
+)
 from serve.http.wire.errors import validate
+from serve.http.wire.habits import Habits, shortened
+from serve.http.wire.named_values import FORM, form_parts, is_json, media_type, read_json, unread
 
-MAX_FIELDS = 64
-IMAGE_NAMES = ("image", "image[]")  # the openai client sends the latter for a list
-FILE_NAMES = (*IMAGE_NAMES, "mask")
+FILE_NAMES = ("image", "mask")
+LIST_NAMES = ("placements",)
+INDEXED = re.compile(r"(\w+)\[\d*\]")  # image[], as openai's clients send a list; image[0]
+WITHIN = re.compile(r"(\w+)\[")
 
 
 @dataclass(frozen=True, slots=True)
 class EditForm:
-    """The checked fields and the bytes, as yet unread, of the files; or a kept picture's name."""
+    """The checked fields and the bytes, as yet unread, of the files; or a kept picture's name.
+
+    warnings: what became of fields that are other servers'.
+    """
 
     body: EditBody
     image: bytes | KeptPicture
     mask: bytes | None
+    warnings: tuple[str, ...] = ()
 
 
-async def read_edit(request: Request, max_upload_bytes: int) -> EditForm:
-    """Read an edit, a form or a JSON body. Raises as `read_edit_form` does."""
-    if _kind(request) != "application/json":
-        return await read_edit_form(request, max_upload_bytes)
-    try:
-        fields = await request.json()
-    except (ValueError, RecursionError):
-        raise InvalidValue("The body is not valid JSON.", None, "invalid_json") from None
-    if not isinstance(fields, dict):
-        raise InvalidValue("The body must be a JSON object.", None, "invalid_body")
-    return (
-        _sent(fields, max_upload_bytes) if isinstance(fields.get("image"), str) else _kept(fields)
-    )
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form's texts as values and its files, by their names."""
+
+    values: dict[str, Any]
+    files: dict[str, bytes]
 
 
-def _kept(fields: dict[str, Any]) -> EditForm:
-    body: KeptEditBody = validate(KeptEditBody, fields)
-    return EditForm(body=body, image=body.image, mask=None)
+async def read_edit(
+    request: Request, max_upload_bytes: int, habits: Habits, *, raw: bool = False
+) -> EditForm:
+    """Read an edit, a form or a JSON body. raw: as of `Habits.take`.
 
-
-def _sent(fields: dict[str, Any], max_upload_bytes: int) -> EditForm:
-    body: SentEditBody = validate(SentEditBody, fields)
+    Raises InvalidValue or TooLarge naming the field, HTTPException 415.
+    """
+    kind = media_type(request)
+    if kind == FORM:
+        form = await _read_form(request, max_upload_bytes)
+        image = _required(form.files)
+        others = dict.fromkeys(name for name in form.files if name not in FILE_NAMES)
+        fields, warnings = habits.take({**form.values, **others}, EditBody.model_fields, raw=raw)
+        return EditForm(validate(EditBody, fields), image, form.files.get("mask"), warnings)
+    if not is_json(kind):
+        raise unread(kind, f"{FORM} with the picture as 'image', or application/json")
+    sent = _as_ours(await read_json(request))
+    model = SentEditBody if isinstance(sent.get("image"), str) else KeptEditBody
+    fields, warnings = habits.take(sent, model.model_fields, raw=raw)
+    body: SentEditBody | KeptEditBody = validate(model, fields)
+    if isinstance(body, KeptEditBody):
+        return EditForm(body, body.image, None, warnings)
     return EditForm(
-        body=body,
-        image=read_data_url(body.image, "image", max_upload_bytes),
-        mask=read_data_url(body.mask, "mask", max_upload_bytes) if body.mask else None,
+        body,
+        read_data_url(body.image, "image", max_upload_bytes),
+        read_data_url(body.mask, "mask", max_upload_bytes) if body.mask else None,
+        warnings,
     )
-
-
-async def read_edit_form(request: Request, max_upload_bytes: int) -> EditForm:
-    """Read the form. Raises InvalidValue or TooLarge naming the field, HTTPException 415."""
-    async with _form(request, max_upload_bytes) as (texts, files):
-        image = _required(files)
-        body: EditBody = validate(EditBody, form_values(texts))
-        mask = files.get("mask")
-        return EditForm(
-            body=body,
-            image=await _bytes("image", image, max_upload_bytes),
-            mask=await _bytes("mask", mask, max_upload_bytes) if mask else None,
-        )
 
 
 async def read_image(request: Request, max_upload_bytes: int) -> bytes:
-    """The only field of a form, the file "image". Raises as `read_edit_form` does."""
-    async with _form(request, max_upload_bytes) as (texts, files):
-        image = _required(files)
-        for name in (*texts, *files):
-            if name != "image":
-                message = f"{name}: not a field of this request; leave it out"
-                raise InvalidValue(message, name, "unknown_field")
-        return await _bytes("image", image, max_upload_bytes)
+    """The only field of a form, the file "image". Raises as `read_edit` does."""
+    kind = media_type(request)
+    if kind != FORM:
+        raise unread(kind, f"{FORM} with the picture as 'image'")
+    form = await _read_form(request, max_upload_bytes)
+    image = _required(form.files)
+    for name in (*form.values, *form.files):
+        if name != "image":
+            message = f"{name}: not a field of this request; leave it out"
+            raise InvalidValue(message, name, "unknown_field")
+    return image
 
 
-@asynccontextmanager
-async def _form(
-    request: Request, max_upload_bytes: int
-) -> AsyncIterator[tuple[dict[str, str], dict[str, UploadFile]]]:
-    """A form's texts and files by their names; an overlay's text may hold a file in base64."""
-    if _kind(request) != "multipart/form-data":
-        raise HTTPException(415, "Send the picture as multipart/form-data, in the field 'image'.")
-    async with request.form(
-        max_files=len(FILE_NAMES), max_fields=MAX_FIELDS, max_part_size=2 * max_upload_bytes
-    ) as form:
-        texts: dict[str, str] = {}
-        files: dict[str, UploadFile] = {}
-        for name, value in form.multi_items():
-            _place(name, value, texts, files)
-        yield texts, files
+def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
+    """A JSON edit with its pictures as OpenAI's clients write them, as `image` and `mask`.
+
+    OpenAI's has {"images": [{"image_url": "data:..."}], "mask": {"image_url": "data:..."}}.
+    """
+    if "images" in fields and "image" not in fields:
+        fields["image"] = fields.pop("images")
+    for name in FILE_NAMES:
+        if name in fields:
+            fields[name] = _one(name, fields[name])
+    return fields
 
 
-def _kind(request: Request) -> str:
-    """The media type of the body, without its parameters, in lower case as it knows none."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _one(name: str, value: Any) -> Any:
+    """The only picture of a value, however it is wrapped."""
+    if isinstance(value, list):
+        return _one(name, _only(name, value))
+    if isinstance(value, dict) and "image_url" in value:
+        return _one(name, value["image_url"])
+    if isinstance(value, dict) and set(value) <= {"url", "detail"} and "url" in value:
+        return value["url"]
+    return value
 
 
-def _required(files: Mapping[str, UploadFile]) -> UploadFile:
+def _only(name: str, sent: Sequence[Any]) -> Any:
+    if len(sent) != 1:
+        message = f"{name}: {len(sent)} pictures were sent; one picture is taken"
+        raise InvalidValue(message, name, "repeated_field")
+    return sent[0]
+
+
+async def _read_form(request: Request, max_upload_bytes: int) -> Form:
+    """A form's values and files; an overlay's text may hold a file in base64.
+
+    Empty texts, and file inputs that nobody touched, are absent.
+    """
+    texts: dict[str, list[str]] = {}
+    files: dict[str, list[UploadFile]] = {}
+    async with form_parts(request, 2 * max_upload_bytes) as parts:
+        for sent_as, part in parts:
+            name = _name(sent_as)
+            if isinstance(part, UploadFile):
+                if part.filename or part.size:
+                    files.setdefault(name, []).append(part)
+            elif part:
+                texts.setdefault(name, []).append(part)
+        for name in [*texts, *files]:
+            if (name in files) != (name in FILE_NAMES) and name in _KNOWN:
+                wanted, sent = ("a file", "text") if name in FILE_NAMES else ("text", "a file")
+                raise InvalidValue(f"{name}: send {wanted}, not {sent}", name, "invalid_value")
+        values = {name: _value(name, sent) for name, sent in texts.items()}
+        bodies = {
+            name: await _bytes(name, _only(name, sent), max_upload_bytes)
+            for name, sent in files.items()
+        }
+    return Form(values, bodies)
+
+
+_KNOWN = frozenset((*EditBody.model_fields, *FILE_NAMES))
+
+
+def _name(sent_as: str) -> str:
+    """The field that a form's part is of. Raises InvalidValue for one that is taken apart."""
+    indexed = INDEXED.fullmatch(sent_as)
+    if indexed and indexed[1] in (*FILE_NAMES, *LIST_NAMES):
+        return indexed[1]
+    within = WITHIN.match(sent_as)
+    if within and within[1] in _KNOWN:
+        name = within[1]
+        message = (
+            f"{name}: it came in parts ({shortened(sent_as)}); send {name} as one field of JSON"
+        )
+        raise InvalidValue(message, name, "field_in_parts")
+    return sent_as
+
+
+def _value(name: str, sent: Sequence[str]) -> Any:
+    if name in LIST_NAMES:
+        return [one for text in sent for one in form_value(name, text)]
+    if len(sent) > 1:
+        raise InvalidValue(f"{name}: send it once", name, "repeated_field")
+    return form_value(name, sent[0])
+
+
+def _required(files: Mapping[str, bytes]) -> bytes:
     if "image" not in files:
-        raise InvalidValue("image: required; send the picture's file", "image", "missing_field")
+        others = [name for name in files if name not in FILE_NAMES]
+        came = f"a file came as {shortened(others[0])!r}, an unknown field; " if others else ""
+        message = f"image: required; {came}send the picture's file as 'image'"
+        raise InvalidValue(message, "image", "missing_field")
     return files["image"]
 
 
-def _place(name: str, value: Any, texts: dict[str, str], files: dict[str, UploadFile]) -> None:
-    field = "image" if name in IMAGE_NAMES else name
-    is_file = isinstance(value, UploadFile)
-    if is_file != (name in FILE_NAMES):
-        wanted, sent = ("a file", "text") if name in FILE_NAMES else ("text", "a file")
-        raise InvalidValue(f"{field}: send {wanted}, not {sent}", field, "invalid_value")
-    if field in files or field in texts:
-        raise InvalidValue(f"{field}: send it once", field, "repeated_field")
-    if is_file:
-        files[field] = value
-    else:
-        texts[field] = value
-
-
-async def _bytes(field: str, file: UploadFile, limit: int) -> bytes:
+async def _bytes(name: str, file: UploadFile, limit: int) -> bytes:
     if file.size is not None and file.size > limit:
         raise TooLarge(
-            f"{field}: {file.size} bytes are more than the {limit} allowed", field, "file_too_large"
+            f"{name}: {file.size} bytes are more than the {limit} allowed", name, "file_too_large"
         )
     return await file.read()

@@ -48,8 +48,23 @@ def test_a_read_only_picture_is_fine_and_stays_untouched() -> None:
 
 
 def test_an_unknown_placement_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="Unknown placement"):
+    with pytest.raises(InvalidValue, match="no 'billboard'"):
         finish_picture(disc(), SPEC, "billboard", Output(), {})
+
+
+@pytest.mark.parametrize("size", [(512, 512), (64, 64), (1792, 1024), (64, 4096), (4096, 64)])
+def test_a_size_is_a_placement_too(size: tuple[int, int]) -> None:
+    for spec in (SPEC, None):
+        done = finish_picture(disc(), spec, "{}x{}".format(*size), Output("jpeg"), {})
+        assert (done.width, done.height) == size
+        assert Image.open(io.BytesIO(done.data)).size == size
+
+
+@pytest.mark.parametrize("size", ["63x64", "64x4097", "99999x64", "0512x512", "512x512 "])
+def test_a_size_that_is_none_or_too_large_is_refused(size: str) -> None:
+    with pytest.raises(InvalidValue, match=r"must lie between 64 and 4096|no '") as refused:
+        finish_picture(disc(), None, size, Output(), {})
+    assert refused.value.param == "placement"
 
 
 def test_a_fault_in_the_words_never_costs_the_picture(

@@ -18,6 +18,7 @@ from configs import SERVE_CONFIG, profile_names
 from deployments.diffusion.deployment import DiffusionDeployment
 from deployments.postprocess.deployment import PostProcessDeployment
 from serve import app
+from serve.commands import local
 from serve.http.ingress import Ingress
 from serve.profiles import load_profile
 from serve.settings import AppArgs
@@ -113,6 +114,16 @@ def test_serves_nets_are_wider_than_what_the_ingress_holds(config: dict[str, Any
         assert deployment["max_queued_requests"] > ingress["max_ongoing_requests"]
 
 
+def test_what_suits_the_embedded_model_alone_is_set_for_it_alone() -> None:
+    (laptop,) = local.read_config("embedded", 8000)["applications"]
+    (card,) = local.read_config("z-image-turbo-24gb", 8000)["applications"]
+    served = AppArgs.model_validate(laptop["args"])
+
+    assert served.nearest_sizes
+    assert {"gpt-image-1", "dall-e-3", "dall-e-2"} <= set(served.aliases)
+    assert AppArgs.model_validate(card["args"]) == AppArgs(profile="z-image-turbo-24gb")
+
+
 def test_it_listens_on_loopback(config: dict[str, Any]) -> None:
     assert config["http_options"]["host"] == "127.0.0.1"
     assert config["http_options"]["port"] == 8000
@@ -122,6 +133,17 @@ def test_the_profiles() -> None:
     cards = ("z-image-turbo-16gb", "z-image-turbo-24gb", "z-image-turbo-80gb")
     assert profile_names() == ("embedded", *cards)
     assert all(load_profile(name).name == name for name in profile_names())
+
+
+def test_the_quality_that_steps_reach() -> None:
+    steps = load_profile("embedded").steps
+    reached = {count: steps.quality_of(count) for count in (1, 4, 7, 8, 15, 16, 50)}
+
+    assert reached == {
+        **dict.fromkeys((1, 4, 7), "low"),
+        **dict.fromkeys((8, 15), "medium"),
+        **dict.fromkeys((16, 50), "high"),
+    }
 
 
 @pytest.mark.parametrize("card", ["16gb", "24gb", "80gb"])

@@ -99,7 +99,7 @@ def test_a_certificate_of_another_key_and_one_that_has_expired(tmp_path: Path) -
 def test_a_file_that_cannot_be_signed_goes_out_with_a_warning(files: CredentialFiles) -> None:
     good = Finished(encode(noise(32, 32), Output("png"), FACTS), "image/png", 32, 32)
     bad = replace(good, media_type="image/x-none")
-    delivery = Delivery(("a", "b"), (good, bad), (0, 1), (1, 2), (32, 32), 8, {}, ())
+    delivery = Delivery(("a", "b"), (good, bad), (0, 1), (1, 2), (32, 32), 8, 8, {}, ())
 
     signed = sign_all(delivery, Signatory(files))
 

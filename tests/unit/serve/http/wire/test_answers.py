@@ -1,8 +1,10 @@
-"""Which answer the Accept header prefers."""
+"""Which answer the Accept header prefers, and what JSON tells."""
 
 import pytest
 
-from serve.http.wire.answers import picture_wanted
+from deployments.postprocess.schema import Delivery, Finished
+from serve.http.wire.answers import images_answer, picture_wanted
+from serve.profiles import load_profile
 
 JAVA = "text/html, image/gif, image/jpeg, */*; q=0.2"
 BROWSER = "text/html,application/xhtml+xml,image/avif,image/webp,*/*;q=0.8"
@@ -48,3 +50,21 @@ def test_json_wins_where_it_is_allowed_and_the_body_asks_for_it(
     accept: str, wanted: str | None
 ) -> None:
     assert picture_wanted(accept, asks_for_json=True) == wanted
+
+
+@pytest.mark.parametrize("by_url", [True, False])
+def test_what_there_is_not_is_absent(by_url: bool) -> None:
+    file = Finished(b"x", "image/png", 256, 256)
+    delivery = Delivery(("img_1",), (file,), (0,), (7,), (256, 256), 4, 4, {}, (), kept=True)
+    steps = load_profile("embedded").steps
+    url_of = "http://a/{}".format if by_url else None
+
+    told = images_answer(
+        delivery, model="embedded", steps=steps, output_format="png", url_of=url_of
+    )
+
+    (picture,) = told["data"]
+    assert "style" not in told
+    assert told["quality"] == "low"
+    assert {"url", "b64_json"} & set(picture) == ({"url"} if by_url else {"b64_json"})
+    assert not {"placement", "overlay"} & set(picture)

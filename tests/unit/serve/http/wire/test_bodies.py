@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from deployments.errors import InvalidValue
 from serve.http.routes.images import finish_spec
-from serve.http.wire.bodies import EditBody, GenerationBody, form_values
+from serve.http.wire.bodies import FORM_TYPES, EditBody, GenerationBody, form_value
 from serve.http.wire.errors import ModelNotFound
 from serve.profiles import load_profile
 
@@ -30,7 +30,6 @@ def test_defaults_are_the_profiles() -> None:
 
 def test_a_large_picture_is_asked_for_but_not_of_an_edit() -> None:
     assert body(hires=True).params(PROFILE, (512, 640)).hires
-    assert form_values({"hires": "true"}) == {"hires": True}
     with pytest.raises(InvalidValue, match="does not enlarge"):
         body(hires=True).params(PROFILE, (256, 256))
     with pytest.raises(InvalidValue, match="from a prompt alone"):
@@ -65,7 +64,7 @@ def test_the_quality_as_used(fields: dict[str, Any], used: str) -> None:
 def test_what_only_streams_tell_is_refused_elsewhere(field: dict[str, Any]) -> None:
     (name,) = field
     assert body(**field, stream=True).terms()
-    assert form_values({"progress": "true"}) == {"progress": True}
+    assert form_value("progress", "true") is True
     with pytest.raises(InvalidValue, match="set stream to true") as refused:
         body(**field).terms()
     assert refused.value.param == name
@@ -94,18 +93,50 @@ def test_another_model_is_not_found() -> None:
         body(model="gpt-image-1").check_model(PROFILE)
 
 
-def test_a_forms_texts_become_the_values_of_a_json_body() -> None:
-    values = form_values(
-        {"prompt": "1", "n": "2", "strength": "0.5", "overlay": '{"layers": []}', "seed": "x"}
-    )
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("prompt", "1", "1"),
+        ("n", "2", 2),
+        ("n", "two", "two"),
+        ("strength", "0.5", 0.5),
+        ("strength", ".5", 0.5),
+        ("stream", "True", True),
+        ("stream", "false", False),
+        ("hires", "true", True),
+        ("seed", "null", None),
+        ("seed", "7" * 5000, "7" * 5000),
+        ("overlay", '{"layers": []}', {"layers": []}),
+        ("placements", '["story"]', ["story"]),
+        ("placements", "story", ["story"]),
+    ],
+)
+def test_a_forms_text_becomes_the_value_of_a_json_body(name: str, text: str, value: Any) -> None:
+    assert form_value(name, text) == value
 
-    assert values == {
-        "prompt": "1",
-        "n": 2,
-        "strength": 0.5,
-        "overlay": {"layers": []},
-        "seed": "x",
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"layers": [', '{"a": NaN}', "{\ud800}"])
+def test_a_forms_json_that_is_broken_names_its_field(text: str) -> None:
+    with pytest.raises(InvalidValue, match="overlay: not") as refused:
+        form_value("overlay", text)
+    assert refused.value.param == "overlay"
+
+
+def test_every_field_that_is_no_text_has_a_type_in_a_form() -> None:
+    texts = {
+        name
+        for name, field in EditBody.model_fields.items()
+        if "str" in str(field.annotation) or "Literal" in str(field.annotation)
     }
+
+    assert set(FORM_TYPES) - {"placements"} == set(EditBody.model_fields) - texts
+
+
+@pytest.mark.parametrize("name", ["n", "seed", "num_inference_steps", "partial_images"])
+def test_numbers_beyond_counting_are_refused_before_they_are_printed(name: str) -> None:
+    for value in (10**5000, -(10**5000), float("inf")):
+        with pytest.raises(ValidationError, match=name):
+            body(**{name: value})
 
 
 def test_an_edits_form_knows_strength_and_fit() -> None:
@@ -148,7 +179,7 @@ def test_one_placement_or_several() -> None:
     assert body().formats == (None,)
     assert body(placement="story").formats == ("story",)
     assert body(placements=["story", "a4"]).formats == ("story", "a4")
-    assert form_values({"placements": '["story"]'}) == {"placements": ["story"]}
+    assert body(placement="640x480").formats == ("640x480",)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,11 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
         ({}, "prompt", "required"),
         ({"prompt": "a", "promt": "b"}, "promt", "did you mean 'prompt'"),
         ({"prompt": "a", "xyz": 1}, "xyz", "unknown fields are refused"),
-        ({"prompt": "a", "moderation": "low"}, "moderation", "no moderation policy"),
+        ({"prompt": "a", "y" * 9000: 1}, "y" * 64 + "...", "unknown fields are refused"),
+        ({"prompt": "a", "steps": 4}, "steps", "did you mean 'num_inference_steps'"),
+        ({"prompt": "a", "cfg_scale": 4}, "cfg_scale", "did you mean 'guidance_scale'"),
+        ({"prompt": "a", "size": "1:1"}, "size", "size: write WIDTHxHEIGHT, for example 256x256"),
+        ({"prompt": "a", "background": "transparent"}, "background", "'auto' or 'opaque'"),
         ({"prompt": "a", "overlay": {"layers": 1}}, "overlay.layers", "list"),
         (
             {

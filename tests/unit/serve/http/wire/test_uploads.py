@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,26 +12,44 @@ from starlette.exceptions import HTTPException
 
 from deployments.errors import InvalidValue, TooLarge
 from serve.http.wire.bodies import KeptPicture
+from serve.http.wire.habits import Habits
 from serve.http.wire.uploads import EditForm, read_edit
+from serve.profiles import load_profile
 from tests.unit.postprocess.artworks import data_url
 from tests.unit.postprocess.pictures import as_file, plain
 
 LIMIT = 100_000
 FILE = as_file(plain(8, 8))
+IMAGE = ('name="image"; filename="a.png"', FILE)
 KEPT = {"image_id": "img_" + "0" * 44}
 
 
+HABITS = Habits(load_profile("embedded"))
+
+
 def read(kind: str = "application/json", **fields: Any) -> EditForm:
-    return sent(json.dumps({"prompt": "a pear", **fields}).encode(), kind)
+    return read_body(json.dumps({"prompt": "a pear", **fields}).encode(), kind)
 
 
-def sent(body: bytes, kind: str) -> EditForm:
-
+def read_body(body: bytes, kind: str, habits: Habits = HABITS) -> EditForm:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
     scope = {"type": "http", "headers": [(b"content-type", kind.encode())]}
-    return asyncio.run(read_edit(Request(scope, receive), LIMIT))
+    return asyncio.run(read_edit(Request(scope, receive), LIMIT, habits))
+
+
+def read_form(
+    *parts: tuple[str, bytes], image: bool = True, habits: Habits = HABITS, preamble: bytes = b""
+) -> EditForm:
+    """Parts: the whole of Content-Disposition after its kind, further headers, and the value."""
+    own = [('name="prompt"', b"a pear")] + ([IMAGE] if image else [])
+    made = (
+        b"--XX\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + value + b"\r\n"
+        for head, value in (*own, *parts)
+    )
+    body = preamble + b"".join(made) + b"--XX--\r\n"
+    return read_body(body, "multipart/form-data; boundary=XX", habits)
 
 
 def test_a_picture_and_its_mask_come_as_data_urls() -> None:
@@ -51,7 +71,7 @@ def test_a_form_is_told_by_its_media_type_in_any_case(kind: str) -> None:
     prompt = name + b'prompt"\r\n\r\na pear\r\n'
     image = name + b'image"; filename="a.png"\r\n\r\n' + FILE + b"\r\n"
     body = b"--XX\r\n" + prompt + b"--XX\r\n" + image + b"--XX--\r\n"
-    assert sent(body, f"{kind}; boundary=XX").image == FILE
+    assert read_body(body, f"{kind}; boundary=XX").image == FILE
 
 
 @pytest.mark.parametrize("kind", ["application/jsonp", "multipart/form-data-x", "text/plain"])
@@ -76,7 +96,9 @@ def test_a_kept_picture_is_still_named_by_its_id() -> None:
         ({"image": data_url(b"x" * (LIMIT + 9))}, TooLarge, "image", "too_many_bytes"),
         ({"image": data_url(FILE), "mask": "a.png"}, InvalidValue, "mask", "invalid_value"),
         ({"image": KEPT, "mask": data_url(FILE)}, InvalidValue, "mask", "unknown_field"),
-        ({"image": [data_url(FILE)]}, InvalidValue, "image", "invalid_value"),
+        ({"image": [data_url(FILE)] * 2}, InvalidValue, "image", "repeated_field"),
+        ({"images": []}, InvalidValue, "image", "repeated_field"),
+        ({"images": [{"file_id": "file-1"}]}, InvalidValue, "image.image_id", "missing_field"),
         ({}, InvalidValue, "image", "missing_field"),
     ],
 )  # fmt: skip
@@ -86,3 +108,130 @@ def test_what_is_no_picture_is_refused_by_its_field(
     with pytest.raises(error) as caught:
         read(**fields)
     assert (caught.value.param, caught.value.code) == (param, code)
+
+
+def test_openais_json_edit_is_taken() -> None:
+    url = data_url(FILE)
+    for fields in (
+        {"images": [{"image_url": url}]},
+        {"images": [{"image_url": {"url": url, "detail": "auto"}}]},
+        {"image": [url]},
+        {"image": url, "mask": {"image_url": url}},
+    ):
+        form = read(**fields)
+        assert form.image == FILE
+        assert form.mask == (FILE if "mask" in fields else None)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda url: url.replace("image/png", "image/jpg"),
+        lambda url: url.replace("data:image/png;base64", "DATA:IMAGE/PNG;BASE64"),
+        lambda url: url.replace(";base64", ";charset=utf-8;name=a.png;base64"),
+        lambda url: "\r\n".join(url[start : start + 76] for start in range(0, len(url), 76)),
+        lambda url: f" {url}\n",
+        lambda url: url.rstrip("="),
+        lambda url: url.replace("=", "%3D").replace("+", "%2B"),
+    ],
+)
+def test_data_urls_as_browsers_take_them(write: Callable[[str], str]) -> None:
+    padded = FILE + b"\0" * (1 + -len(FILE) % 3)  # so that there is padding to lose
+    assert read(image=write(data_url(padded))).image == padded
+
+
+def test_what_a_browsers_form_leaves_untouched_is_absent() -> None:
+    untouched = 'name="mask"; filename=""\r\nContent-Type: application/octet-stream'
+    form = read_form((untouched, b""), ('name="seed"', b""), ('name="bogus"', b""))
+    assert (form.image, form.mask, form.body.seed) == (FILE, None, None)
+    assert read_form(('name="mask"', b"")).mask is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'name="image"\r\nContent-Type: image/png',
+        "name=\"image\"; filename*=UTF-8''%EC%82%AC.png",
+        'name="image[]"; filename="a.png"',
+        'name="image[0]"; filename="a.png"',
+    ],
+)
+def test_a_file_however_it_is_named(head: str) -> None:
+    assert read_form((head, FILE), image=False).image == FILE
+
+
+def test_a_mask_in_a_list() -> None:
+    assert read_form(('name="mask[]"; filename="m.png"', FILE)).mask == FILE
+
+
+def test_a_preamble_is_for_nobody() -> None:
+    for preamble in (b"a preamble\r\n", b"with --XX inside\r\n", b"\r\n", b"x" * 5000 + b"\r\n"):
+        assert read_form(preamble=preamble).image == FILE
+
+
+def test_lists_come_in_any_way() -> None:
+    for parts in (
+        [('name="placements[]"', b"story"), ('name="placements[]"', b"banner")],
+        [('name="placements"', b"story"), ('name="placements"', b"banner")],
+        [('name="placements"', b'["story", "banner"]')],
+    ):
+        assert read_form(*parts).body.placements == ["story", "banner"]
+
+
+def test_text_in_the_charset_that_it_names() -> None:
+    form = read_form(('name="style"\r\nContent-Type: text/plain; charset=ISO-8859-1', b"n\xe9"))
+    assert form.body.style == "né"
+
+
+@pytest.mark.parametrize(
+    ("parts", "param", "says"),
+    [
+        ([('name="style"', "노란".encode("cp949"))], "style", "not UTF-8"),
+        ([('name="style"\r\nContent-Type: text/plain; charset=x', b"a")], "style", "text in x"),
+        ([('name="image[]"; filename="b.png"', FILE)], "image", "2 pictures.*one picture is taken"),
+        ([IMAGE] * 4, "image", "5 pictures.*one picture is taken"),
+        ([('name="file"; filename="b.png"', FILE)], "file", "did you mean|unknown fields"),
+        ([('name="overlay[layers][][role]"', b"cta")], "overlay", "as one field of JSON"),
+        ([('name="overlay"', b'{"layers": [')], "overlay", "not valid JSON: EOF.*column 12"),
+        ([('name="overlay"', b"[" * 50_000)], "overlay", "recursion limit"),
+        ([('name="seed"', b"7" * 5000)], "seed", "valid integer"),
+        ([('name="seed"', b"1"), ('name="seed"', b"2")], "seed", "once"),
+        ([('name="mask"', b"x")], "mask", "a file, not text"),
+        ([('name="style"; filename="x"', b"x")], "style", "text, not a file"),
+        ([('name="steps"', b"4")], "steps", "did you mean 'num_inference_steps'"),
+    ],
+)
+def test_what_a_form_has_wrong_is_named(
+    parts: list[tuple[str, bytes]], param: str, says: str
+) -> None:
+    with pytest.raises(InvalidValue, match=says) as caught:
+        read_form(*parts)
+    assert caught.value.param == param
+
+
+def test_a_file_under_another_name_is_named() -> None:
+    with pytest.raises(InvalidValue, match="required; a file came as 'file'") as caught:
+        read_form(('name="file"; filename="b.png"', FILE), image=False)
+    assert caught.value.param == "image"
+
+
+def test_unknown_fields_may_be_left_unread() -> None:
+    lenient = replace(HABITS, unknown="warn")
+    form = read_form(
+        ('name="file"; filename="b.png"', FILE), ('name="bogus"', b"1"), habits=lenient
+    )
+    assert form.warnings == ("unknown fields were left unread: bogus, file",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("", "Content-Type: the header is missing; send multipart/form-data"),
+        ("text/plain", "Content-Type: text/plain is not read here"),
+        ("application/x-www-form-urlencoded", "application/json"),
+    ],
+)
+def test_other_media_types_are_told_what_to_send(kind: str, says: str) -> None:
+    with pytest.raises(HTTPException, match=says) as caught:
+        read_body(b"x", kind)
+    assert caught.value.status_code == 415
