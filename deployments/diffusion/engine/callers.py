@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Hashable
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import count
 
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Sink, Terms
@@ -17,7 +18,10 @@ from deployments.handover import Drawn, Fitted
 
 @dataclass(slots=True, eq=False)
 class _Drawing:
-    """One request of the engine's, and how many wait for it. id: as the engine knows it."""
+    """One request of the engine's, and how many wait for it.
+
+    id: as the engine knows it, which may still hold the last one of a caller that asks again.
+    """
 
     id: str
     drawn: asyncio.Future[Drawn]
@@ -35,6 +39,7 @@ class Callers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._joinable: dict[Hashable, _Drawing] = {}
+        self._numbers = count(1)
 
     async def draw(
         self,
@@ -89,7 +94,7 @@ class Callers:
         try:
             while event := await events.get():
                 yield event
-            yield drawing.drawn.result()
+            yield replace(drawing.drawn.result(), id=request_id)
         finally:
             if not drawing.drawn.done():  # the listener has left
                 await self._stop(drawing)
@@ -102,10 +107,10 @@ class Callers:
         terms: Terms,
         sink: Sink | None = None,
     ) -> _Drawing:
-        future = self._engine.submit(request_id, params, given, terms, sink)
-        drawn = asyncio.wrap_future(future)
+        own_id = f"{request_id}/{next(self._numbers)}"
+        drawn = asyncio.wrap_future(self._engine.submit(own_id, params, given, terms, sink))
         drawn.add_done_callback(_look)
-        return _Drawing(request_id, drawn)
+        return _Drawing(own_id, drawn)
 
     def _close(self, key: Hashable, drawing: _Drawing) -> None:
         """Let nobody join any more."""

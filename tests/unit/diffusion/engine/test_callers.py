@@ -150,14 +150,14 @@ def test_the_last_to_leave_stops_it_and_who_comes_then_is_drawn_anew(engine: Eng
         for one in leaving:
             one.cancel()
         await asyncio.sleep(0)  # they are told; the device holds the first still
-        comes = asyncio.ensure_future(callers.draw("2", *text_to_image()))
+        comes = asyncio.ensure_future(callers.draw("0", *text_to_image()))  # again, say
         await held(engine, 2)
         Held.gate.set()
         outcomes = await asyncio.gather(*leaving, return_exceptions=True)
         assert all(isinstance(one, asyncio.CancelledError) for one in outcomes)
         return await comes
 
-    assert asyncio.run(all_leave()).id == "2"
+    assert asyncio.run(all_leave()).id == "0"
     assert engine.state().running == 0
 
 
