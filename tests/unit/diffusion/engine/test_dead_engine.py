@@ -22,7 +22,7 @@ from deployments.diffusion.memory.trying import is_device_error
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.weights.components import SharedComponents
-from deployments.errors import GenerationFailed, NotReady
+from deployments.errors import GenerationFailed, ReplicaDown
 from deployments.handover import Fitted
 from tests.moving import Moving, load_moving
 from tests.polling import wait_until
@@ -105,7 +105,7 @@ def engine(checkpoint: Path, make_engine: MakeEngine) -> Engine:
 def assert_dead(engine: Engine) -> None:
     wait_until(engine.fault, DEADLINE_S)
     assert engine.state().phase == "failed"
-    with pytest.raises(NotReady):
+    with pytest.raises(ReplicaDown):
         engine.submit("late", *text_to_image())
 
 
@@ -125,7 +125,7 @@ def test_a_lost_device_ends_the_engine(
     asked = [image_to_image(seed=1), text_to_image(seed=2, prompt="a dog")]
     futures = [engine.submit(f"{i}", *one) for i, one in enumerate(asked)]
     for future in futures:
-        with pytest.raises(NotReady):
+        with pytest.raises(ReplicaDown):
             future.result(DEADLINE_S)
     assert_dead(engine)
 
@@ -136,7 +136,7 @@ def test_a_device_that_the_lane_finds_lost(checkpoint: Path, make_engine: MakeEn
     long = engine.submit("long", *text_to_image(num_inference_steps=20, width=192, n=2))
     short = engine.submit("short", *text_to_image(num_inference_steps=1))
     for future in (long, short):
-        with pytest.raises(NotReady):
+        with pytest.raises(ReplicaDown):
             future.result(DEADLINE_S)
     assert_dead(engine)
 
@@ -169,7 +169,7 @@ def sleeper(checkpoint: Path) -> tuple[Engine, Moving]:
 def test_a_device_that_is_lost_while_the_model_wakes(checkpoint: Path) -> None:
     engine, components = sleeper(checkpoint)
     components.fails["to_device"] = (0, LOST)
-    with pytest.raises(NotReady):
+    with pytest.raises(ReplicaDown):
         engine.submit("one", *text_to_image()).result(DEADLINE_S)
     assert_dead(engine)
     engine.close()
@@ -202,7 +202,7 @@ def test_what_fails_whoever_asks_ends_the_engine(
     for i in range(FEW - 1):
         fails(engine, "a cat" if i % 2 else "a dog")
         assert engine.fault() is None
-    with pytest.raises(NotReady):
+    with pytest.raises(ReplicaDown):
         engine.submit("one", *text_to_image(prompt="a big tree")).result(DEADLINE_S)
     assert_dead(engine)
 
@@ -212,7 +212,7 @@ def test_what_fails_whoever_asks_at_once_ends_the_engine(engine: Engine) -> None
     futures = [engine.submit(f"{i}", *text_to_image(seed=i)) for i in range(8)]
     errors = [type(future.exception(DEADLINE_S)) for future in futures]
     assert sorted(error.__name__ for error in errors) == (
-        ["GenerationFailed"] * (FEW - 1) + ["NotReady"] * (9 - FEW)
+        ["GenerationFailed"] * (FEW - 1) + ["ReplicaDown"] * (9 - FEW)
     )
     assert_dead(engine)
 
