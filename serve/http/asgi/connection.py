@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from serve.http.wire import errors
 
 MAX_HEAD_BYTES = 32 * 2**10
-HEAD_S = 20.0  # from a request's first byte, or the connection's begin, to the end of its head
+HEAD_S = 20.0  # from a request's first byte to the end of its head
 OFFER = (b"upgrade", b"http2-settings")
 UNREADABLE = (400, "This is no HTTP/1.1 request.", "invalid_http")
 TOO_LARGE = (
@@ -44,9 +44,9 @@ class Connection(HttpToolsProtocol):
     _too_slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a head, though not for ever."""
+        """Wait for a request, though not for ever."""
         super().connection_made(transport)
-        self._await_head()
+        self._close_when_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
             if self._untold_bytes > MAX_HEAD_BYTES:
                 self._refusal = TOO_LARGE
                 self.send_400_response("")
-            elif self.cycle is not None and self.cycle.response_complete:
+            elif self._too_slow is None and (self.cycle is None or self.cycle.response_complete):
                 self._close_when_idle()
 
     def on_message_begin(self) -> None:
@@ -75,7 +75,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes = 0
         if self._too_slow is None:
-            self._await_head()
+            self._too_slow = self.loop.call_later(self.head_s, self._on_too_slow)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request line."""
@@ -154,9 +154,6 @@ class Connection(HttpToolsProtocol):
             self._refusal = TOO_LARGE
             raise ValueError(TOO_LARGE)
 
-    def _await_head(self) -> None:
-        self._too_slow = self.loop.call_later(self.head_s, self._on_too_slow)
-
     def _head_is_here(self) -> None:
         if self._too_slow is not None:
             self._too_slow.cancel()
@@ -164,16 +161,12 @@ class Connection(HttpToolsProtocol):
 
     def _on_too_slow(self) -> None:
         self._too_slow = None
-        if self.transport.is_closing():
-            return
-        if self.scope is None:  # nothing was said at all
-            self.transport.close()
-        else:
+        if not self.transport.is_closing():
             self._refusal = TOO_SLOW
             self.send_400_response("")
 
     def _close_when_idle(self) -> None:
-        """What comes after an answer, the rest of an unread body say, does not keep it open."""
+        """Whatever else comes, the rest of a body that nobody read say, does not keep it open."""
         if self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
