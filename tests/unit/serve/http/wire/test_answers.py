@@ -38,7 +38,7 @@ def test_what_there_is_not_is_absent(by_url: bool) -> None:
 
     told = images_answer(
         delivery, model="embedded", steps=steps, output_format="png", url_of=url_of
-    ).told()
+    )
 
     (picture,) = told["data"]
     assert "style" not in told
