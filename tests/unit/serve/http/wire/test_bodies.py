@@ -47,19 +47,6 @@ def test_seed_zero_is_a_seed() -> None:
     assert body(seed=0).params(PROFILE, (256, 256)).seed == 0
 
 
-@pytest.mark.parametrize(
-    ("fields", "used"),
-    [
-        ({}, "medium"),
-        ({"quality": "high"}, "high"),
-        ({"num_inference_steps": 4}, "low"),
-        ({"num_inference_steps": 5}, "auto"),
-    ],
-)
-def test_the_quality_as_used(fields: dict[str, Any], used: str) -> None:
-    assert body(**fields).quality_used(PROFILE) == used
-
-
 @pytest.mark.parametrize("field", [{"partial_images": 1}, {"progress": True}])
 def test_what_only_streams_tell_is_refused_elsewhere(field: dict[str, Any]) -> None:
     (name,) = field
@@ -104,6 +91,7 @@ def test_another_model_is_not_found() -> None:
         ("stream", "True", True),
         ("stream", "false", False),
         ("hires", "true", True),
+        ("progress", "true", True),
         ("seed", "null", None),
         ("seed", "7" * 5000, "7" * 5000),
         ("overlay", '{"layers": []}', {"layers": []}),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployments.diffusion.profile import StepCounts
 from deployments.diffusion.request import Event, GenerationParams, Progress
 from deployments.errors import DeadlineMissed, InvalidValue
 from deployments.handover import Tokens
@@ -25,21 +26,21 @@ DELIVERY = Delivery(
     drawn=(0,),
     seeds=(1,),
     drawn_size=(64, 64),
+    steps=8,
     steps_executed=4,
     timings_ms={},
     warnings=(),
     kept=True,
     tokens=Tokens(text=7, given=16, drawn=32),
 )
+STEPS = StepCounts(default=8, max=50, quality={"low": 4, "medium": 8, "high": 16})
 LATE = DeadlineMissed("The request took longer than 1 s.", None, "timeout")
 
 
 def request(*, progress: bool = False, by_url: bool = False) -> Streamed:
     def answer(delivery: Delivery) -> dict[str, Any]:
         url_of = (lambda one: f"http://x/{one}") if by_url else None
-        return images_answer(
-            delivery, model="m", quality="medium", output_format="png", url_of=url_of
-        )
+        return images_answer(delivery, model="m", steps=STEPS, output_format="png", url_of=url_of)
 
     return Streamed("image_edit", PARAMS, SPEC, "medium", progress, answer)
 
