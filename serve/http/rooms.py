@@ -201,7 +201,7 @@ class Rooms:
     async def weights(self) -> dict[str, int]:
         """`held_bytes` of weights, and `held_twice_bytes` of them."""
         twice = cast(int, await self._answer(lambda: (_call(self.diffusion.held_twice_bytes),)))
-        return {"held_bytes": (await self.state())["held_bytes"], "held_twice_bytes": twice}
+        return {"held_bytes": (await self.state()).get("held_bytes", 0), "held_twice_bytes": twice}
 
     async def _answer(
         self, begin: Callable[[], tuple[Pending, ...]], ends: float | None = None

@@ -16,7 +16,7 @@ from deployments.diffusion.memory import Recovery, attempt, is_device_error, is_
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import NO_HURRY, GenerationParams, Request
 from deployments.diffusion.sizes import parse_size
-from deployments.errors import RequestError
+from deployments.errors import GenerationFailed, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Health:
     def failed(self, error: Exception) -> None:
         """Judge what a request failed with. Raises EngineDead."""
         require_device(error)
-        if isinstance(error, RequestError) or is_out_of_memory(error):
+        if is_refusal(error) or is_out_of_memory(error):
             return
         self._in_a_row += 1
         if self._in_a_row >= FEW:
@@ -58,10 +58,15 @@ class Health:
         """Draw. Raises EngineDead if that fails; short memory proves nothing."""
         self._in_a_row = 0
         error = attempt(self._draw)
-        if not isinstance(error, Exception) or isinstance(error, RequestError):
+        if not isinstance(error, Exception) or is_refusal(error):
             return
         require_device(error)
         raise EngineDead("the model draws nothing any more") from error
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the request was refused; a picture of no numbers is the model's failure."""
+    return isinstance(error, RequestError) and not isinstance(error, GenerationFailed)
 
 
 def require_device(error: Exception) -> None:

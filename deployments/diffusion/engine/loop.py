@@ -32,7 +32,7 @@ from deployments.diffusion.memory import (
 )
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Request, Row, Work, forward_work
-from deployments.errors import DeadlineMissed, GenerationFailed, NotReady, RequestError
+from deployments.errors import DeadlineMissed, GenerationFailed, ReplicaDown, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Loop:
             raise error
         for request in self._admission.requests():
             message = "The device has no room for the sleeping model now; try again later."
-            self._fail(request, NotReady(message, None, "no_room_to_wake"))
+            self._fail(request, ReplicaDown(message, None, "no_room_to_wake"))
         return False
 
     def _rest(self) -> None:

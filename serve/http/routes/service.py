@@ -55,6 +55,7 @@ def model_routes(
         return {"id": name, "object": "model", "created": 0, "owned_by": "signboard"}
 
     @router.get("/models", responses=refusals())
+    @router.get("/models/", include_in_schema=False)  # else an empty name of the route below
     async def models() -> dict[str, Any]:
         """The one model that is served, by all of its names, in OpenAI's shape."""
         return {"object": "list", "data": [told(name) for name in names]}

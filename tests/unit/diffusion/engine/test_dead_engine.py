@@ -32,6 +32,7 @@ from tests.unit.diffusion.requests import image_to_image, text_to_image
 
 DEADLINE_S = 200
 LOST = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+NO_NUMBERS = GenerationFailed("The model drew no numbers.", None, "not_finite")
 LIBRARY = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx")
 
 
@@ -192,13 +193,19 @@ def test_a_device_that_is_lost_while_the_model_goes_to_sleep(checkpoint: Path) -
     engine.close()
 
 
-@pytest.mark.parametrize("stage", ["encode", "start", "velocity", "after_step", "decode"])
+@pytest.mark.parametrize(
+    ("stage", "error"),
+    [
+        *((stage, LIBRARY) for stage in ("encode", "start", "velocity", "after_step", "decode")),
+        ("decode", NO_NUMBERS),
+    ],
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_fails_whoever_asks_ends_the_engine(
-    profiles: ProfileOf, make_engine: MakeEngine, family: str, stage: str
+    profiles: ProfileOf, make_engine: MakeEngine, family: str, stage: str, error: Exception
 ) -> None:
     engine = make_engine(profiles[family](), faulty(family))
-    Faulty.set(stage, LIBRARY)
+    Faulty.set(stage, error)
     for i in range(FEW - 1):
         fails(engine, "a cat" if i % 2 else "a dog")
         assert engine.fault() is None

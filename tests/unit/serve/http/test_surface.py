@@ -173,7 +173,7 @@ def test_faults_and_refusals_can_be_read_by_a_configured_origin() -> None:
 
 def location(**asked: Any) -> str:
     """Where a redirection leads, which is made as the addresses of pictures are."""
-    redirected = ask("GET", "/v1/models/", **asked)
+    redirected = ask("GET", "/v1/capabilities/", **asked)
     assert redirected.status_code == 307
     return str(redirected.headers["location"])
 
@@ -181,11 +181,11 @@ def location(**asked: Any) -> str:
 def test_a_public_address_is_what_addresses_begin_with() -> None:
     headers = {"X-Forwarded-Host": "evil.example", "Host": "inside"}
 
-    assert location() == "http://inside:8000/v1/models"
+    assert location() == "http://inside:8000/v1/capabilities"
     found = location(public_url="https://ads.example/", headers=headers)
-    assert found == "https://ads.example/v1/models"
+    assert found == "https://ads.example/v1/capabilities"
     found = location(public_url="https://ads.example:8443/studio", headers=headers)
-    assert found == "https://ads.example:8443/studio/v1/models"
+    assert found == "https://ads.example:8443/studio/v1/capabilities"
 
 
 X = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "ads.example"}
@@ -209,10 +209,10 @@ X = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "ads.example"}
 def test_a_trusted_proxy_may_say_the_address(headers: dict[str, str], found: str) -> None:
     trusted = {"trusted_proxies": ["10.0.0.0/8"], "headers": headers}
 
-    assert location(peer="10.1.2.3", **trusted) == f"{found}/v1/models"
-    assert location(peer="::ffff:10.1.2.3", **trusted) == f"{found}/v1/models"
+    assert location(peer="10.1.2.3", **trusted) == f"{found}/v1/capabilities"
+    assert location(peer="::ffff:10.1.2.3", **trusted) == f"{found}/v1/capabilities"
     for stranger in ("11.1.2.3", "127.0.0.1", "::1", "unknown"):
-        assert location(peer=stranger, **trusted) == "http://inside:8000/v1/models"
+        assert location(peer=stranger, **trusted) == "http://inside:8000/v1/capabilities"
 
 
 @pytest.mark.parametrize(
