@@ -40,6 +40,7 @@ from .overlay import TextLayer as TextLayer
 from .placements import FORMATS as FORMATS
 from .placements import MEDIA_TYPES as MEDIA_TYPES
 from .placements import PLACEMENTS as PLACEMENTS
+from .placements import SIZE as SIZE
 from .placements import Extension as Extension
 from .placements import Output as Output
 from .placements import Placement as Placement

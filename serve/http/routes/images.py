@@ -34,7 +34,6 @@ from serve.http.wire import (
     as_bytes,
     complete,
     images_answer,
-    picture_wanted,
     prompt_in_file,
     read_edit,
     refusals,
@@ -83,8 +82,7 @@ class Images:
 
     async def edit(self, request: Request) -> Response:
         """A picture from a prompt and a picture, or of the part that a mask names."""
-        raw = picture_wanted(request.headers.get("accept")) is not None
-        form = await read_edit(request, self.args.max_upload_bytes, self.habits, raw=raw)
+        form = await read_edit(request, self.args.max_upload_bytes, self.habits)
         body = form.body
         spec = self._spec(body, request, form.warnings)
         canvas = self._canvas(body)

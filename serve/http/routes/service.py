@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.postprocess.design import Brand, find_template, template_names
@@ -22,6 +23,23 @@ from serve.http.wire import (
     refusals,
 )
 from serve.settings import AppArgs
+
+
+class ModelName(Convertor[str]):
+    """Names of models in addresses, which may have slashes within."""
+
+    regex = "[^/](?:.*[^/])?"
+
+    def convert(self, value: str) -> str:
+        """The name as it stands."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The name as it stands."""
+        return value
+
+
+register_url_convertor("model_name", ModelName())
 
 
 class Readiness(BaseModel):
@@ -62,13 +80,13 @@ def model_routes(
 
     if args.operator_routes:
 
-        @router.get("/models/{name:path}/weights", responses=refusals(404))
+        @router.get("/models/{name:model_name}/weights", responses=refusals(404))
         async def weights(name: str) -> dict[str, int]:
             """Bytes of weights in memory, and how many of them are there a second time."""
             check(name)
             return await rooms.weights()
 
-    @router.get("/models/{name:path}", responses=refusals(404))
+    @router.get("/models/{name:model_name}", responses=refusals(404))
     async def one_model(name: str) -> dict[str, Any]:
         """The served model by name."""
         check(name)

@@ -4,7 +4,6 @@ from .answers import FORMATS as FORMATS
 from .answers import ImagesAnswer as ImagesAnswer
 from .answers import as_bytes as as_bytes
 from .answers import images_answer as images_answer
-from .answers import picture_wanted as picture_wanted
 from .bodies import MAX_PROMPT_CHARACTERS as MAX_PROMPT_CHARACTERS
 from .bodies import EditBody as EditBody
 from .bodies import GenerationBody as GenerationBody

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from deployments.errors import InvalidValue
 from deployments.postprocess.schema import (
     PLACEMENTS,
+    SIZE,
     Extension,
     FinishSpec,
     Output,
@@ -17,16 +19,8 @@ from deployments.postprocess.schema import (
 from serve.http.wire.answers import picture_wanted
 
 Metadata = Literal["full", "no_prompt"]
-Placement = Annotated[
-    str,
-    Field(
-        max_length=64,
-        json_schema_extra={
-            "anyOf": [{"enum": [*PLACEMENTS]}, {"pattern": r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"}]
-        },
-    ),
-]
-"""Checked by `formats`."""
+PLACED: JsonDict = {"anyOf": [{"enum": [*PLACEMENTS]}, {"pattern": f"^{SIZE.pattern}$"}]}
+Placement = Annotated[str, Field(max_length=64, json_schema_extra=PLACED)]  # checked by `formats`
 
 
 def prompt_in_file(metadata: Metadata | None, allowed: bool) -> bool:

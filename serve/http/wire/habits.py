@@ -10,6 +10,7 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import InvalidValue
 from deployments.postprocess.schema import find_placement
+from serve.http.wire.answers import picture_wanted
 
 UNREAD: Mapping[str, str] = {
     # OpenAI's
@@ -33,7 +34,7 @@ UNREAD: Mapping[str, str] = {
 }
 """Fields that mean something elsewhere and may be left out here, with the reason why."""
 
-EMPTY = frozenset({"model", "negative_prompt", "style", "placement"})
+EMPTY = frozenset({"model", "negative_prompt", "style"})
 """Fields whose empty text says the same as their absence."""
 
 WORDS: Mapping[str, Mapping[str, str | None]] = {
@@ -98,18 +99,18 @@ class Habits:
     by_url: bool = True
 
     def take(
-        self, sent: Mapping[str, Any], known: Mapping[str, Any], *, raw: bool = False
+        self, sent: Mapping[str, Any], known: Mapping[str, Any], accept: str | None = None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The fields of a body as ours, to be checked as if they were; and what became of others.
 
-        known: our fields by their names. raw: whether the answer is a picture's bytes, which no
-        default turns into a URL.
+        known: our fields by their names. accept: the header; a picture's bytes that it asks for are
+        not turned into a URL by a default.
         """
         fields = {name: value for name, value in sent.items() if name not in EMPTY or value != ""}
         warnings = [
             *self._leave_unread(fields, known),
             *self._respell(fields),
-            *self._rename_model(fields, raw),
+            *self._rename_model(fields, accept),
             *self._resize(fields, known),
         ]
         return fields, tuple(warnings)
@@ -147,12 +148,12 @@ class Habits:
                 warnings.append(f"{name}: {word!r} was taken as {taken!r}")
         return warnings
 
-    def _rename_model(self, fields: dict[str, Any], raw: bool) -> list[str]:
+    def _rename_model(self, fields: dict[str, Any], accept: str | None) -> list[str]:
         asked = fields.get("model")
         if not isinstance(asked, str) or asked not in self.aliases:
             return []
         fields["model"] = self.profile.name
-        if asked.startswith(BY_URL) and self.by_url and not raw:
+        if asked.startswith(BY_URL) and self.by_url and picture_wanted(accept) is None:
             fields.setdefault("response_format", "url")
         return [f"model: {asked!r} is drawn by {self.profile.name!r} here"]
 

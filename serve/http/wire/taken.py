@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from serve.http.wire.answers import picture_wanted
 from serve.http.wire.habits import Habits
 from serve.http.wire.named_values import read_json
 
@@ -48,8 +47,8 @@ def taking(habits: Habits) -> type[APIRoute]:
             known = field.field_info.annotation.model_fields  # type: ignore[union-attr]
 
             async def take(request: Request) -> Response:
-                raw = picture_wanted(request.headers.get("accept")) is not None
-                fields, warnings = habits.take(await read_json(request), known, raw=raw)
+                accept = request.headers.get("accept")
+                fields, warnings = habits.take(await read_json(request), known, accept)
                 return await handle(TakenRequest(request, fields, warnings))
 
             return take

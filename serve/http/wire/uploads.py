@@ -48,25 +48,24 @@ class Form:
     files: dict[str, bytes]
 
 
-async def read_edit(
-    request: Request, max_upload_bytes: int, habits: Habits, *, raw: bool = False
-) -> EditForm:
-    """Read an edit, a form or a JSON body. raw: as of `Habits.take`.
+async def read_edit(request: Request, max_upload_bytes: int, habits: Habits) -> EditForm:
+    """Read an edit, a form or a JSON body.
 
     Raises InvalidValue or TooLarge naming the field, HTTPException 415.
     """
+    accept = request.headers.get("accept")
     kind = media_type(request)
     if kind == FORM:
         form = await _read_form(request, max_upload_bytes)
         image = _required(form.files)
         others = dict.fromkeys(name for name in form.files if name not in FILE_NAMES)
-        fields, warnings = habits.take({**form.values, **others}, EditBody.model_fields, raw=raw)
+        fields, warnings = habits.take({**form.values, **others}, EditBody.model_fields, accept)
         return EditForm(validate(EditBody, fields), image, form.files.get("mask"), warnings)
     if not is_json(kind):
         raise unread(kind, f"{FORM} with the picture as 'image', or application/json")
     sent = _as_ours(await read_json(request))
     model = SentEditBody if isinstance(sent.get("image"), str) else KeptEditBody
-    fields, warnings = habits.take(sent, model.model_fields, raw=raw)
+    fields, warnings = habits.take(sent, model.model_fields, accept)
     body: SentEditBody | KeptEditBody = validate(model, fields)
     if isinstance(body, KeptEditBody):
         return EditForm(body, body.image, None, warnings)

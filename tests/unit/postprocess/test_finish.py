@@ -62,7 +62,7 @@ def test_a_size_is_a_placement_too(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", ["63x64", "64x4097", "99999x64", "0512x512", "512x512 "])
 def test_a_size_that_is_none_or_too_large_is_refused(size: str) -> None:
-    with pytest.raises(InvalidValue, match=r"must lie between 64 and 4096|no '") as refused:
+    with pytest.raises(InvalidValue, match="of 64 to 4096 pixels") as refused:
         finish_picture(disc(), None, size, Output(), {})
     assert refused.value.param == "placement"
 

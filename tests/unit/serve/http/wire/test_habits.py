@@ -17,9 +17,9 @@ LAPTOP = Habits(PROFILE, aliases=("gpt-image-1", "dall-e-3", "Qwen/Qwen-Image"),
 
 
 def take(
-    habits: Habits = LAPTOP, *, raw: bool = False, **sent: Any
+    habits: Habits = LAPTOP, *, accept: str | None = None, **sent: Any
 ) -> tuple[dict[str, Any], list[str]]:
-    fields, warnings = habits.take(sent, GenerationBody.model_fields, raw=raw)
+    fields, warnings = habits.take(sent, GenerationBody.model_fields, accept)
     validate(GenerationBody, {"prompt": "a pear", **fields})
     return fields, list(warnings)
 
@@ -86,7 +86,7 @@ def test_dall_e_answers_by_url_as_its_clients_expect() -> None:
     assert take(model="dall-e-3")[0]["response_format"] == "url"
     assert take(model="dall-e-3", response_format="b64_json")[0]["response_format"] == "b64_json"
     assert "response_format" not in take(model="gpt-image-1")[0]
-    assert "response_format" not in take(model="dall-e-3", raw=True)[0]
+    assert "response_format" not in take(model="dall-e-3", accept="image/png")[0]
     homeless = Habits(PROFILE, aliases=("dall-e-3",), by_url=False)
     assert "response_format" not in take(homeless, model="dall-e-3")[0]
 
