@@ -24,6 +24,7 @@ def config(service: local.Running, tmp_path: Path) -> Iterator[dict[str, Any]]:
     config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
     yield copy.deepcopy(config)
     local.deploy(config, tmp_path)
+    wait_until(lambda: status() == "RUNNING", WITHIN_S, 0.1)
     wait_until(lambda: local.readiness(service.url)["state"] == "ready", WITHIN_S, 0.2)
 
 
