@@ -246,6 +246,9 @@ def edit_form_schema() -> dict[str, Any]:
         "contentSchema": placements,
     }
     schema["required"] = ["image", "prompt"]
+    for name, told in schema["properties"].items():
+        if name not in ("image", "mask", "prompt"):
+            schema["properties"][name] = {"anyOf": [told, {"const": ""}]}  # left empty: absent
     return {
         "requestBody": {
             "required": True,
