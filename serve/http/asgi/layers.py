@@ -32,8 +32,9 @@ class BoundedBody:
     """ASGI middleware: bodies come within bounds, or reading them raises an HTTPException.
 
     413 for more than `max_bytes` (FastAPI's own bound answers in plain text, outside the envelope),
-    408 where nothing comes for `silence_s` seconds, or not all within `body_s`; the connection ends
-    then, since what comes later would be taken for another request.
+    before any of it is read where its length is told; 408 where nothing comes for `silence_s`
+    seconds, or not all within `body_s`. The connection ends then, since what comes later would be
+    taken for another request.
     """
 
     def __init__(
@@ -54,10 +55,19 @@ class BoundedBody:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.body_s
 
+        told = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        too_large = HTTPException(
+            413,
+            f"The body has more than the {self.max_bytes} bytes that are taken.",
+            {"Connection": "close"},
+        )
+
         async def bounded() -> Message:
             nonlocal read, whole
             if whole:
                 return await receive()
+            if told.isdecimal() and int(told) > self.max_bytes:
+                raise too_large
             try:
                 async with asyncio.timeout_at(min(end, loop.time() + self.silence_s)):
                     message = await receive()
@@ -72,9 +82,7 @@ class BoundedBody:
                 whole = not message.get("more_body", False)
                 read += len(message.get("body", b""))
                 if read > self.max_bytes:
-                    raise HTTPException(
-                        413, f"The body has more than the {self.max_bytes} bytes that are taken."
-                    )
+                    raise too_large
             return message
 
         await self.app(scope, bounded, send)

@@ -109,3 +109,11 @@ def test_too_many_bytes_are_refused(line: socket.socket) -> None:
     body = b'{"a": "' + b"b" * MAX_BYTES
     line.sendall(head(b"/json", b"Connection: close\r\n" + JSON, len(body)) + body)
     assert rest(line).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(("path", "kind"), [(b"/json", JSON), (b"/form", FORM)])
+def test_what_tells_that_it_is_too_large_is_not_waited_for(
+    line: socket.socket, path: bytes, kind: bytes
+) -> None:
+    line.sendall(head(path, kind, MAX_BYTES + 1))
+    assert rest(line).startswith(b"HTTP/1.1 413")
