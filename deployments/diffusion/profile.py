@@ -85,12 +85,6 @@ class Style(Source):
     licence: str = Field(min_length=1)
     description: str = Field(min_length=1)
 
-    def prompt(self, prompt: str) -> str:
-        """The prompt that the model reads: "trigger, prompt"."""
-        if self.trigger is None or self.trigger.casefold() in prompt.casefold():
-            return prompt
-        return f"{self.trigger}, {prompt}"
-
 
 class Hires(Strict):
     """Pictures larger than the profile's `sizes`, drawn in two passes.

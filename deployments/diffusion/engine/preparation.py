@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Embedding, Request, Row
+from deployments.diffusion.request import Embedding, Mix, Request, Row
 from deployments.handover import Fitted
+
+AsRead = tuple[str, Mix]
+"""A prompt, and the styles that have a say in how it is read."""
 
 
 class EmbeddingCache:
@@ -24,9 +26,9 @@ class EmbeddingCache:
         self.bytes = 0
         self.hits = 0
         self.misses = 0
-        self._embeddings: OrderedDict[str, EncodedPrompt] = OrderedDict()
+        self._embeddings: OrderedDict[AsRead, EncodedPrompt] = OrderedDict()
 
-    def get(self, prompt: str) -> EncodedPrompt | None:
+    def get(self, prompt: AsRead) -> EncodedPrompt | None:
         """The prompt's encoding if it is kept."""
         encoding = self._embeddings.get(prompt)
         if encoding is None:
@@ -36,7 +38,7 @@ class EmbeddingCache:
         self._embeddings.move_to_end(prompt)
         return encoding
 
-    def put(self, prompt: str, encoding: EncodedPrompt) -> None:
+    def put(self, prompt: AsRead, encoding: EncodedPrompt) -> None:
         """Keep a new encoding, at the cost of the oldest ones; one too large is not kept."""
         size = encoding.embedding.nbytes
         if size > self.max_bytes:
@@ -53,12 +55,10 @@ class Preparation:
 
     def __init__(
         self,
-        profile: DiffusionProfile,
         family: Family,
         encodings: EmbeddingCache,
         recovery: Recovery,
     ) -> None:
-        self._profile = profile
         self._family = family
         self._embeddings = encodings
         self._recovery = recovery
@@ -66,10 +66,7 @@ class Preparation:
     def rows(self, request: Request) -> list[Row]:
         """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
         params, family = request.params, self._family
-        prompt = params.prompt
-        if params.style is not None:
-            prompt = self._profile.styles[params.style].prompt(prompt)
-        embedding = self._encode(request, prompt)
+        embedding = self._encode(request, request.prompt)
         guided = family.guided(params)
         negative = self._encode(request, params.negative_prompt or "") if guided else None
         request.lap("encode")
@@ -102,11 +99,14 @@ class Preparation:
         ]
 
     def _encode(self, request: Request, prompt: str) -> Embedding:
-        encoding = self._embeddings.get(prompt)
+        adapters = self._family.components.adapters
+        readers = adapters.reading(request.mix)
+        encoding = self._embeddings.get((prompt, readers))
         if encoding is None:
-            encode = partial(self._family.encode, prompt)
-            encoding = self._recovery.run("encode", request, encode)
-            self._embeddings.put(prompt, encoding)
+            with adapters.worn([readers]):  # a prompt is read alone
+                encode = partial(self._family.encode, prompt)
+                encoding = self._recovery.run("encode", request, encode)
+            self._embeddings.put((prompt, readers), encoding)
         request.warn(*encoding.warnings)
         return encoding.embedding
 

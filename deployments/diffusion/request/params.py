@@ -1,15 +1,28 @@
 """What is asked of the engine: the picture (GenerationParams) and how urgent it is (Terms)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.profile import DiffusionProfile, Style
 from deployments.errors import InvalidValue
 
 MAX_SEED = 2**63 - 1
 MAX_PREVIEWS = 3
 
 Priority = Literal["interactive", "bulk"]
+
+
+class Worn(NamedTuple):
+    """A style as a row wears it. weight: 1 is as it was trained. trigger: words that it needs."""
+
+    name: str
+    weight: float
+    trigger: str | None = None
+
+
+Mix = tuple[Worn, ...]
+"""The styles that a row wears together, in the order in which they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +83,21 @@ class GenerationParams:
                 "guidance_scale",
                 "guidance_out_of_range",
             )
-        if self.style is not None and self.style not in profile.styles:
-            ours = ", ".join(profile.styles) or "none: leave it out"
+        self.mix(profile.styles)
+
+    def mix(self, styles: Mapping[str, Style]) -> Mix:
+        """What is asked for of these styles. Raises InvalidValue naming one that is not there."""
+        if self.style is None:
+            return ()
+        if self.style not in styles:
+            ours = ", ".join(styles) or "none: leave it out"
             raise InvalidValue(
                 f"style: there is no {self.style!r} here; the styles are {ours}",
                 "style",
                 "style_unknown",
             )
+        style = styles[self.style]
+        return (Worn(self.style, style.weight, style.trigger),)
 
     def _check_size(self, profile: DiffusionProfile) -> None:
         if not self.hires:

@@ -1,6 +1,5 @@
 from . import checkpoint as checkpoint
 from . import components as components
-from .adapters import linear_layers as linear_layers
 from .architecture import Architecture as Architecture
 from .audit import Audit as Audit
 from .audit import held_twice_bytes as held_twice_bytes
@@ -10,4 +9,4 @@ from .components import DTYPES as DTYPES
 from .components import ModelUnavailable as ModelUnavailable
 from .components import SharedComponents as SharedComponents
 from .components import pick_device as pick_device
-from .styles import load_style as load_style
+from .components import without_paths as without_paths

@@ -25,7 +25,7 @@ from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.weights.lora_files import random_updates, write_lora
+from tests.unit.diffusion.styles.lora_files import random_updates, write_lora
 
 DEADLINE_S = 200
 PROMPT_TOKENS = {"sdxl": 77, "flux": 32}
@@ -92,7 +92,9 @@ def test_styled_rows_share_forwards(
 ) -> None:
     gate = threading.Event()
     profile = profile_of(folders[variant])
-    layers = load_family(profile).styled_layers()
+    part = "transformer" if profile.model.family == "flux" else "unet"
+    module = load_family(profile).components.modules[part]
+    layers = {n: m for n, m in module.named_modules() if isinstance(m, torch.nn.Linear)}
     write_lora(tmp_path / "alpine.safetensors", random_updates(layers, seed=1))
     style = Style(source=str(tmp_path), file="alpine.safetensors", licence="own", description="x")
     styled = profile.model_copy(update={"styles": {"alpine": style}})
