@@ -1,4 +1,3 @@
-from .adapters import Adapter as Adapter
 from .adapters import Adapters as Adapters
 from .layers import Half as Half
 from .layers import Names as Names

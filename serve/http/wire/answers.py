@@ -93,6 +93,7 @@ class ImagesAnswer(BaseModel):
     id: str
     model: str
     style: str | None = None
+    styles: list[dict[str, Any]] | None = None
     drawn_size: str
     steps_executed: int
     cached: bool
@@ -149,6 +150,7 @@ def images_answer(
         id=delivery.id,
         model=model,
         style=delivery.style,
+        styles=[dict(one) for one in delivery.styles] or None,
         drawn_size=f"{delivery.drawn_size[0]}x{delivery.drawn_size[1]}",
         steps_executed=delivery.steps_executed,
         cached=delivery.cached,
@@ -176,6 +178,8 @@ def as_bytes(delivery: Delivery) -> Response:
     }
     if delivery.style is not None:
         facts["Style"] = delivery.style
+    if delivery.styles:
+        facts["Styles"] = json.dumps(delivery.styles)
     headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
     headers["Server-Timing"] = ", ".join(
         f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()
