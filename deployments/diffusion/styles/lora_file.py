@@ -30,6 +30,7 @@ ENDINGS = {
     **{f"lokr_{one}": one for one in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
 }  # fmt: skip
 KEY = re.compile(rf"(.+?)\.({'|'.join(map(re.escape, ENDINGS))})(?:\.default)?(?:\.weight)?")
+PEFTS = re.compile(r"lora_A|^base_model\.model\..*\.lokr_")  # what peft itself writes
 
 
 class Kind(NamedTuple):
@@ -104,7 +105,7 @@ def read_lora(path: Path, beside: Callable[[], Path | None], layers: StyledLayer
     with safe_open(path, framework="pt") as file:
         settings = settings_in(file.metadata() or {})
         tensors = {key: file.get_tensor(key) for key in list(file.keys())}
-    if not settings and any("lora_A" in key for key in tensors) and (found := beside()):
+    if not settings and any(PEFTS.search(key) for key in tensors) and (found := beside()):
         settings = settings_beside(found.read_text(encoding="utf-8"))
     return LoraFile(_by_matrix(tensors, layers), settings)
 

@@ -124,8 +124,9 @@ class Matrix:
         self._require(first.shape[1] * second[0].numel() == prod(inputs))
         self._require(inputs[0] % first.shape[1] == 0)
         second = second.reshape(len(second), inputs[0] // first.shape[1], *inputs[1:])
-        # two whole factors are what they are: LyCORIS scales what was trained in a rank alone
-        scale = self._scale(ranks[-1]) if ranks else 1.0
+        scale = self.settings.kronecker_scale(self.told.found.name)
+        if "alpha" in has:  # LyCORIS's, which scales what was trained in a rank alone
+            scale = self._scale(ranks[-1]) if ranks else 1.0
         return Kronecker(self._placed(first), self._placed(second), scale, (slice(None),))
 
     def _second(self) -> Tensor:

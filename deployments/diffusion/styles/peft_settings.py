@@ -37,6 +37,7 @@ class PeftSettings(BaseModel):
 
     r: int | None = None
     lora_alpha: float | None = None
+    alpha: float | None = None  # what LoKr has in its place
     use_rslora: bool | None = None
     rank_pattern: dict[Pattern, int] | None = None
     alpha_pattern: dict[Pattern, float] | None = None
@@ -62,6 +63,12 @@ class PeftSettings(BaseModel):
         if alpha is None:
             return 1.0
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+    def kronecker_scale(self, layer: str) -> float:
+        """The same of LoKr's factors, whose ranks do not show in them."""
+        alpha = _by_pattern(self.alpha_pattern, layer, self.alpha)
+        rank = _by_pattern(self.rank_pattern, layer, self.r)
+        return alpha / rank if alpha is not None and rank else 1.0
 
 
 def _by_pattern(patterns: Mapping[str, T] | None, layer: str, usual: T | None) -> T | None:

@@ -95,6 +95,23 @@ def test_metadata_tell_of_one_component(family: Any, checkpoint: Path, tmp_path:
     assert both == found  # what is in the file is of the file
 
 
+def test_a_folder_of_pefts_lokr_is_drawn_at_its_own_scale(family: Any, tmp_path: Path) -> None:
+    """Peft scales two whole factors too, which LyCORIS does not."""
+    stem = f"base_model.model.{Q}.lokr"
+    factors = {f"{stem}_w1": torch.ones(4, 4), f"{stem}_w2": torch.ones(16, 16)}
+    save_file(factors, tmp_path / "adapter_model.safetensors")
+    style = Style(
+        source=str(tmp_path), file="adapter_model.safetensors", licence="own", description="a test"
+    )
+    for config, expected in (
+        ({"peft_type": "LOKR", "r": 8, "alpha": 2}, 0.25),
+        ({"peft_type": "LOKR", "r": 8, "alpha": 2, "alpha_pattern": {"to_q": 16}}, 2.0),
+    ):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+        (update,) = load_style(style, family.styled_layers(), torch.float32).updates
+        assert torch.equal(update.matrix(), torch.full((64, 64), expected))
+
+
 @pytest.mark.parametrize("way", ["pissa", "pissa_niter_16", "olora"])
 def test_adapters_of_a_changed_model_are_refused(
     family: Any, checkpoint: Path, tmp_path: Path, way: str
