@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from fastapi import Response
@@ -150,7 +150,7 @@ def images_answer(
         id=delivery.id,
         model=model,
         style=delivery.style,
-        styles=[dict(one) for one in delivery.styles] or None,
+        styles=_told(delivery.styles) or None,
         drawn_size=f"{delivery.drawn_size[0]}x{delivery.drawn_size[1]}",
         steps_executed=delivery.steps_executed,
         cached=delivery.cached,
@@ -162,6 +162,11 @@ def images_answer(
         for file, picture in zip(fields["data"], delivery.pictures, strict=True):
             file["b64_json"] = picture.data
     return fields
+
+
+def _told(styles: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Several styles as they were asked for: a weight that was not is absent."""
+    return [{name: value for name, value in one.items() if value is not None} for one in styles]
 
 
 def as_bytes(delivery: Delivery) -> Response:
@@ -179,7 +184,7 @@ def as_bytes(delivery: Delivery) -> Response:
     if delivery.style is not None:
         facts["Style"] = delivery.style
     if delivery.styles:
-        facts["Styles"] = json.dumps(delivery.styles)
+        facts["Styles"] = json.dumps(_told(delivery.styles))
     headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
     headers["Server-Timing"] = ", ".join(
         f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()
