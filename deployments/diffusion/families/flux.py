@@ -21,7 +21,7 @@ from deployments.diffusion.families.base import (
 )
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.weights import ModelRefused, SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -44,7 +44,7 @@ class Flux:
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """`max_prompt_tokens`: every prompt is padded to it, and the padding is read."""
         if max_prompt_tokens > MAX_PROMPT_TOKENS:
-            raise ModelUnavailable(
+            raise ModelRefused(
                 f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the "
                 f"{MAX_PROMPT_TOKENS} that FLUX.1 reads"
             )

@@ -12,7 +12,7 @@ from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Relief, Style
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, load_style
+from deployments.diffusion.weights import ModelRefused, SharedComponents, load_style
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
 FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
@@ -32,7 +32,7 @@ def load_family(profile: DiffusionProfile, reliefs: Collection[Relief] = ()) -> 
     components = SharedComponents.load(profile.model, loaded_on_host(make.uses, reliefs))
     if profile.model.compile:
         if "streamed_blocks" in reliefs:
-            raise ModelUnavailable(
+            raise ModelRefused(
                 "model.compile: blocks that are streamed from host memory cannot be compiled; set "
                 "it to false, or give the model more memory"
             )

@@ -27,7 +27,7 @@ from deployments.diffusion.request import (
     Start,
     Work,
 )
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.weights import ModelRefused, SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -46,8 +46,8 @@ class SDXL:
     }
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
-        """Raises ModelUnavailable for checkpoints of SDXL that need another loop."""
-        _refuse_relatives(components, max_prompt_tokens)
+        """Raises ModelRefused where the model reads fewer tokens than that."""
+        _refuse_long_limit(components, max_prompt_tokens)
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._space = LatentSpace(components, upcast=components.config("vae").force_upcast)
@@ -230,21 +230,10 @@ class SDXL:
         row.latents = row.latents + (down - to) * velocity + noise * up
 
 
-def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> None:
-    missing = {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"} - {
-        *components.modules,
-        *components.tokenizers,
-    }
-    if missing:
-        raise ModelUnavailable(f"model.source: SDXL without {', '.join(sorted(missing))}")
-    unet = components.config("unet")
-    if unet.in_channels != components.config("vae").latent_channels:
-        raise ModelUnavailable("model.source: an inpainting UNet; give the base checkpoint")
-    if unet.time_cond_proj_dim is not None:
-        raise ModelUnavailable("model.source: a UNet with distilled guidance is not supported")
+def _refuse_long_limit(components: SharedComponents, max_prompt_tokens: int) -> None:
     most = min(tokenizer.model_max_length for tokenizer in components.tokenizers.values())
     if max_prompt_tokens > most:
-        raise ModelUnavailable(
+        raise ModelRefused(
             f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the {most} that the "
             "model reads"
         )

@@ -1,7 +1,5 @@
 """What a model is made of, without its weights: to weigh it, or to fill it with random ones."""
 
-import importlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.components import (
-    DTYPES,
-    ModelUnavailable,
-    SharedComponents,
-    without_paths,
-)
+from deployments.diffusion.weights.checkpoint import surveyed
+from deployments.diffusion.weights.components import DTYPES, SharedComponents
+from deployments.diffusion.weights.composition import class_of
+from deployments.diffusion.weights.unavailable import ModelRefused, ModelUnavailable, without_paths
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"
@@ -44,7 +40,7 @@ class Architecture:
         """
         dtype = DTYPES[source.dtype]
         if source.is_local:
-            return cls(_from_checkpoint(Path(source.location)), dtype)
+            return cls(_from_checkpoint(source), dtype)
         if source.architecture is None:
             raise ModelUnavailable(
                 f"model.architecture: what {source.title!r} is made of is known only once it is "
@@ -106,28 +102,30 @@ def stand_in_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _from_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        components = {}
-        for name, entry in index.items():
-            if name.startswith(("_", "tokenizer")) or not isinstance(entry, list):
-                continue
-            file = "scheduler_config.json" if name == "scheduler" else "config.json"
-            config = json.loads((folder / name / file).read_text(encoding="utf-8"))
-            components[name] = {"library": entry[0], "class": entry[1], "config": config}
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"model.source: {folder.name!r}: {without_paths(error)}") from error
-    return components
+def _from_checkpoint(source: ModelSource) -> dict[str, dict[str, Any]]:
+    survey = surveyed(source)
+    components: dict[str, dict[str, Any]] = {
+        name: {"library": one.library, "class": one.reads, "config": survey.configs[name]}
+        for name, one in survey.composition.components.items()
+    }
+    return {**components, "scheduler": {"config": survey.configs["scheduler"]}}
 
 
 def _build(library: str, class_name: str, config: Mapping[str, Any]) -> torch.nn.Module:
-    kind: Any = getattr(importlib.import_module(library), class_name)
-    if library == "transformers":
-        module: torch.nn.Module = kind(kind.config_class.from_dict(dict(config)))
-        return module
-    built: torch.nn.Module = kind.from_config(dict(config))
-    return built
+    kind = class_of(library, class_name)
+    try:
+        module: torch.nn.Module = (
+            kind(kind.config_class.from_dict(dict(config)))
+            if library == "transformers"
+            else kind.from_config(dict(config))
+        )
+    except Exception as error:  # whatever a library says of values that it does not know
+        if isinstance(error, RuntimeError):  # a device's, or its memory's
+            raise
+        raise ModelRefused(
+            f"model.source: the config of its {class_name} builds none; the log says why"
+        ) from error
+    return module
 
 
 def _config_of(module: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import httpx
@@ -19,10 +19,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from deployments.diffusion.profile import ModelSource
+from deployments.diffusion.weights.survey import Survey, require_folder
+from deployments.diffusion.weights.unavailable import (
+    Fault,
+    ModelRefused,
+    ModelUnavailable,
+    without_paths,
+)
 
 MANIFEST = "signboard.json"
 STAGING = ".download"
 PATTERNS = ("model_index.json", *(f"*/*.{end}" for end in ("json", "safetensors", "txt", "jinja")))
+CONFIGS = tuple(pattern for pattern in PATTERNS if not pattern.endswith("safetensors"))
 CHUNK = 2**20
 
 Told = Callable[[str], None]
@@ -43,6 +51,43 @@ def pulled(source: ModelSource) -> Path | None:
     """The default folder, if the model was pulled into it completely."""
     folder = default_folder(source)
     return folder if not source.is_local and (folder / MANIFEST).is_file() else None
+
+
+def surveyed(source: ModelSource) -> Survey:
+    """What the model's folder holds by its configs: a local one, the one that it was pulled into,
+    or the hub's cache, into which these are fetched.
+
+    Raises ModelUnavailable for what is no checkpoint, or not this family's, or not whole.
+    """
+    folder = Path(source.location) if source.is_local else pulled(source)
+    try:
+        if folder is not None:
+            require_folder(folder)
+        return Survey.of(folder or _from_hub(source, CONFIGS), source.family)
+    except Fault as fault:
+        raise fault.told(source.title) from fault
+
+
+def fetch_weights(source: ModelSource, survey: Survey) -> None:
+    """Have the weights in the surveyed folder too, if it is the hub's cache."""
+    if not source.is_local and pulled(source) is None:
+        _from_hub(source, survey.weight_patterns)
+
+
+def _from_hub(source: ModelSource, patterns: Collection[str]) -> Path:
+    """The snapshot in the hub's cache, with its files that fit the patterns."""
+    try:
+        found = snapshot_download(
+            source.source, revision=source.revision, allow_patterns=list(patterns)
+        )
+    except (OSError, httpx.HTTPError, HfHubHTTPError) as error:
+        raise ModelUnavailable(
+            f"model.source: the hub did not deliver {source.title!r}; see to the network, the "
+            "name, the revision and the token; the log says more"
+        ) from error
+    except ValueError as error:  # of the name
+        raise ModelRefused(f"model.source: {without_paths(error)}") from error
+    return Path(found)
 
 
 def pull(source: ModelSource, folder: Path, told: Told) -> None:

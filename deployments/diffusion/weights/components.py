@@ -1,37 +1,28 @@
 """One set of weights for every kind of request: loaded once, all or nothing, counted by storage."""
 
-import importlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
-from safetensors import SafetensorError
+import transformers
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights.adapters import Adapters
 from deployments.diffusion.weights.audit import unique_storages
-from deployments.diffusion.weights.checkpoint import pulled
-from deployments.diffusion.weights.mapped import load_mapped
+from deployments.diffusion.weights.checkpoint import fetch_weights, surveyed
+from deployments.diffusion.weights.mapped import (
+    Shell,
+    load_by_library,
+    load_mapped,
+    require_finite,
+)
+from deployments.diffusion.weights.survey import OWN_FILES, Survey
+from deployments.diffusion.weights.unavailable import Fault, ModelUnavailable, Wrong
 
+PROBE = "red"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class ModelUnavailable(Exception):
-    """The weights cannot be loaded; the message says what is missing and how to mend it.
-
-    Strangers may read it, so it names no path; the error that caused it does, for the log.
-    """
-
-
-def without_paths(error: Exception) -> str:
-    """What an error says, unless it is the system's or a hub's: those name files in full."""
-    if isinstance(error, OSError):
-        return error.strerror or f"{type(error).__name__}; the log says more"
-    return str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +47,27 @@ class SharedComponents:
     def load(cls, source: ModelSource, on_host: Collection[str] = ()) -> "SharedComponents":
         """Load every component or none; those named by `on_host` stay in host memory for now.
 
-        Raises ModelUnavailable when the folder, a file of it, or the device is missing.
+        Raises ModelUnavailable when the folder, a file of it, or the device is missing, and
+        ModelRefused where what is there can never be served.
         """
-        if source.is_local:
-            _require_checkpoint(Path(source.location))
+        survey = surveyed(source)
         device = pick_device(source.device)
         dtype = DTYPES[source.dtype]
-        place = str(pulled(source) or source.location)
-        location = {"pretrained_model_name_or_path": place, "revision": source.revision}
-        part = "model_index.json"
+        fetch_weights(source, survey)
         try:
-            index = DiffusionPipeline.load_config(**location)
-            loaded: dict[str, Any] = {}
-            for name, entry in index.items():
-                if name.startswith("_") or not isinstance(entry, list):
-                    continue
-                library, class_name = entry
-                if library is None:  # [null, null] marks an optional part that is not there
-                    continue
+            tokenizers = {name: _tokenizer(survey, name) for name in survey.composition.tokenizers}
+            shells = {name: _shell(survey, name, dtype) for name in survey.composition.components}
+            modules: dict[str, torch.nn.Module] = {}
+            for name in list(shells):
                 lies = torch.device("cpu") if name in on_host else device
-                part = name
-                loaded[name] = _load(name, library, class_name, location, lies, dtype)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ModelUnavailable(
-                f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
-            ) from error
+                modules[name] = _load(shells.pop(name), lies, dtype)
+        except Fault as fault:
+            raise fault.told(source.title) from fault
         return cls(
-            modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
-            tokenizers={k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)},
-            scheduler_config=loaded["scheduler"],
-            settings={k: v for k, v in index.items() if not isinstance(v, list)},
+            modules=modules,
+            tokenizers=tokenizers,
+            scheduler_config=survey.configs["scheduler"],
+            settings=survey.settings,
             device=device,
             dtype=dtype,
         )
@@ -124,37 +106,40 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def _require_checkpoint(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelUnavailable(f"model.source: there is no model folder {folder.name!r}")
-    if not (folder / "model_index.json").is_file():
-        raise ModelUnavailable(
-            f"model.source: the folder {folder.name!r} holds no model_index.json; give the folder "
-            "of a diffusers checkpoint"
+def _tokenizer(survey: Survey, name: str) -> PreTrainedTokenizerBase:
+    kind = getattr(transformers, survey.index[name][1])
+    folder, vocabulary = survey.folder / name, survey.composition.tokenizers[name]
+    try:
+        tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder, local_files_only=True)
+        tokenizer(PROBE)
+        core = type(tokenizer.backend_tokenizer.model).__name__
+        said = [{"role": "user", "content": PROBE}]
+        chat = survey.composition.chat and tokenizer.apply_chat_template(said, tokenize=False)
+    except Exception as error:  # whatever a library says of files that it does not know
+        raise Wrong(name, "cannot be read", OWN_FILES, folder, detail=repr(error)) from error
+    if chat is not False and PROBE not in chat:
+        raise Wrong(name, "has a chat template that leaves the prompt out", OWN_FILES, folder)
+    known = survey.configs[vocabulary.encoder]["vocab_size"]
+    if len(tokenizer) > known or core != (vocabulary.core or core):
+        what = (
+            f"has {len(tokenizer)} tokens ({core}), not those that its {vocabulary.encoder} reads"
         )
+        raise Wrong(name, what, OWN_FILES, folder)
+    return tokenizer
 
 
-def _load(
-    name: str,
-    library: str,
-    class_name: str,
-    location: dict[str, Any],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Any:
-    kind = getattr(importlib.import_module(library), class_name)
-    where = {**location, "subfolder": name}
-    if name == "scheduler":
-        return kind.load_config(**where)
-    if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
-        return kind.from_pretrained(**where)
-    folder = Path(location["pretrained_model_name_or_path"]) / name
-    module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
-    if module is not None:
-        return module.eval().requires_grad_(False)
-    # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
-    dtype_name = "dtype" if library == "transformers" else "torch_dtype"
-    module = kind.from_pretrained(
-        **where, **{dtype_name: dtype}, low_cpu_mem_usage=True, device_map={"": device}
-    )
+def _shell(survey: Survey, name: str, dtype: torch.dtype) -> Shell:
+    component = survey.composition.components[name]
+    return Shell.of(name, component, survey.folder / name, survey.weight_files(name), dtype)
+
+
+def _load(shell: Shell, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    try:
+        module = (load_mapped if shell.mapped else load_by_library)(shell, device, dtype)
+    except (Fault, RuntimeError, MemoryError):  # the last two: others know the device's
+        raise
+    except Exception as error:  # whatever a library says of files that it does not know
+        fix = "see to the disk, or fetch it again"
+        raise Fault(shell.part, "cannot be read", fix, shell.folder, detail=repr(error)) from error
+    require_finite(shell, module)
     return module.eval().requires_grad_(False)
