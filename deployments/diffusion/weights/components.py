@@ -145,7 +145,7 @@ def _load(
     kind = getattr(importlib.import_module(library), class_name)
     where = {**location, "subfolder": name}
     if name == "scheduler":
-        return kind.load_config(**where)
+        return {**kind.load_config(**where), "_class_name": class_name}  # the index's word counts
     if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
         return kind.from_pretrained(**where)
     folder = Path(location["pretrained_model_name_or_path"]) / name
