@@ -7,7 +7,7 @@ from .audit import held_twice_bytes as held_twice_bytes
 from .audit import live_storage_bytes as live_storage_bytes
 from .audit import unique_storages as unique_storages
 from .components import DTYPES as DTYPES
-from .components import ModelUnavailable as ModelUnavailable
 from .components import SharedComponents as SharedComponents
 from .components import pick_device as pick_device
 from .styles import load_style as load_style
+from .unavailable import ModelUnavailable as ModelUnavailable

@@ -14,12 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.components import (
-    DTYPES,
-    ModelUnavailable,
-    SharedComponents,
-    without_paths,
-)
+from deployments.diffusion.weights.components import DTYPES, SharedComponents
+from deployments.diffusion.weights.unavailable import ModelUnavailable, without_paths
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"

@@ -16,22 +16,10 @@ from deployments.diffusion.weights.adapters import Adapters
 from deployments.diffusion.weights.audit import unique_storages
 from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.mapped import load_mapped
+from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.vocabulary import load_tokenizer, require_embedded
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class ModelUnavailable(Exception):
-    """The weights cannot be loaded; the message says what is missing and how to mend it.
-
-    Strangers may read it, so it names no path; the error that caused it does, for the log.
-    """
-
-
-def without_paths(error: Exception) -> str:
-    """What an error says, unless it is the system's or a hub's: those name files in full."""
-    if isinstance(error, OSError):
-        return error.strerror or f"{type(error).__name__}; the log says more"
-    return str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +69,12 @@ class SharedComponents:
             raise ModelUnavailable(
                 f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
             ) from error
+        modules = {k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)}
+        tokenizers = {k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)}
+        require_embedded(tokenizers, modules)
         return cls(
-            modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
-            tokenizers={k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)},
+            modules=modules,
+            tokenizers=tokenizers,
             scheduler_config=loaded["scheduler"],
             settings={k: v for k, v in index.items() if not isinstance(v, list)},
             device=device,
@@ -146,9 +137,11 @@ def _load(
     where = {**location, "subfolder": name}
     if name == "scheduler":
         return {**kind.load_config(**where), "_class_name": class_name}  # the index's word counts
-    if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
-        return kind.from_pretrained(**where)
     folder = Path(location["pretrained_model_name_or_path"]) / name
+    if issubclass(kind, PreTrainedTokenizerBase) and folder.is_dir():
+        return load_tokenizer(kind, folder)
+    if not issubclass(kind, torch.nn.Module):  # what prepares pictures
+        return kind.from_pretrained(**where)
     module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
     if module is not None:
         return module.eval().requires_grad_(False)
