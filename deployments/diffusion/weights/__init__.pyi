@@ -9,5 +9,7 @@ from .audit import unique_storages as unique_storages
 from .components import DTYPES as DTYPES
 from .components import SharedComponents as SharedComponents
 from .components import pick_device as pick_device
+from .on_disk import default_folder as default_folder
+from .on_disk import is_here as is_here
 from .styles import load_style as load_style
 from .unavailable import ModelUnavailable as ModelUnavailable

@@ -14,9 +14,10 @@ from transformers import PreTrainedTokenizerBase
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights.adapters import Adapters
 from deployments.diffusion.weights.audit import unique_storages
-from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.mapped import load_mapped
+from deployments.diffusion.weights.on_disk import pulled
 from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.variants import files_by_part, variants_of
 from deployments.diffusion.weights.vocabulary import load_tokenizer, require_embedded
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -55,6 +56,8 @@ class SharedComponents:
         part = "model_index.json"
         try:
             index = DiffusionPipeline.load_config(**location)
+            asked = None if pulled(source) else source.variant
+            variants = variants_of(files_by_part(Path(place), index), asked)
             loaded: dict[str, Any] = {}
             for name, entry in index.items():
                 if name.startswith("_") or not isinstance(entry, list):
@@ -64,7 +67,8 @@ class SharedComponents:
                     continue
                 lies = torch.device("cpu") if name in on_host else device
                 part = name
-                loaded[name] = _load(name, library, class_name, location, lies, dtype)
+                variant = variants.get(name, asked)
+                loaded[name] = _load(name, library, class_name, location, lies, dtype, variant)
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(
                 f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
@@ -132,6 +136,7 @@ def _load(
     location: dict[str, Any],
     device: torch.device,
     dtype: torch.dtype,
+    variant: str | None,
 ) -> Any:
     kind = getattr(importlib.import_module(library), class_name)
     where = {**location, "subfolder": name}
@@ -142,12 +147,18 @@ def _load(
         return load_tokenizer(kind, folder)
     if not issubclass(kind, torch.nn.Module):  # what prepares pictures
         return kind.from_pretrained(**where)
-    module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
+    module = None
+    if folder.is_dir():
+        module = load_mapped(kind, library, folder, device, dtype, variant)
     if module is not None:
         return module.eval().requires_grad_(False)
     # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
     dtype_name = "dtype" if library == "transformers" else "torch_dtype"
     module = kind.from_pretrained(
-        **where, **{dtype_name: dtype}, low_cpu_mem_usage=True, device_map={"": device}
+        **where,
+        **{dtype_name: dtype},
+        variant=variant,
+        low_cpu_mem_usage=True,
+        device_map={"": device},
     )
     return module.eval().requires_grad_(False)
