@@ -74,7 +74,7 @@ def variants_of(parts: Mapping[str, Iterable[str]], asked: str | None) -> Mappin
                 "no plain weights" if asked is None else f"no weights of {asked!r}, nor plain ones"
             )
             raise ModelUnavailable(
-                f"model.variant: the {part} has {lacks}, but {_told(found)}; set the variant"
+                f"model.variant: the {part} has {lacks}, but {_told(found)}; set it to one of these"
             )
     return {part: asked if asked in found else None for part, found in here.items()}
 

@@ -14,6 +14,7 @@ from transformers.convert_slow_tokenizer import T5Converter, import_protobuf
 
 from deployments.diffusion.weights.unavailable import ModelUnavailable
 
+FEW = 1000  # tokens; those of a real vocabulary take a while to be listed
 SPACE = "▁"  # SentencePiece's, which a T5 tokenizer without a vocabulary knows by itself
 
 
@@ -33,10 +34,16 @@ def load_tokenizer(kind: Any, folder: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder)
     except Exception as error:  # what reads them in Rust and protobuf raises bare ones
         raise _refused(folder, "its files cannot be read; the log says why") from error
-    known = tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()
-    if not known - {*tokenizer.all_special_tokens, SPACE}:
+    if tokenizer.vocab_size <= FEW and not _words(tokenizer):
         raise _refused(folder, "it holds no words")
     return tokenizer
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """What it knows besides the tokens that stand for no text."""
+    known = tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()
+    words: set[str] = known - {*tokenizer.all_special_tokens, SPACE}
+    return words
 
 
 def require_embedded(
@@ -47,10 +54,10 @@ def require_embedded(
         encoder: Any = modules.get(name.replace("tokenizer", "text_encoder"))
         if encoder is None:
             continue
-        most, rows = max(tokenizer.get_vocab().values()), encoder.get_input_embeddings().weight
-        if most >= len(rows):
+        tokens, rows = len(tokenizer), encoder.get_input_embeddings().weight
+        if tokens > len(rows):
             raise ModelUnavailable(
-                f"{name}: its vocabulary has tokens up to {most}, but the text encoder knows "
+                f"{name}: its vocabulary has {tokens} tokens, but the text encoder knows "
                 f"{len(rows)}: one of the two is another model's"
             )
 

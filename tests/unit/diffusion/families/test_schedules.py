@@ -80,11 +80,18 @@ def test_a_single_step_begins_at_pure_noise_wherever_it_should_end() -> None:
     assert schedule.sigmas(np.ones(1), 16).tolist() == [1.0, 0.0]
 
 
-def test_entries_that_are_absent_are_diffusers_own() -> None:
-    flow, discrete = FlowMatchEulerDiscreteScheduler(), EulerDiscreteScheduler()
-    for ours, theirs in (
-        (FlowSchedule.read({"_class_name": "FlowMatchEulerDiscreteScheduler"}), flow),
-        (DiscreteSchedule.read({"_class_name": "EulerDiscreteScheduler"}), discrete),
-    ):
-        known = ours.model_dump(exclude={"class_name", "use_flow_sigmas"})
-        assert {name: theirs.config.get(name) for name in known} == known
+@pytest.mark.parametrize(
+    ("schedule", "theirs"),
+    [
+        (FlowSchedule, FlowMatchEulerDiscreteScheduler()),
+        (DiscreteSchedule, EulerDiscreteScheduler()),
+        (DiscreteSchedule, EulerAncestralDiscreteScheduler()),
+    ],
+)
+def test_every_entry_that_diffusers_has_is_known_and_has_its_default(
+    schedule: type[FlowSchedule | DiscreteSchedule], theirs: Any
+) -> None:
+    ours = schedule.read({"_class_name": type(theirs).__name__}).model_dump()
+    for entry, default in theirs.config.items():
+        if not entry.startswith("_"):
+            assert ours[entry] == default, entry
