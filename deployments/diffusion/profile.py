@@ -54,6 +54,7 @@ class ModelSource(Source):
     """Where the model comes from and how it runs.
 
     dtype: what the weights run in, whatever they are stored in.
+    variant: of the weights' files, fp16 for `model.fp16.safetensors`; the plain ones if left out.
     device: "auto" takes a CUDA device where there is one.
     architecture: a file that says what a hub model is made of, for plans made without it.
     memory_budget: what the process may take of the device, "22.5GiB" for example; all by default.
@@ -64,6 +65,7 @@ class ModelSource(Source):
 
     family: Literal["z-image", "sdxl", "flux"] = "z-image"
     dtype: Literal["float32", "bfloat16"]
+    variant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     architecture: str | None = None
     memory_budget: ByteSize | None = None

@@ -171,10 +171,10 @@ def demo(folder: Path) -> int:
 
 def pull_model(profile: str, into: Path | None) -> int:
     """Fetch a profile's model."""
-    from deployments.diffusion.weights import checkpoint  # torch: not for the other commands
+    from deployments.diffusion.weights import checkpoint, default_folder  # torch: only for this
 
     source = load_profile(profile).model
-    folder = into or checkpoint.default_folder(source)
+    folder = into or default_folder(source)
     try:
         checkpoint.pull(source, folder, lambda said: console.print(said, highlight=False))
     except checkpoint.PullFailed as error:

@@ -26,7 +26,6 @@ from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 BLOCKS = (".transformer_blocks.", ".single_transformer_blocks.")  # where styles act
-PATCH = 2
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
 
@@ -71,7 +70,7 @@ class Flux:
                 "guidance_scale",
                 "guidance_unsupported",
             )
-        side = self._space.factor * PATCH
+        side = self._space.factor * flow.PATCH
         if params.width % side or params.height % side:
             raise InvalidValue(
                 f"size: {params.width}x{params.height} is off the grid: both sides must be "
@@ -109,7 +108,8 @@ class Flux:
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
     ) -> list[Start]:
         shape = self._space.shape(params)
-        sigmas = self._schedule.sigmas(params.num_inference_steps, _image_tokens(shape))
+        even = np.linspace(1.0, 1 / params.num_inference_steps, params.num_inference_steps)
+        sigmas = self._schedule.sigmas(even, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
         if given is None:
             return [Start(sigmas, self._space.noise(shape, generator)) for generator in generators]
@@ -121,7 +121,7 @@ class Flux:
     def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
         latents = torch.cat([row.latents.to(dtype) for row in rows])
-        height, width = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
+        height, width = latents.shape[-2] // flow.PATCH, latents.shape[-1] // flow.PATCH
         sigma = torch.stack([row.sigmas[row.step] for row in rows])
         # times the model's and back, as in diffusers: in bfloat16 it rounds
         timestep = (sigma * TRAIN_TIMESTEPS).to(device, dtype) / TRAIN_TIMESTEPS
@@ -158,13 +158,13 @@ class Flux:
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        return (_image_tokens(tuple(start.latents.shape)), len(embedding.tokens))
+        return (flow.image_tokens(tuple(start.latents.shape)), len(embedding.tokens))
 
     def ignores_picture(self, start: Start) -> bool:
         return start.sigmas[0].item() >= 1.0
 
     def work(self, params: GenerationParams) -> Work:
-        tokens = _image_tokens(self._space.shape(params)) + self.max_prompt_tokens
+        tokens = flow.image_tokens(self._space.shape(params)) + self.max_prompt_tokens
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
         return Work.of([tokens], forwards, params.width * params.height)
 
@@ -172,20 +172,16 @@ class Flux:
         return flow.steps_executed(steps, strength)
 
 
-def _image_tokens(shape: tuple[int, ...]) -> int:
-    return shape[-2] // PATCH * (shape[-1] // PATCH)
-
-
 def _pack(latents: torch.Tensor) -> torch.Tensor:
     """(B, C, h, w) to (B, h/2 * w/2, 4C): each token a 2 x 2 patch, channel by channel."""
-    patches = torch.nn.functional.pixel_unshuffle(latents, PATCH)
+    patches = torch.nn.functional.pixel_unshuffle(latents, flow.PATCH)
     return patches.flatten(2).transpose(1, 2).contiguous()
 
 
 def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The inverse of `_pack`, for a grid of height x width tokens."""
     patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
-    return torch.nn.functional.pixel_shuffle(patches, PATCH)
+    return torch.nn.functional.pixel_shuffle(patches, flow.PATCH)
 
 
 def _positions(height: int, width: int) -> torch.Tensor:

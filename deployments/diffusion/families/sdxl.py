@@ -242,6 +242,10 @@ def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> N
         raise ModelUnavailable("model.source: an inpainting UNet; give the base checkpoint")
     if unet.time_cond_proj_dim is not None:
         raise ModelUnavailable("model.source: a UNet with distilled guidance is not supported")
+    if components.config("vae").shift_factor:
+        raise ModelUnavailable(
+            "vae/config.json: shift_factor: SDXL has none; give the VAE of an SDXL checkpoint"
+        )
     most = min(tokenizer.model_max_length for tokenizer in components.tokenizers.values())
     if max_prompt_tokens > most:
         raise ModelUnavailable(

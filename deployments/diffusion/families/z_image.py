@@ -19,13 +19,12 @@ from deployments.diffusion.families.base import (
     refuse_no_step,
     refuse_unread_negative,
 )
-from deployments.diffusion.families.parts import LatentSpace, flow
+from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.weights import SharedComponents, linear_layers
 from deployments.handover import Fitted
 
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
-PATCH = 2
 TRAIN_TIMESTEPS = 1000
 NAMED_WORDS = 12  # of those that are not known; a warning also travels in a header
 BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row by row
@@ -48,7 +47,7 @@ class ZImage:
         self._text_encoder: Any = components.modules["text_encoder"]
         self._tokenizer: Any = components.tokenizers["tokenizer"]
         self._space = LatentSpace(components)
-        self._shift = float(components.scheduler_config["shift"])
+        self._schedule = FlowSchedule.read(components.scheduler_config)
         _drop_last_layer(self._text_encoder)
 
     def check(self, params: GenerationParams) -> None:
@@ -133,8 +132,8 @@ class ZImage:
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
     ) -> list[Start]:
-        sigmas = self._sigmas(params.num_inference_steps)
         shape = self._space.shape(params)
+        sigmas = self._sigmas(params.num_inference_steps, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
         if given is None:
             dtype = torch.float32  # as diffusers draws and steps it here, whatever the weights are
@@ -181,8 +180,7 @@ class ZImage:
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        height, width = start.latents.shape[-2:]
-        image = _padded(height // PATCH * (width // PATCH))
+        image = _padded(flow.image_tokens(start.latents.shape))
         captions = [embedding] if negative is None else [embedding, negative]
         return tuple(tokens for c in captions for tokens in (image, _padded(len(c.tokens))))
 
@@ -191,7 +189,7 @@ class ZImage:
 
     def work(self, params: GenerationParams) -> Work:
         pixels = params.width * params.height
-        patches = pixels // (self._space.factor * PATCH) ** 2
+        patches = pixels // (self._space.factor * flow.PATCH) ** 2
         captioned = _padded(patches) + SEQUENCE_MULTIPLE
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
         sequences = [captioned] * (2 if self.guided(params) else 1)
@@ -200,14 +198,10 @@ class ZImage:
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)
 
-    def _sigmas(self, steps: int) -> torch.Tensor:
-        """Shifted sigmas, s * u / (1 + (s - 1) * u) for u from 1 to 1/steps, then 0.
-
-        Float32 arithmetic in numpy, as FlowMatchEulerDiscreteScheduler.set_timesteps.
-        """
-        u = np.array(torch.linspace(1.0, 1 / steps, steps).tolist()).astype(np.float32)
-        shifted = self._shift * u / (1 + (self._shift - 1) * u)
-        return torch.cat([torch.from_numpy(shifted), torch.zeros(1)])
+    def _sigmas(self, steps: int, image_tokens: int) -> torch.Tensor:
+        # made in float32, unlike FLUX.1's: as the pipelines do, a bit apart
+        even = np.array(torch.linspace(1.0, 1 / steps, steps).tolist())
+        return self._schedule.sigmas(even, image_tokens)
 
 
 def _not_known(words: Sequence[str]) -> str:

@@ -7,7 +7,9 @@ from .audit import held_twice_bytes as held_twice_bytes
 from .audit import live_storage_bytes as live_storage_bytes
 from .audit import unique_storages as unique_storages
 from .components import DTYPES as DTYPES
-from .components import ModelUnavailable as ModelUnavailable
 from .components import SharedComponents as SharedComponents
 from .components import pick_device as pick_device
+from .on_disk import default_folder as default_folder
+from .on_disk import is_here as is_here
 from .styles import load_style as load_style
+from .unavailable import ModelUnavailable as ModelUnavailable

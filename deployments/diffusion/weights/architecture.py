@@ -14,12 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.components import (
-    DTYPES,
-    ModelUnavailable,
-    SharedComponents,
-    without_paths,
-)
+from deployments.diffusion.weights.components import DTYPES, SharedComponents
+from deployments.diffusion.weights.unavailable import ModelUnavailable, without_paths
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"
@@ -70,7 +66,8 @@ class Architecture:
             }
             for name, module in components.modules.items()
         }
-        entries["scheduler"] = {"config": components.scheduler_config}
+        schedule = components.scheduler_config
+        entries["scheduler"] = {"class": schedule["_class_name"], "config": schedule}
         return cls(entries, components.dtype)
 
     def build(self, device: torch.device) -> SharedComponents:
@@ -82,7 +79,7 @@ class Architecture:
         scheduler_config: Mapping[str, Any] = {}
         for name, entry in self.components.items():
             if name == "scheduler":
-                scheduler_config = entry["config"]
+                scheduler_config = {**entry["config"], "_class_name": entry["class"]}
                 continue
             with torch.device(device), _default_dtype(self.dtype):
                 module = _build(entry["library"], entry["class"], entry["config"])

@@ -13,11 +13,8 @@ from torch import Tensor, nn
 
 from deployments.diffusion.profile import Style
 from deployments.diffusion.weights.adapters import Adapter, Update
-from deployments.diffusion.weights.components import (
-    ModelUnavailable,
-    SharedComponents,
-    without_paths,
-)
+from deployments.diffusion.weights.components import SharedComponents
+from deployments.diffusion.weights.unavailable import ModelUnavailable, without_paths
 
 # What peft, diffusers, ComfyUI and kohya write before a layer's name.
 PREFIX = re.compile(r"^(base_model\.model\.|transformer\.|diffusion_model\.|unet\.|lora_unet_)")

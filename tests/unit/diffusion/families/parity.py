@@ -37,6 +37,7 @@ class Architecture:
     asked: Sequence[Mapping[str, Any]]
     max_words: int
     call: Mapping[str, Any] = field(default_factory=dict)
+    least_steps: int = 1
 
     @property
     def recording(self) -> type:
@@ -65,7 +66,7 @@ class Architecture:
                 prompt=" ".join(rng.choices(WORDS, k=rng.randint(1, self.max_words))),
                 width=width,
                 height=height,
-                num_inference_steps=rng.randint(1, 9),
+                num_inference_steps=rng.randint(self.least_steps, 9),
                 seed=rng.randrange(2**31),
                 strength=None if kind == "t2i" else STRENGTHS[i // 3 % len(STRENGTHS)],
                 **self.asked[i % len(self.asked)],
