@@ -9,5 +9,6 @@ from .audit import unique_storages as unique_storages
 from .components import DTYPES as DTYPES
 from .components import ModelUnavailable as ModelUnavailable
 from .components import SharedComponents as SharedComponents
+from .components import kept_in_float32 as kept_in_float32
 from .components import pick_device as pick_device
 from .styles import load_style as load_style

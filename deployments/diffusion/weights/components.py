@@ -17,7 +17,7 @@ from deployments.diffusion.weights.audit import unique_storages
 from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.mapped import load_mapped
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class ModelUnavailable(Exception):
@@ -113,6 +113,12 @@ class SharedComponents:
     def held_bytes(self) -> int:
         """Bytes of the weights, each storage counted once."""
         return sum(s.nbytes() for s in unique_storages(self.tensors()).values())
+
+
+def kept_in_float32(module: Any) -> set[torch.nn.Module]:
+    """The parts of a model that it wants in float32, not in float16, whose range they leave."""
+    names = set(module._keep_in_fp32_modules or ())
+    return {part for name, part in module.named_modules() if names & set(name.split("."))}
 
 
 def pick_device(wanted: str) -> torch.device:

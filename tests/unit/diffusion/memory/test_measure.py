@@ -21,7 +21,7 @@ from deployments.diffusion.memory.profile_plan import computed, demand_of, measu
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.architecture import Architecture
-from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights.components import SharedComponents
 from serve.profiles import load_profile
 from tests.tiny_checkpoint import tiny_profile
 
@@ -227,13 +227,6 @@ def test_the_embedded_model_weighs_as_its_files_say() -> None:
     weights = sum(c.loaded.bytes for c in figures.components)
     assert weights + figures.kept["styles"] == loaded.held_bytes
     assert plan_for(profile, GIB).complete
-
-
-def test_a_hub_model_without_an_architecture_is_refused(real: DiffusionProfile) -> None:
-    model = real.model.model_copy(update={"architecture": None})
-
-    with pytest.raises(ModelUnavailable, match=r"model\.architecture: .* name a file"):
-        computed(real.model_copy(update={"model": model}))
 
 
 @pytest.mark.parametrize(
