@@ -60,8 +60,8 @@ def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family
     missing = {name for names in make.uses.values() for name in names} - components.modules.keys()
     if missing:
         raise ModelUnavailable(
-            f"model.source: {profile.model.title!r} has no {', '.join(sorted(missing))}, which "
-            f"the family {profile.model.family!r} needs; give a whole checkpoint, or its own family"
+            f"model.source: {profile.model.title!r} is a {profile.model.family} without "
+            f"{', '.join(sorted(missing))}; give a whole checkpoint, or name its own model.family"
         )
     family = make(components, profile.engine.max_prompt_tokens)
     _require_possible(profile, family)

@@ -77,6 +77,9 @@ class Float8Linear(torch.nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """y = (x w^T) * scale + bias."""
+        if x.dtype == torch.float16:  # whose range these sums would leave
+            scaled = self.weight.to(x.dtype).mul_(self.scale[:, None])
+            return functional.linear(x, scaled, self.bias)
         y = functional.linear(x, self.weight.to(x.dtype)) * self.scale
         return y if self.bias is None else y + self.bias
 
