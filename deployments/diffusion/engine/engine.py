@@ -210,7 +210,7 @@ class Engine:
         family = self._load(reliefs)
         times.end("weights")
         residency = Residency(family)
-        recovery = Recovery(residency, profile.sizes, plan.whole_pixels if plan else None)
+        recovery = Recovery(residency, profile.sizes, plan)
         preparation = Preparation(profile, family, self._embeddings, recovery)
         residency.apply(reliefs)
         self._gauges.hold(family.components, recovery, plan)
