@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--budget",
         type=budget,
         action="append",
-        help="device memory, 22.5GiB for example; more than once for several",
+        help="device memory, 22GiB for example; more than once for several",
     )
     inspect = actions.add_parser("inspect", help="show what a picture's file says of its making")
     inspect.add_argument("file", type=Path, help="PNG, JPEG, WebP or AVIF")

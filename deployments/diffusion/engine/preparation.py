@@ -10,6 +10,7 @@ from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Embedding, Request, Row
+from deployments.errors import RequestError
 from deployments.handover import Fitted
 
 
@@ -69,9 +70,10 @@ class Preparation:
         prompt = params.prompt
         if params.style is not None:
             prompt = self._profile.styles[params.style].prompt(prompt)
-        embedding = self._encode(request, prompt)
+        embedding = self._encode(request, "prompt", prompt)
         guided = family.guided(params)
-        negative = self._encode(request, params.negative_prompt or "") if guided else None
+        unwanted = params.negative_prompt or ""
+        negative = self._encode(request, "negative_prompt", unwanted) if guided else None
         request.lap("encode")
         first = request.passes[0]
         begin = partial(family.start, first.params, request.given)
@@ -101,14 +103,24 @@ class Preparation:
             for start in starts
         ]
 
-    def _encode(self, request: Request, prompt: str) -> Embedding:
-        encoding = self._embeddings.get(prompt)
+    def _encode(self, request: Request, field: str, text: str) -> Embedding:
+        """The embedding of a field's text, of which errors and warnings tell."""
+        encoding = self._embeddings.get(text)
         if encoding is None:
-            encode = partial(self._family.encode, prompt)
-            encoding = self._recovery.run("encode", request, encode)
-            self._embeddings.put(prompt, encoding)
-        request.warn(*encoding.warnings)
+            encode = partial(self._family.encode, text)
+            try:
+                encoding = self._recovery.run("encode", request, encode)
+            except RequestError as error:
+                message = _told_of(field, error.message)
+                raise type(error)(message, field, error.code) from None
+            self._embeddings.put(text, encoding)
+        request.warn(*(_told_of(field, warning) for warning in encoding.warnings))
         return encoding.embedding
+
+
+def _told_of(field: str, said: str) -> str:
+    """What is said of a prompt, "prompt: ...", of the field that was read as one."""
+    return field + said.removeprefix("prompt")
 
 
 def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:

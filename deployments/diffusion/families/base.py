@@ -1,7 +1,7 @@
 """What one architecture needs to know; everything else in the room serves all families alike."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,18 @@ Stage = Literal["encode", "start", "forward", "decode"]
 Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
 
 
+class Bounds(NamedTuple):
+    """What a model can be asked for, by its architecture.
+
+    multiple: of both sides, in pixels. prompt_tokens: that it has positions for, and was trained
+    on. max_side: pixels; None where positions have no end.
+    """
+
+    multiple: int
+    prompt_tokens: int
+    max_side: int | None = None
+
+
 class EncodedPrompt(NamedTuple):
     """What became of a prompt. warnings: what of it the model cannot know."""
 
@@ -27,6 +39,12 @@ class Family(Protocol):
     """All that one architecture knows. Called by the engine's device thread alone."""
 
     components: SharedComponents
+    guided_above: ClassVar[float]  # the guidance from which on a row takes part in forwards twice
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a profile of this model must stay within."""
+        ...
 
     @property
     def uses(self) -> Uses:
@@ -49,7 +67,10 @@ class Family(Protocol):
         ...
 
     def encode(self, prompt: str) -> EncodedPrompt:
-        """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
+        """The embedding of a prompt, negative ones too; what is told of either begins "prompt: ".
+
+        Raises InvalidValue("prompt") when it is too long.
+        """
         ...
 
     def start(

@@ -6,6 +6,7 @@ for the forward alone; rows of one latent size share it. What the modules are gi
 as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
@@ -21,7 +23,7 @@ from deployments.diffusion.families.base import (
 )
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.weights import SharedComponents, linear_layers
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -39,14 +41,10 @@ class Flux:
         "forward": ("transformer",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = math.inf  # distilled into the model, which is told its scale
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """`max_prompt_tokens`: every prompt is padded to it, and the padding is read."""
-        if max_prompt_tokens > MAX_PROMPT_TOKENS:
-            raise ModelUnavailable(
-                f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the "
-                f"{MAX_PROMPT_TOKENS} that FLUX.1 reads"
-            )
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._transformer: Any = components.modules["transformer"]
@@ -56,8 +54,12 @@ class Flux:
         self._schedule = FlowSchedule.read(components.scheduler_config)
         self._reads_guidance = bool(components.config("transformer").guidance_embeds)
 
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self._space.factor * flow.PATCH, MAX_PROMPT_TOKENS)
+
     def check(self, params: GenerationParams) -> None:
-        """Refuse a negative prompt, guidance that is not read, and sizes that cannot be packed."""
+        """Refuse a negative prompt, and guidance that is not read."""
         if params.negative_prompt is not None:
             raise InvalidValue(
                 "negative_prompt: FLUX.1 reads none; say in the prompt what should be there",
@@ -70,18 +72,10 @@ class Flux:
                 "guidance_scale",
                 "guidance_unsupported",
             )
-        side = self._space.factor * flow.PATCH
-        if params.width % side or params.height % side:
-            raise InvalidValue(
-                f"size: {params.width}x{params.height} is off the grid: both sides must be "
-                f"multiples of {side}",
-                "size",
-                "size_off_grid",
-            )
 
     def guided(self, params: GenerationParams) -> bool:
-        """Never: guidance is distilled into the model, which is told its scale."""
-        return False
+        """Never."""
+        return params.guidance_scale > self.guided_above
 
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._transformer, BLOCKS)

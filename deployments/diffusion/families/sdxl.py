@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
@@ -44,15 +45,23 @@ class SDXL:
         "forward": ("unet",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = 1.0
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """Raises ModelUnavailable for checkpoints of SDXL that need another loop."""
-        _refuse_relatives(components, max_prompt_tokens)
+        _refuse_relatives(components)
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._space = LatentSpace(components, upcast=components.config("vae").force_upcast)
         self._schedule = DiscreteSchedule.read(components.scheduler_config)
         self._unet: Any = components.modules["unet"]
+
+    @property
+    def bounds(self) -> Bounds:
+        encoders = (self.components.config(name) for name in self.uses["encode"])
+        most = [encoder.max_position_embeddings for encoder in encoders]
+        most += [one.model_max_length for one in self.components.tokenizers.values()]
+        return Bounds(self._space.factor, min(most))
 
     def check(self, params: GenerationParams) -> None:
         """Refuse guidance that would change nothing, and a negative prompt without guidance."""
@@ -63,11 +72,11 @@ class SDXL:
                 "guidance_scale",
                 "guidance_out_of_range",
             )
-        refuse_unread_negative(params, self.guided(params), above=1)
+        refuse_unread_negative(params, self.guided(params), self.guided_above)
 
     def guided(self, params: GenerationParams) -> bool:
-        """Above 1: e_negative + w * (e - e_negative)."""
-        return params.guidance_scale > 1
+        """e_negative + w * (e - e_negative)."""
+        return params.guidance_scale > self.guided_above
 
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._unet, BLOCKS)
@@ -230,7 +239,7 @@ class SDXL:
         row.latents = row.latents + (down - to) * velocity + noise * up
 
 
-def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> None:
+def _refuse_relatives(components: SharedComponents) -> None:
     missing = {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"} - {
         *components.modules,
         *components.tokenizers,
@@ -245,12 +254,6 @@ def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> N
     if components.config("vae").shift_factor:
         raise ModelUnavailable(
             "vae/config.json: shift_factor: SDXL has none; give the VAE of an SDXL checkpoint"
-        )
-    most = min(tokenizer.model_max_length for tokenizer in components.tokenizers.values())
-    if max_prompt_tokens > most:
-        raise ModelUnavailable(
-            f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the {most} that the "
-            "model reads"
         )
 
 

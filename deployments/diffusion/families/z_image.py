@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
@@ -39,6 +40,7 @@ class ZImage:
         "forward": ("transformer",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = 0.0
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -50,12 +52,22 @@ class ZImage:
         self._schedule = FlowSchedule.read(components.scheduler_config)
         _drop_last_layer(self._text_encoder)
 
+    @property
+    def bounds(self) -> Bounds:
+        """A picture's tokens stand behind its caption's on the first axis of positions."""
+        captions, rows, columns = self._transformer.config.axes_lens
+        read = min(captions - 2, self._text_encoder.config.max_position_embeddings)
+        side = self._space.factor * flow.PATCH
+        return Bounds(
+            side, read // SEQUENCE_MULTIPLE * SEQUENCE_MULTIPLE, min(rows, columns) * side
+        )
+
     def check(self, params: GenerationParams) -> None:
-        refuse_unread_negative(params, self.guided(params), above=0)
+        refuse_unread_negative(params, self.guided(params), self.guided_above)
 
     def guided(self, params: GenerationParams) -> bool:
-        """Above 0: v + w * (v - v_negative)."""
-        return params.guidance_scale > 0
+        """v + w * (v - v_negative)."""
+        return params.guidance_scale > self.guided_above
 
     def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
         return linear_layers(self._transformer, BLOCKS)

@@ -8,6 +8,7 @@ from .audit import live_storage_bytes as live_storage_bytes
 from .audit import unique_storages as unique_storages
 from .components import DTYPES as DTYPES
 from .components import SharedComponents as SharedComponents
+from .components import kept_in_float32 as kept_in_float32
 from .components import pick_device as pick_device
 from .on_disk import default_folder as default_folder
 from .on_disk import is_here as is_here

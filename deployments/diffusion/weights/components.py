@@ -20,7 +20,7 @@ from deployments.diffusion.weights.unavailable import ModelUnavailable
 from deployments.diffusion.weights.variants import files_by_part, variants_of
 from deployments.diffusion.weights.vocabulary import load_tokenizer, require_embedded
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,12 @@ class SharedComponents:
     def held_bytes(self) -> int:
         """Bytes of the weights, each storage counted once."""
         return sum(s.nbytes() for s in unique_storages(self.tensors()).values())
+
+
+def kept_in_float32(module: Any) -> set[torch.nn.Module]:
+    """The parts of a model that it wants in float32, not in float16, whose range they leave."""
+    names = set(module._keep_in_fp32_modules or ())
+    return {part for name, part in module.named_modules() if names & set(name.split("."))}
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -56,7 +56,7 @@ FLUX = Architecture(
 )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_z_image(checkpoint: Path, make_engine: MakeEngine, dtype: str) -> None:
     engine = make_engine(tiny_profile(checkpoint, dtype), Z_IMAGE.recording)
     assert_parity(Z_IMAGE, engine, 36)
@@ -67,6 +67,7 @@ def test_z_image(checkpoint: Path, make_engine: MakeEngine, dtype: str) -> None:
     [
         ("base", "float32", 21),
         ("base", "bfloat16", 21),
+        ("base", "float16", 12),
         ("turbo", "float32", 21),
         ("turbo", "bfloat16", 12),
         ("linspace", "float32", 9),
@@ -83,7 +84,12 @@ def test_sdxl(
 
 @pytest.mark.parametrize(
     ("variant", "dtype", "count"),
-    [("dev", "float32", 21), ("dev", "bfloat16", 21), ("schnell", "float32", 9)],
+    [
+        ("dev", "float32", 21),
+        ("dev", "bfloat16", 21),
+        ("dev", "float16", 12),
+        ("schnell", "float32", 9),
+    ],
 )
 def test_flux(
     tmp_path: Path, make_engine: MakeEngine, variant: str, dtype: str, count: int
