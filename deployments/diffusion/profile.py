@@ -10,6 +10,7 @@ from deployments.diffusion.sizes import ByteSize, SizeRange, Strict
 
 Quality = Literal["low", "medium", "high"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+MAX_WEIGHT = 4.0  # of a style, either way
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
 Relief = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
@@ -83,16 +84,10 @@ class Style(Source):
     """
 
     file: str = Field(pattern=r"^[^/].*\.safetensors$")
-    weight: float = Field(default=1.0, ge=-4, le=4)
+    weight: float = Field(default=1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT)
     trigger: str | None = Field(default=None, min_length=1)
     licence: str = Field(min_length=1)
     description: str = Field(min_length=1)
-
-    def prompt(self, prompt: str) -> str:
-        """The prompt that the model reads: "trigger, prompt"."""
-        if self.trigger is None or self.trigger.casefold() in prompt.casefold():
-            return prompt
-        return f"{self.trigger}, {prompt}"
 
 
 class Hires(Strict):

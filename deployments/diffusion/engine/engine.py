@@ -90,7 +90,8 @@ class Engine:
         family = self._require_loaded().family
         family.check(params)
         passes = plan_passes(params, self.profile, family)
-        return self._admission.submit(Request(request_id, params, given, terms, passes, sink))
+        mix = params.mix(self.profile.styles)
+        return self._admission.submit(Request(request_id, params, given, terms, passes, mix, sink))
 
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
@@ -211,7 +212,7 @@ class Engine:
         times.end("weights")
         residency = Residency(family)
         recovery = Recovery(residency, profile.sizes, plan)
-        preparation = Preparation(profile, family, self._embeddings, recovery)
+        preparation = Preparation(family, self._embeddings, recovery)
         residency.apply(reliefs)
         self._gauges.hold(family.components, recovery, plan)
         if plan:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
+from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
@@ -59,15 +60,13 @@ class Family(Protocol):
         """Whether the negative prompt, empty if none is given, takes part in each forward."""
         ...
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        """The layers that a style may act on, by their names in its file.
-
-        The first dimension of their inputs is the rows of a forward.
-        """
+    def styled_layers(self) -> StyledLayers:
+        """The layers that a style may act on, by all the names that its file may have for them."""
         ...
 
     def encode(self, prompt: str) -> EncodedPrompt:
-        """The embedding of a prompt, negative ones too; what is told of either begins "prompt: ".
+        """The embedding of a prompt, negative ones too, as it is read by what is worn around the
+        call; what is told of either begins "prompt: ".
 
         Raises InvalidValue("prompt") when it is too long.
         """

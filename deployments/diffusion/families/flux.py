@@ -7,7 +7,7 @@ as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,12 +22,13 @@ from deployments.diffusion.families.base import (
     refuse_no_step,
 )
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
+from deployments.diffusion.families.spellings import FLUX
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
-BLOCKS = (".transformer_blocks.", ".single_transformer_blocks.")  # where styles act
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
 
@@ -77,8 +78,11 @@ class Flux:
         """Never."""
         return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._transformer, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        clip = ("lora_te_", "lora_te1_", "text_encoders.clip_l.transformer.", "clip_l.")
+        t5 = ("lora_te2_", "lora_te3_", "text_encoders.t5xxl.transformer.", "t5xxl.")
+        encoders = {"text_encoder": clip, "text_encoder_2": t5}
+        return StyledLayers.of(self.components.modules, "transformer", FLUX, encoders)
 
     def encode(self, prompt: str) -> EncodedPrompt:
         device = self.components.device
@@ -122,7 +126,7 @@ class Flux:
         scales = [row.request.params.guidance_scale for row in rows]
         pooled = [row.embedding.pooled for row in rows if row.embedding.pooled is not None]
         captions = torch.stack([row.embedding.tokens for row in rows])
-        with self.components.adapters.worn([row.style for row in rows]):
+        with self.components.adapters.worn([row.mix for row in rows]):
             predicted = self._transformer(
                 hidden_states=_pack(latents),
                 timestep=timestep,

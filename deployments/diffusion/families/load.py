@@ -14,7 +14,8 @@ from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Relief, Style
 from deployments.diffusion.request import GenerationParams
 from deployments.diffusion.sizes import parse_size
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, load_style
+from deployments.diffusion.styles import StyleUnfit, load_style
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents, without_paths
 from deployments.errors import InvalidValue
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
@@ -110,8 +111,14 @@ def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
     """The family with these styles loaded too. Raises ModelUnavailable, naming the style."""
     layers = family.styled_layers()
     for name, style in styles.items():
-        adapter = load_style(name, style, layers, family.components)
-        family.components.adapters.add(name, adapter)
+        try:
+            adapter = load_style(style, layers, family.components.dtype)
+        except (OSError, StyleUnfit) as error:
+            raise ModelUnavailable(
+                f"styles.{name}: {style.file!r} of {style.title!r}: {without_paths(error)}; give a "
+                "LoRA file made for this model, or take the style out of the profile"
+            ) from error
+        family.components.adapters.add(name, adapter.placed(family.components.device))
     return family
 
 

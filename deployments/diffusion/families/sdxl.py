@@ -4,7 +4,7 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three SDXL pi
 encoders read the prompt. Guidance is classifier-free; rows of one latent size share forwards.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from deployments.diffusion.families.base import (
     refuse_unread_negative,
 )
 from deployments.diffusion.families.parts import DiscreteSchedule, LatentSpace
+from deployments.diffusion.families.spellings import sdxl_names
 from deployments.diffusion.request import (
     Embedding,
     GenerationParams,
@@ -28,12 +29,12 @@ from deployments.diffusion.request import (
     Start,
     Work,
 )
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 PIXELS_PER_TOKEN = 2  # latents per token and side: what a 2 x 2 patch is to a transformer
-BLOCKS = (".attentions.",)  # where styles act: the transformers within the UNet
 
 
 class SDXL:
@@ -78,8 +79,12 @@ class SDXL:
         """e_negative + w * (e - e_negative)."""
         return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._unet, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        clip = ("lora_te1_", "lora_te_", "text_encoders.clip_l.transformer.", "clip_l.")
+        big = ("lora_te2_", "text_encoders.clip_g.transformer.", "clip_g.")
+        encoders = {"text_encoder": clip, "text_encoder_2": big}
+        names = sdxl_names([name for name, _ in self._unet.named_modules()])
+        return StyledLayers.of(self.components.modules, "unet", names, encoders)
 
     def encode(self, prompt: str) -> EncodedPrompt:
         """The last but one states of both encoders; the second also gives the pooled vector.
@@ -152,7 +157,7 @@ class SDXL:
         sizes = [height, width, 0, 0, height, width]  # original, where it was cropped, target
         timesteps = [self._schedule.timestep(sigma.item()) for sigma in sigmas]
         pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
-        with self.components.adapters.worn([row.style for row in every]):
+        with self.components.adapters.worn([row.mix for row in every]):
             outputs = self._unet(
                 torch.cat(inputs),
                 torch.tensor(timesteps, dtype=torch.float32, device=device),

@@ -4,7 +4,7 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three Z-Image
 a picture equals theirs to within rounding; what differs is that rows of any kind share forwards.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import accumulate
 from typing import Any, ClassVar
 
@@ -21,14 +21,15 @@ from deployments.diffusion.families.base import (
     refuse_unread_negative,
 )
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
+from deployments.diffusion.families.spellings import Z_IMAGE
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import SharedComponents
 from deployments.handover import Fitted
 
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
 TRAIN_TIMESTEPS = 1000
 NAMED_WORDS = 12  # of those that are not known; a warning also travels in a header
-BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row by row
 
 
 class ZImage:
@@ -69,8 +70,20 @@ class ZImage:
         """v + w * (v - v_negative)."""
         return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._transformer, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        layers = self._text_encoder.layers
+        last = [
+            f"layers.{len(layers) - 1}.{name}"
+            for name, layer in layers[-2].named_modules()
+            if isinstance(layer, torch.nn.Linear)
+        ]
+        return StyledLayers.of(
+            self.components.modules,
+            "transformer",
+            Z_IMAGE,
+            {"text_encoder": ("lora_te_", "lora_te1_", "text_encoders.qwen3_4b.transformer.")},
+            unread={"text_encoder": last},
+        )
 
     def encode(self, prompt: str) -> EncodedPrompt:
         """As of `Family`. A vocabulary of whole words draws those it knows of a long prompt."""
@@ -162,7 +175,11 @@ class ZImage:
         every = [*rows, *guided]
         sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
-        with self.components.adapters.worn([row.style for row in every]):
+        embedders = {  # they read the tokens of all rows in one go
+            self._transformer.all_x_embedder["2-1"]: [_image_tokens(row.latents) for row in every],
+            self._transformer.cap_embedder[1]: [_padded(len(caption)) for caption in captions],
+        }
+        with self.components.adapters.worn([row.mix for row in every], embedders):
             towards_picture = self._transformer(
                 [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
                 timestep.to(self.components.device),
@@ -192,7 +209,7 @@ class ZImage:
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        image = _padded(flow.image_tokens(start.latents.shape))
+        image = _image_tokens(start.latents)
         captions = [embedding] if negative is None else [embedding, negative]
         return tuple(tokens for c in captions for tokens in (image, _padded(len(c.tokens))))
 
@@ -235,6 +252,11 @@ def _drop_last_layer(text_encoder: Any) -> None:
 
 def _hand_on(hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
     return hidden_states
+
+
+def _image_tokens(latents: torch.Tensor) -> int:
+    height, width = latents.shape[-2:]
+    return _padded(height // flow.PATCH * (width // flow.PATCH))
 
 
 def _padded(tokens: int) -> int:

@@ -157,7 +157,7 @@ class Residency:
         What finds no room afterwards sleeps on, until `wake`. Raises MemoryError, with nothing
         moved, where the host cannot take the rest.
         """
-        running = self._modules(stage)
+        running = [*self._modules(stage), *self._worn(stage)]
         kept = {id(module) for module in running}
         self._park([module for module in self._everything() if id(module) not in kept])
         try:
@@ -205,9 +205,12 @@ class Residency:
         return [*self._components.modules.values(), self._components.adapters]
 
     def _modules(self, stage: Stage) -> list[torch.nn.Module]:
-        """What a stage runs: the styles' adapters take part in forwards."""
-        used = [self._components.modules[name] for name in self._family.uses[stage]]
-        return [*used, self._components.adapters] if stage == "forward" else used
+        """What a stage runs."""
+        return [self._components.modules[name] for name in self._family.uses[stage]]
+
+    def _worn(self, stage: Stage) -> list[torch.nn.Module]:
+        """What is worn in a stage: styles act on what denoises, and on what reads prompts."""
+        return [self._components.adapters] if stage in ("encode", "forward") else []
 
     def _staying(self, modules: Iterable[torch.nn.Module]) -> Iterator[torch.Tensor]:
         """Weights of the modules that do not come and go."""

@@ -1,6 +1,5 @@
 from . import checkpoint as checkpoint
 from . import components as components
-from .adapters import linear_layers as linear_layers
 from .architecture import Architecture as Architecture
 from .audit import Audit as Audit
 from .audit import held_twice_bytes as held_twice_bytes
@@ -12,5 +11,5 @@ from .components import kept_in_float32 as kept_in_float32
 from .components import pick_device as pick_device
 from .on_disk import default_folder as default_folder
 from .on_disk import is_here as is_here
-from .styles import load_style as load_style
 from .unavailable import ModelUnavailable as ModelUnavailable
+from .unavailable import without_paths as without_paths

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.adapters import Adapters
+from deployments.diffusion.styles import Adapters
 from deployments.diffusion.weights.audit import unique_storages
 from deployments.diffusion.weights.mapped import load_mapped
 from deployments.diffusion.weights.on_disk import pulled

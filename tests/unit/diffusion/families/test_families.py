@@ -26,7 +26,7 @@ from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine, ProfileOf
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.weights.lora_files import random_updates, write_lora
+from tests.unit.diffusion.styles.lora_files import random_updates, write_lora
 
 DEADLINE_S = 200
 SCHEDULER, VAE = "scheduler/scheduler_config.json", "vae/config.json"
@@ -94,7 +94,9 @@ def test_styled_rows_share_forwards(
 ) -> None:
     gate = threading.Event()
     profile = profile_of(folders[variant])
-    layers = load_family(profile).styled_layers()
+    part = "transformer" if profile.model.family == "flux" else "unet"
+    module = load_family(profile).components.modules[part]
+    layers = {n: m for n, m in module.named_modules() if isinstance(m, torch.nn.Linear)}
     write_lora(tmp_path / "alpine.safetensors", random_updates(layers, seed=1))
     style = Style(source=str(tmp_path), file="alpine.safetensors", licence="own", description="x")
     styled = profile.model_copy(update={"styles": {"alpine": style}})
