@@ -14,7 +14,8 @@ OFFER = (
 )
 JSON = b"Content-Type: application/json\r\n"
 FORM = b"Content-Type: multipart/form-data; boundary=XX\r\n"
-ASKED = {"prompt": "a red square on a green background", "num_inference_steps": 1}
+PROMPT = "a red square on a green background"
+ASKED = {"prompt": PROMPT, "num_inference_steps": 1}
 
 
 def send(service: Running, path: str, headers: bytes, body: bytes) -> tuple[int, bytes]:
@@ -36,7 +37,7 @@ def test_an_offer_of_http_2_does_not_lose_the_body(service: Running, photo: byte
     path = "/v1/images/generations"
     drawn, _ = send(service, path, JSON + OFFER, json.dumps(ASKED).encode())
     part = b'--XX\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
-    form = part % (b"prompt", b"", ASKED["prompt"].encode())  # type: ignore[attr-defined]
+    form = part % (b"prompt", b"", PROMPT.encode())
     form += part % (b"num_inference_steps", b"", b"1")
     form += part % (b"image", b'; filename="a.png"', photo) + b"--XX--\r\n"
     edited, _ = send(service, "/v1/images/edits", FORM + OFFER, form)

@@ -14,6 +14,7 @@ from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.memory import trying
 from deployments.diffusion.memory.residency import Residency
 from deployments.diffusion.profile import DiffusionProfile
+from deployments.errors import OutOfMemory
 from tests.moving import Moving, load_moving
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -163,7 +164,8 @@ def test_a_request_that_no_host_memory_can_help_is_refused(
 
     object.__setattr__(components.modules["vae"], "decode", no_room)
     refused = engine.submit("2", *asked).exception(DEADLINE_S)
-    assert refused.code == "out_of_memory"  # type: ignore[union-attr]
+    assert isinstance(refused, OutOfMemory)
+    assert refused.code == "out_of_memory"
     full[0] = False
     after = engine.submit("3", *asked).result(DEADLINE_S)
     assert np.array_equal(before.pictures, after.pictures)
