@@ -58,7 +58,7 @@ def save_tiny_checkpoint(
         n_kv_heads=2,
         cap_feat_dim=32,
         axes_dims=[8, 12, 12],
-        axes_lens=[256, 64, 64],
+        axes_lens=[1024, 64, 64],
     )
     for token in (transformer.x_pad_token, transformer.cap_pad_token):
         torch.nn.init.normal_(token, std=0.02)

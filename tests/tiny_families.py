@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
@@ -24,15 +22,9 @@ from transformers import (
     T5Tokenizer,
 )
 
+from tests.schedules import DISCRETE
 from tests.tiny_checkpoint import WORDS
 
-BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-SDXL_SCHEDULERS = {
-    "base": EulerDiscreteScheduler(**BETAS, timestep_spacing="leading", steps_offset=1),
-    "turbo": EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"),
-    "trailing": EulerDiscreteScheduler(**BETAS, timestep_spacing="trailing"),
-    "linspace": EulerDiscreteScheduler(**BETAS, prediction_type="v_prediction"),
-}
 FLUX_SCHEDULERS = {
     "dev": FlowMatchEulerDiscreteScheduler(
         shift=3.0, use_dynamic_shifting=True, base_image_seq_len=16, max_image_seq_len=64
@@ -71,7 +63,7 @@ def save_tiny_sdxl(folder: Path, scheduler: str = "base", seed: int = 0, **setti
         tokenizer=tokenizer,
         tokenizer_2=_clip_tokenizer(),
         unet=unet,
-        scheduler=SDXL_SCHEDULERS[scheduler],
+        scheduler=DISCRETE[scheduler](),
         **{"add_watermarker": False, **settings},
     )
     pipeline.save_pretrained(folder)

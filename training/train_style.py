@@ -26,9 +26,11 @@ from torch.nn import functional
 
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import EMBEDDED_MODEL, ModelSource, Style
-from deployments.diffusion.weights.adapters import Adapter, Adapters, Update
+from deployments.diffusion.request.params import Worn
+from deployments.diffusion.styles.adapters import Adapter, Adapters
+from deployments.diffusion.styles.reading import load_style
+from deployments.diffusion.styles.updates import LowRank
 from deployments.diffusion.weights.components import SharedComponents
-from deployments.diffusion.weights.styles import load_style
 from training.encode_latents import LOOSE_SHARE, LOOSE_SHIFT, encode
 from training.evaluate import cases, draw
 from training.models import make_scheduler
@@ -66,15 +68,18 @@ def fingerprint() -> str:
 
 def named_layers(model: ZImage) -> dict[str, nn.Linear]:
     """The layers that the adapter acts on."""
-    layers = model.styled_layers()
-    return {name: layer for name, layer in layers.items() if any(part in name for part in PARTS)}
+    return {
+        name: layer
+        for name, layer in model.components.modules["transformer"].named_modules()
+        if isinstance(layer, nn.Linear) and any(part in name for part in PARTS)
+    }
 
 
 def silent_adapter(layers: dict[str, nn.Linear]) -> Adapter:
     """Changes nothing yet: random `down`, zero `up`, both float32 and trainable."""
     return Adapter(
         {
-            layer: Update(
+            layer: LowRank(
                 torch.randn(RANK, layer.in_features, device=layer.weight.device)
                 / layer.in_features**0.5,
                 torch.zeros(layer.out_features, RANK, device=layer.weight.device),
@@ -163,7 +168,7 @@ def train(style: str, minutes: float) -> dict[str, Tensor]:
     adapters = Adapters()
     adapters.add(style, adapter)
     losses: deque[float] = deque(maxlen=50)
-    with adapters.worn([style] * BATCH):
+    with adapters.worn([(Worn(style, 1.0),)] * BATCH):
         while not session.finished:
             loss = teacher.loss(*pool.batch())
             session.advance(loss)
@@ -180,9 +185,10 @@ def train(style: str, minutes: float) -> dict[str, Tensor]:
 def lora_tensors(layers: dict[str, nn.Linear], adapter: Adapter) -> dict[str, Tensor]:
     """The adapter by the names of a LoRA file, float16."""
     tensors = {}
-    for name, down, up in zip(layers, adapter.downs, adapter.ups, strict=True):
-        tensors[f"transformer.{name}.lora_A.weight"] = down.detach().half().cpu()
-        tensors[f"transformer.{name}.lora_B.weight"] = up.detach().half().cpu()
+    for name, update in zip(layers, adapter.updates, strict=True):
+        assert isinstance(update, LowRank)
+        tensors[f"transformer.{name}.lora_A.weight"] = update.down.detach().half().cpu()
+        tensors[f"transformer.{name}.lora_B.weight"] = update.up.detach().half().cpu()
     return tensors
 
 
@@ -202,7 +208,8 @@ def sheet(style: str, path: Path) -> Image.Image:
     adapters = model.components.adapters
     source = Style(source="embedded", file=str(path.relative_to(EMBEDDED_MODEL)),
                    licence="own", description=style)  # fmt: skip
-    adapters.add(style, load_style(style, source, model.styled_layers(), model.components))
+    adapter = load_style(source, model.styled_layers(), model.components.dtype)
+    adapters.add(style, adapter.placed(model.components.device))
     pipeline = ZImagePipeline(
         **model.components.modules,
         tokenizer=model.components.tokenizers["tokenizer"],
@@ -212,7 +219,7 @@ def sheet(style: str, path: Path) -> Image.Image:
     every = cases(4 * SHOWN, SHOWN_SEED)
     asked = [case for case in every if case.scene.width == case.scene.height][:SHOWN]
     plain = draw(pipeline, asked)
-    with adapters.worn([style] * len(asked)):
+    with adapters.worn([(Worn(style, 1.0),)] * len(asked)):
         styled = draw(pipeline, asked)
     wanted = [render_in(style, case.scene) for case in asked]
     rows = (plain, styled, wanted)

@@ -138,7 +138,7 @@ def rows(profile: DiffusionProfile, family: Family, side: int, count: int) -> li
     params = GenerationParams(PROMPT, side, side, 1, seed=0, n=count)
     passes = plan_passes(params, profile, family)
     recovery = Recovery(Residency(family), profile.sizes)
-    preparation = Preparation(profile, family, EmbeddingCache(0), recovery)
+    preparation = Preparation(family, EmbeddingCache(0), recovery)
     return preparation.rows(Request("steps", params, None, Terms(), passes))
 
 

@@ -16,7 +16,7 @@ from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, R
 from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Terms
-from deployments.diffusion.start import StartTimes, describe, in_one_go
+from deployments.diffusion.start import LOAD_LIMIT_S, StartTimes, describe, in_one_go
 from deployments.handover import Drawn, Fitted
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("ray.serve")
 
 SERVES = "serves"
-LOAD_LIMIT_S = 1800.0  # a replica whose load takes longer joins as it is
 
 
 class Meter:

@@ -10,6 +10,7 @@ from deployments.diffusion.sizes import ByteSize, SizeRange, Strict
 
 Quality = Literal["low", "medium", "high"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+MAX_WEIGHT = 4.0  # of a style, either way
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
 Relief = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
@@ -53,17 +54,20 @@ class Source(Strict):
 class ModelSource(Source):
     """Where the model comes from and how it runs.
 
-    dtype: what the weights run in, whatever they are stored in.
+    dtype: what the weights run in, whatever they are stored in; float16 for cards without bfloat16.
+    variant: of the weights' files, fp16 for `model.fp16.safetensors`; the plain ones if left out.
     device: "auto" takes a CUDA device where there is one.
     architecture: a file that says what a hub model is made of, for plans made without it.
-    memory_budget: what the process may take of the device, "22.5GiB" for example; all by default.
+    memory_budget: what the process may take of the device, "22GiB" for example, and does not
+    exceed; all that is free by default.
     compile: draw with compiled blocks and a compiled decoder: faster, for a longer start.
     residency: "always" keeps the weights where the plan puts them; "sleep" moves all of them to
     host memory after `sleep_after_s` seconds without work, and back for the next request.
     """
 
     family: Literal["z-image", "sdxl", "flux"] = "z-image"
-    dtype: Literal["float32", "bfloat16"]
+    dtype: Literal["float32", "bfloat16", "float16"]
+    variant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     architecture: str | None = None
     memory_budget: ByteSize | None = None
@@ -80,16 +84,10 @@ class Style(Source):
     """
 
     file: str = Field(pattern=r"^[^/].*\.safetensors$")
-    weight: float = Field(default=1.0, ge=-4, le=4)
+    weight: float = Field(default=1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT)
     trigger: str | None = Field(default=None, min_length=1)
     licence: str = Field(min_length=1)
     description: str = Field(min_length=1)
-
-    def prompt(self, prompt: str) -> str:
-        """The prompt that the model reads: "trigger, prompt"."""
-        if self.trigger is None or self.trigger.casefold() in prompt.casefold():
-            return prompt
-        return f"{self.trigger}, {prompt}"
 
 
 class Hires(Strict):
@@ -134,6 +132,12 @@ class Guidance(Strict):
 
     default: float = Field(default=0.0, ge=0)
     max: float = Field(default=20.0, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _within_range(self) -> Self:
+        if self.default > self.max:
+            raise ValueError(f"guidance.default: {self.default:g} is above max, {self.max:g}")
+        return self
 
 
 CHANGEABLE = ("token_budget", "max_running", "max_waiting", "ageing_borders")

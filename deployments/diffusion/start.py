@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+LOAD_LIMIT_S = 1800.0  # a replica whose load takes longer joins as it is
+
 
 @contextmanager
 def in_one_go() -> Iterator[None]:

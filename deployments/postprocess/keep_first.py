@@ -102,6 +102,7 @@ def conclude(job: Job, made: Sequence[Finished | None]) -> Delivery:
         timings_ms=timings,
         warnings=(*drawing.warnings, NOT_KEPT) if lost else drawing.warnings,
         style=drawing.asked.get("style"),
+        styles=tuple(drawing.asked.get("styles") or ()),
         cached=job.cached,
         kept=job.library is not None and not lost,
         tokens=drawing.tokens,

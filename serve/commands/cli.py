@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--budget",
         type=budget,
         action="append",
-        help="device memory, 22.5GiB for example; more than once for several",
+        help="device memory, 22GiB for example; more than once for several",
     )
     inspect = actions.add_parser("inspect", help="show what a picture's file says of its making")
     inspect.add_argument("file", type=Path, help="PNG, JPEG, WebP or AVIF")
@@ -171,10 +171,10 @@ def demo(folder: Path) -> int:
 
 def pull_model(profile: str, into: Path | None) -> int:
     """Fetch a profile's model."""
-    from deployments.diffusion.weights import checkpoint  # torch: not for the other commands
+    from deployments.diffusion.weights import checkpoint, default_folder  # torch: only for this
 
     source = load_profile(profile).model
-    folder = into or checkpoint.default_folder(source)
+    folder = into or default_folder(source)
     try:
         checkpoint.pull(source, folder, lambda said: console.print(said, highlight=False))
     except checkpoint.PullFailed as error:

@@ -19,10 +19,12 @@ import httpx
 import yaml
 
 from configs import SERVE_CONFIG
+from deployments.diffusion.start import LOAD_LIMIT_S
 from serve.commands.loopback import LOOPBACK, is_free
+from serve.profiles import load_profile
 
 OBJECT_STORE_BYTES = 256 * 2**20  # pictures in passing; the rest of the machine is the model's
-START_TIMEOUT_S = 180.0
+START_TIMEOUT_S = LOAD_LIMIT_S + 180.0  # a model is waited for as long as its replica waits
 POLL_S = 0.25
 
 ENVIRONMENT = {
@@ -141,6 +143,7 @@ def application(
     """
     if not is_free(port):
         raise StartFailed(f"port {port} is in use; choose another with --port")
+    require_model(profile)
     on_wait("starting Ray")
     # The user's own temporary folder on macOS is too long for a socket's path.
     base = "/tmp" if sys.platform == "darwin" else None
@@ -163,6 +166,24 @@ def application(
                 undeploy()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_model(profile: str) -> None:
+    """Raise StartFailed for a profile that is none, or whose model is not on this machine yet."""
+    from deployments.diffusion.weights import is_here  # brings the hub's client
+
+    try:
+        source = load_profile(profile).model
+    except ValueError as error:
+        raise StartFailed(str(error)) from error
+    if is_here(source):
+        return
+    if source.is_local:
+        raise StartFailed(f"model.source: there is no folder {source.location}")
+    raise StartFailed(
+        f"{source.source} is not on this machine yet; fetch it first, and start again:\n"
+        f"  signboard models pull --profile {profile}"
+    )
 
 
 def deploy(config: dict[str, Any], folder: Path) -> None:

@@ -21,7 +21,7 @@ from serve.profiles import load_profile
 
 GIB = 2**30
 PHASES = 4  # of pictures in one pass; those of a second pass follow in a table of their own
-BUDGETS = tuple(int(gib * GIB) for gib in (12, 16, 22.5, 40, 80))
+BUDGETS = tuple(int(gib * GIB) for gib in (12, 16, 22, 40, 80))
 
 
 class PlanFailed(Exception):

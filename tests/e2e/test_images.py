@@ -83,6 +83,18 @@ def test_a_style_is_drawn_and_told(client: httpx.Client) -> None:
     assert np.abs(first - second).mean() > 20
 
 
+def test_several_styles_are_drawn_together(client: httpx.Client) -> None:
+    both = [{"name": "night", "weight": 0.5}, {"name": "ink"}]
+    mixed, alone = generate(client, styles=both), generate(client, style="night")
+
+    assert mixed["styles"] == both
+    first, second = (np.asarray(picture(one["data"][0])).astype(int) for one in (mixed, alone))
+    assert np.abs(first - second).mean() > 5
+    refused = client.post("/v1/images/generations", json={"prompt": "a cat", "styles": both * 3})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "styles"
+
+
 def test_quality_chooses_the_steps(client: httpx.Client) -> None:
     assert generate(client, quality="low")["steps_executed"] == 4
     assert generate(client, num_inference_steps=3)["steps_executed"] == 3

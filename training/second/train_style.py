@@ -24,8 +24,9 @@ from torch import Tensor
 
 from deployments.diffusion.families import ZImage
 from deployments.diffusion.profile import ModelSource
+from deployments.diffusion.request.params import Worn
+from deployments.diffusion.styles.adapters import Adapter, Adapters
 from deployments.diffusion.weights import SharedComponents
-from deployments.diffusion.weights.adapters import Adapter, Adapters
 from training.models import make_scheduler
 from training.second.captions import caption_batch
 from training.second.chunks import RUN, Ending
@@ -114,7 +115,7 @@ def train(style: str, folder: Path, minutes: float) -> dict[str, Tensor]:
     adapters = Adapters()
     adapters.add(style, adapter)
     losses: deque[float] = deque(maxlen=50)
-    with adapters.worn([style] * BATCH):
+    with adapters.worn([(Worn(style, 1.0),)] * BATCH):
         while not session.finished and not ending:
             loss = teacher.loss(*pool.batch())
             session.advance(loss)
@@ -133,9 +134,9 @@ def sheet(style: str, folder: Path, tensors: dict[str, Tensor]) -> Image.Image:
     model = model_of(folder)
     layers = named_layers(model)
     adapter = silent_adapter(layers)
-    for name, down, up in zip(layers, adapter.downs, adapter.ups, strict=True):
-        down.data = tensors[f"transformer.{name}.lora_A.weight"].float()
-        up.data = tensors[f"transformer.{name}.lora_B.weight"].float()
+    for name, update in zip(layers, adapter.updates, strict=True):
+        update.down.data = tensors[f"transformer.{name}.lora_A.weight"].float()
+        update.up.data = tensors[f"transformer.{name}.lora_B.weight"].float()
     adapters = model.components.adapters
     adapters.add(style, adapter)
     pipeline = ZImagePipeline(
@@ -148,7 +149,7 @@ def sheet(style: str, folder: Path, tensors: dict[str, Tensor]) -> Image.Image:
     square = [case for case in every if case.scene.width == case.scene.height and not case.is_long]
     asked = square[:SHOWN]
     plain = draw(pipeline, asked)
-    with adapters.worn([style] * len(asked)):
+    with adapters.worn([(Worn(style, 1.0),)] * len(asked)):
         styled = draw(pipeline, asked)
     wanted = [render_in(style, case.scene) for case in asked]
     apart = np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(styled, wanted, strict=True)])

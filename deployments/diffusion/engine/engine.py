@@ -24,7 +24,7 @@ from deployments.diffusion.engine.preparation import EmbeddingCache, Preparation
 from deployments.diffusion.engine.preview import LatentProjection
 from deployments.diffusion.engine.state import SERVING, EngineState, Gauges
 from deployments.diffusion.families import Family, plan_passes
-from deployments.diffusion.memory import Recovery, Residency, start_plan
+from deployments.diffusion.memory import Recovery, Residency, hold_to, start_plan
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Relief
 from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, Sink, Terms, Work
 from deployments.diffusion.start import StartTimes
@@ -90,7 +90,8 @@ class Engine:
         family = self._require_loaded().family
         family.check(params)
         passes = plan_passes(params, self.profile, family)
-        return self._admission.submit(Request(request_id, params, given, terms, passes, sink))
+        mix = params.mix(self.profile.styles)
+        return self._admission.submit(Request(request_id, params, given, terms, passes, mix, sink))
 
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
@@ -204,12 +205,14 @@ class Engine:
         profile, times = self.profile, StartTimes()
         plan = start_plan(profile) if self._reliefs is None else None
         reliefs = plan.reliefs if plan else self._reliefs or ()
+        if plan:
+            hold_to(profile.model, plan.budget)
         times.end("plan")
         family = self._load(reliefs)
         times.end("weights")
         residency = Residency(family)
-        recovery = Recovery(residency, profile.sizes, plan.whole_pixels if plan else None)
-        preparation = Preparation(profile, family, self._embeddings, recovery)
+        recovery = Recovery(residency, profile.sizes, plan)
+        preparation = Preparation(family, self._embeddings, recovery)
         residency.apply(reliefs)
         self._gauges.hold(family.components, recovery, plan)
         if plan:

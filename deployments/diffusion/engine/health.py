@@ -80,7 +80,7 @@ def draw_once(profile: DiffusionProfile, family: Family, recovery: Recovery) -> 
     width, height = parse_size(profile.sizes.default)
     params = GenerationParams("warm up", width, height, 1, seed=0)
     request = Request("proof", params, None, NO_HURRY, plan_passes(params, profile, family))
-    (row,) = Preparation(profile, family, EmbeddingCache(0), recovery).rows(request)
+    (row,) = Preparation(family, EmbeddingCache(0), recovery).rows(request)
     (velocity,) = recovery.run("forward", request, partial(family.velocity, [row]))
     row.advance(velocity)
     family.after_step(row, velocity)

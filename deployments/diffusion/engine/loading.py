@@ -120,10 +120,12 @@ def _request(profile: DiffusionProfile, family: Family, width: int, height: int)
 def _rows_together(
     profile: DiffusionProfile, family: Family, preparation: Preparation
 ) -> Iterator[list[Row]]:
-    """Small rows of one size, then of two, which need a mask: each has compiled code of its own."""
+    """Small rows of one size, then of two where these share forwards, which takes a mask: each has
+    compiled code of its own."""
     side = profile.sizes.min_side
     rows = []
     for height in (side, side, side + profile.sizes.multiple):
         rows += preparation.rows(_request(profile, family, side, height))
     yield rows[:2]
-    yield rows[1:]
+    if rows[1].batch_key == rows[2].batch_key:
+        yield rows[1:]

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import Embedding, Request, Row
+from deployments.diffusion.request import Embedding, Mix, Request, Row
+from deployments.errors import RequestError
 from deployments.handover import Fitted
+
+AsRead = tuple[str, Mix]
+"""A prompt, and the styles that have a say in how it is read."""
 
 
 class EmbeddingCache:
@@ -24,9 +27,9 @@ class EmbeddingCache:
         self.bytes = 0
         self.hits = 0
         self.misses = 0
-        self._embeddings: OrderedDict[str, EncodedPrompt] = OrderedDict()
+        self._embeddings: OrderedDict[AsRead, EncodedPrompt] = OrderedDict()
 
-    def get(self, prompt: str) -> EncodedPrompt | None:
+    def get(self, prompt: AsRead) -> EncodedPrompt | None:
         """The prompt's encoding if it is kept."""
         encoding = self._embeddings.get(prompt)
         if encoding is None:
@@ -36,7 +39,7 @@ class EmbeddingCache:
         self._embeddings.move_to_end(prompt)
         return encoding
 
-    def put(self, prompt: str, encoding: EncodedPrompt) -> None:
+    def put(self, prompt: AsRead, encoding: EncodedPrompt) -> None:
         """Keep a new encoding, at the cost of the oldest ones; one too large is not kept."""
         size = encoding.embedding.nbytes
         if size > self.max_bytes:
@@ -53,12 +56,10 @@ class Preparation:
 
     def __init__(
         self,
-        profile: DiffusionProfile,
         family: Family,
         encodings: EmbeddingCache,
         recovery: Recovery,
     ) -> None:
-        self._profile = profile
         self._family = family
         self._embeddings = encodings
         self._recovery = recovery
@@ -66,12 +67,10 @@ class Preparation:
     def rows(self, request: Request) -> list[Row]:
         """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
         params, family = request.params, self._family
-        prompt = params.prompt
-        if params.style is not None:
-            prompt = self._profile.styles[params.style].prompt(prompt)
-        embedding = self._encode(request, prompt)
+        embedding = self._encode(request, "prompt", request.prompt)
         guided = family.guided(params)
-        negative = self._encode(request, params.negative_prompt or "") if guided else None
+        unwanted = params.negative_prompt or ""
+        negative = self._encode(request, "negative_prompt", unwanted) if guided else None
         request.lap("encode")
         first = request.passes[0]
         begin = partial(family.start, first.params, request.given)
@@ -101,14 +100,27 @@ class Preparation:
             for start in starts
         ]
 
-    def _encode(self, request: Request, prompt: str) -> Embedding:
-        encoding = self._embeddings.get(prompt)
+    def _encode(self, request: Request, field: str, text: str) -> Embedding:
+        """The embedding of a field's text, of which errors and warnings tell."""
+        adapters = self._family.components.adapters
+        readers = adapters.reading(request.mix)
+        encoding = self._embeddings.get((text, readers))
         if encoding is None:
-            encode = partial(self._family.encode, prompt)
-            encoding = self._recovery.run("encode", request, encode)
-            self._embeddings.put(prompt, encoding)
-        request.warn(*encoding.warnings)
+            encode = partial(self._family.encode, text)
+            try:
+                with adapters.worn([readers]):  # a prompt is read alone
+                    encoding = self._recovery.run("encode", request, encode)
+            except RequestError as error:
+                message = _told_of(field, error.message)
+                raise type(error)(message, field, error.code) from None
+            self._embeddings.put((text, readers), encoding)
+        request.warn(*(_told_of(field, warning) for warning in encoding.warnings))
         return encoding.embedding
+
+
+def _told_of(field: str, said: str) -> str:
+    """What is said of a prompt, "prompt: ...", of the field that was read as one."""
+    return field + said.removeprefix("prompt")
 
 
 def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from .load import LoadFamily as LoadFamily
 from .load import compile_modules as compile_modules
 from .load import family_of as family_of
 from .load import load_family as load_family
+from .load import may_guide as may_guide
 from .load import with_styles as with_styles
 from .passes import begin_next_pass as begin_next_pass
 from .passes import plan_passes as plan_passes

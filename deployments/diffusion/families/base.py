@@ -1,19 +1,32 @@
 """What one architecture needs to know; everything else in the room serves all families alike."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
+from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 Stage = Literal["encode", "start", "forward", "decode"]
 Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
+
+
+class Bounds(NamedTuple):
+    """What a model can be asked for, by its architecture.
+
+    multiple: of both sides, in pixels. prompt_tokens: that it has positions for, and was trained
+    on. max_side: pixels; None where positions have no end.
+    """
+
+    multiple: int
+    prompt_tokens: int
+    max_side: int | None = None
 
 
 class EncodedPrompt(NamedTuple):
@@ -27,6 +40,12 @@ class Family(Protocol):
     """All that one architecture knows. Called by the engine's device thread alone."""
 
     components: SharedComponents
+    guided_above: ClassVar[float]  # the guidance from which on a row takes part in forwards twice
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a profile of this model must stay within."""
+        ...
 
     @property
     def uses(self) -> Uses:
@@ -41,15 +60,16 @@ class Family(Protocol):
         """Whether the negative prompt, empty if none is given, takes part in each forward."""
         ...
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        """The layers that a style may act on, by their names in its file.
-
-        The first dimension of their inputs is the rows of a forward.
-        """
+    def styled_layers(self) -> StyledLayers:
+        """The layers that a style may act on, by all the names that its file may have for them."""
         ...
 
     def encode(self, prompt: str) -> EncodedPrompt:
-        """The prompt's embedding. Raises InvalidValue("prompt") when it is too long."""
+        """The embedding of a prompt, negative ones too, as it is read by what is worn around the
+        call; what is told of either begins "prompt: ".
+
+        Raises InvalidValue("prompt") when it is too long.
+        """
         ...
 
     def start(

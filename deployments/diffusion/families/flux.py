@@ -6,7 +6,8 @@ for the forward alone; rows of one latent size share it. What the modules are gi
 as in diffusers: in bfloat16 their kernels round by the layout.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+import math
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,19 +15,20 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
     refuse_no_step,
 )
 from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
+from deployments.diffusion.families.spellings import FLUX
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
-BLOCKS = (".transformer_blocks.", ".single_transformer_blocks.")  # where styles act
-PATCH = 2
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
 
@@ -40,14 +42,10 @@ class Flux:
         "forward": ("transformer",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = math.inf  # distilled into the model, which is told its scale
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """`max_prompt_tokens`: every prompt is padded to it, and the padding is read."""
-        if max_prompt_tokens > MAX_PROMPT_TOKENS:
-            raise ModelUnavailable(
-                f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the "
-                f"{MAX_PROMPT_TOKENS} that FLUX.1 reads"
-            )
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._transformer: Any = components.modules["transformer"]
@@ -57,8 +55,12 @@ class Flux:
         self._schedule = FlowSchedule.read(components.scheduler_config)
         self._reads_guidance = bool(components.config("transformer").guidance_embeds)
 
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self._space.factor * flow.PATCH, MAX_PROMPT_TOKENS)
+
     def check(self, params: GenerationParams) -> None:
-        """Refuse a negative prompt, guidance that is not read, and sizes that cannot be packed."""
+        """Refuse a negative prompt, and guidance that is not read."""
         if params.negative_prompt is not None:
             raise InvalidValue(
                 "negative_prompt: FLUX.1 reads none; say in the prompt what should be there",
@@ -71,21 +73,16 @@ class Flux:
                 "guidance_scale",
                 "guidance_unsupported",
             )
-        side = self._space.factor * PATCH
-        if params.width % side or params.height % side:
-            raise InvalidValue(
-                f"size: {params.width}x{params.height} is off the grid: both sides must be "
-                f"multiples of {side}",
-                "size",
-                "size_off_grid",
-            )
 
     def guided(self, params: GenerationParams) -> bool:
-        """Never: guidance is distilled into the model, which is told its scale."""
-        return False
+        """Never."""
+        return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._transformer, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        clip = ("lora_te_", "lora_te1_", "text_encoders.clip_l.transformer.", "clip_l.")
+        t5 = ("lora_te2_", "lora_te3_", "text_encoders.t5xxl.transformer.", "t5xxl.")
+        encoders = {"text_encoder": clip, "text_encoder_2": t5}
+        return StyledLayers.of(self.components.modules, "transformer", FLUX, encoders)
 
     def encode(self, prompt: str) -> EncodedPrompt:
         device = self.components.device
@@ -109,7 +106,8 @@ class Flux:
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
     ) -> list[Start]:
         shape = self._space.shape(params)
-        sigmas = self._schedule.sigmas(params.num_inference_steps, _image_tokens(shape))
+        even = np.linspace(1.0, 1 / params.num_inference_steps, params.num_inference_steps)
+        sigmas = self._schedule.sigmas(even, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
         if given is None:
             return [Start(sigmas, self._space.noise(shape, generator)) for generator in generators]
@@ -121,14 +119,14 @@ class Flux:
     def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
         latents = torch.cat([row.latents.to(dtype) for row in rows])
-        height, width = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
+        height, width = latents.shape[-2] // flow.PATCH, latents.shape[-1] // flow.PATCH
         sigma = torch.stack([row.sigmas[row.step] for row in rows])
         # times the model's and back, as in diffusers: in bfloat16 it rounds
         timestep = (sigma * TRAIN_TIMESTEPS).to(device, dtype) / TRAIN_TIMESTEPS
         scales = [row.request.params.guidance_scale for row in rows]
         pooled = [row.embedding.pooled for row in rows if row.embedding.pooled is not None]
         captions = torch.stack([row.embedding.tokens for row in rows])
-        with self.components.adapters.worn([row.style for row in rows]):
+        with self.components.adapters.worn([row.mix for row in rows]):
             predicted = self._transformer(
                 hidden_states=_pack(latents),
                 timestep=timestep,
@@ -158,13 +156,13 @@ class Flux:
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        return (_image_tokens(tuple(start.latents.shape)), len(embedding.tokens))
+        return (flow.image_tokens(tuple(start.latents.shape)), len(embedding.tokens))
 
     def ignores_picture(self, start: Start) -> bool:
         return start.sigmas[0].item() >= 1.0
 
     def work(self, params: GenerationParams) -> Work:
-        tokens = _image_tokens(self._space.shape(params)) + self.max_prompt_tokens
+        tokens = flow.image_tokens(self._space.shape(params)) + self.max_prompt_tokens
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
         return Work.of([tokens], forwards, params.width * params.height)
 
@@ -172,20 +170,16 @@ class Flux:
         return flow.steps_executed(steps, strength)
 
 
-def _image_tokens(shape: tuple[int, ...]) -> int:
-    return shape[-2] // PATCH * (shape[-1] // PATCH)
-
-
 def _pack(latents: torch.Tensor) -> torch.Tensor:
     """(B, C, h, w) to (B, h/2 * w/2, 4C): each token a 2 x 2 patch, channel by channel."""
-    patches = torch.nn.functional.pixel_unshuffle(latents, PATCH)
+    patches = torch.nn.functional.pixel_unshuffle(latents, flow.PATCH)
     return patches.flatten(2).transpose(1, 2).contiguous()
 
 
 def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The inverse of `_pack`, for a grid of height x width tokens."""
     patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
-    return torch.nn.functional.pixel_shuffle(patches, PATCH)
+    return torch.nn.functional.pixel_shuffle(patches, flow.PATCH)
 
 
 def _positions(height: int, width: int) -> torch.Tensor:

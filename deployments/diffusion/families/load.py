@@ -12,7 +12,11 @@ from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Relief, Style
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, load_style
+from deployments.diffusion.request import GenerationParams
+from deployments.diffusion.sizes import parse_size
+from deployments.diffusion.styles import StyleUnfit, load_style
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents, without_paths
+from deployments.errors import InvalidValue
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
 FAMILIES: dict[str, type[ZImage | SDXL | Flux]] = {
@@ -49,17 +53,72 @@ def loaded_on_host(uses: Uses, reliefs: Collection[Relief]) -> tuple[str, ...]:
 
 
 def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family:
-    """The profile's family, without styles, over components that are there already."""
-    family = FAMILIES[profile.model.family]
-    return family(components, profile.engine.max_prompt_tokens)
+    """The profile's family, without styles, over components that are there already.
+
+    Raises ModelUnavailable, naming the entry, for a profile that asks for what the model cannot do.
+    """
+    make = FAMILIES[profile.model.family]
+    missing = {name for names in make.uses.values() for name in names} - components.modules.keys()
+    if missing:
+        raise ModelUnavailable(
+            f"model.source: {profile.model.title!r} is a {profile.model.family} without "
+            f"{', '.join(sorted(missing))}; give a whole checkpoint, or name its own model.family"
+        )
+    family = make(components, profile.engine.max_prompt_tokens)
+    _require_possible(profile, family)
+    return family
+
+
+def may_guide(profile: DiffusionProfile) -> bool:
+    """Whether guidance may have rows take part in forwards twice."""
+    return profile.guidance.max > FAMILIES[profile.model.family].guided_above
+
+
+def _require_possible(profile: DiffusionProfile, family: Family) -> None:
+    """Raise ModelUnavailable unless the model can do what the profile promises."""
+    bounds, asked = family.bounds, profile.engine.max_prompt_tokens
+    if asked > bounds.prompt_tokens:
+        raise ModelUnavailable(
+            f"engine.max_prompt_tokens: {asked} is more than the {bounds.prompt_tokens} that the "
+            "model reads"
+        )
+    ranges = {"sizes": profile.sizes}
+    if profile.hires is not None:
+        ranges["hires.sizes"] = profile.hires.sizes
+    for entry, sizes in ranges.items():
+        if sizes.multiple % bounds.multiple:
+            raise ModelUnavailable(
+                f"{entry}.multiple: {sizes.multiple} is no multiple of {bounds.multiple}, and this "
+                f"model draws sides in steps of {bounds.multiple} pixels"
+            )
+        if bounds.max_side is not None and sizes.max_side > bounds.max_side:
+            raise ModelUnavailable(
+                f"{entry}.max_side: {sizes.max_side} is more than the {bounds.max_side} pixels "
+                "that the model has positions for"
+            )
+    width, height = parse_size(profile.sizes.default)
+    guidance = profile.guidance.default
+    usual = GenerationParams(
+        "a", width, height, profile.steps.default, seed=0, guidance_scale=guidance
+    )
+    try:
+        family.check(usual)
+    except InvalidValue as error:
+        raise ModelUnavailable(f"the profile's own defaults: {error}") from error
 
 
 def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
     """The family with these styles loaded too. Raises ModelUnavailable, naming the style."""
     layers = family.styled_layers()
     for name, style in styles.items():
-        adapter = load_style(name, style, layers, family.components)
-        family.components.adapters.add(name, adapter)
+        try:
+            adapter = load_style(style, layers, family.components.dtype)
+        except (OSError, StyleUnfit) as error:
+            raise ModelUnavailable(
+                f"styles.{name}: {style.file!r} of {style.title!r}: {without_paths(error)}; give a "
+                "LoRA file made for this model, or take the style out of the profile"
+            ) from error
+        family.components.adapters.add(name, adapter.placed(family.components.device))
     return family
 
 

@@ -4,7 +4,7 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three SDXL pi
 encoders read the prompt. Guidance is classifier-free; rows of one latent size share forwards.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
@@ -19,6 +20,7 @@ from deployments.diffusion.families.base import (
     refuse_unread_negative,
 )
 from deployments.diffusion.families.parts import DiscreteSchedule, LatentSpace
+from deployments.diffusion.families.spellings import sdxl_names
 from deployments.diffusion.request import (
     Embedding,
     GenerationParams,
@@ -27,12 +29,12 @@ from deployments.diffusion.request import (
     Start,
     Work,
 )
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
 PIXELS_PER_TOKEN = 2  # latents per token and side: what a 2 x 2 patch is to a transformer
-BLOCKS = (".attentions.",)  # where styles act: the transformers within the UNet
 
 
 class SDXL:
@@ -44,15 +46,23 @@ class SDXL:
         "forward": ("unet",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = 1.0
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """Raises ModelUnavailable for checkpoints of SDXL that need another loop."""
-        _refuse_relatives(components, max_prompt_tokens)
+        _refuse_relatives(components)
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._space = LatentSpace(components, upcast=components.config("vae").force_upcast)
         self._schedule = DiscreteSchedule.read(components.scheduler_config)
         self._unet: Any = components.modules["unet"]
+
+    @property
+    def bounds(self) -> Bounds:
+        encoders = (self.components.config(name) for name in self.uses["encode"])
+        most = [encoder.max_position_embeddings for encoder in encoders]
+        most += [one.model_max_length for one in self.components.tokenizers.values()]
+        return Bounds(self._space.factor, min(most))
 
     def check(self, params: GenerationParams) -> None:
         """Refuse guidance that would change nothing, and a negative prompt without guidance."""
@@ -63,14 +73,18 @@ class SDXL:
                 "guidance_scale",
                 "guidance_out_of_range",
             )
-        refuse_unread_negative(params, self.guided(params), above=1)
+        refuse_unread_negative(params, self.guided(params), self.guided_above)
 
     def guided(self, params: GenerationParams) -> bool:
-        """Above 1: e_negative + w * (e - e_negative)."""
-        return params.guidance_scale > 1
+        """e_negative + w * (e - e_negative)."""
+        return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._unet, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        clip = ("lora_te1_", "lora_te_", "text_encoders.clip_l.transformer.", "clip_l.")
+        big = ("lora_te2_", "text_encoders.clip_g.transformer.", "clip_g.")
+        encoders = {"text_encoder": clip, "text_encoder_2": big}
+        names = sdxl_names([name for name, _ in self._unet.named_modules()])
+        return StyledLayers.of(self.components.modules, "unet", names, encoders)
 
     def encode(self, prompt: str) -> EncodedPrompt:
         """The last but one states of both encoders; the second also gives the pooled vector.
@@ -143,7 +157,7 @@ class SDXL:
         sizes = [height, width, 0, 0, height, width]  # original, where it was cropped, target
         timesteps = [self._schedule.timestep(sigma.item()) for sigma in sigmas]
         pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
-        with self.components.adapters.worn([row.style for row in every]):
+        with self.components.adapters.worn([row.mix for row in every]):
             outputs = self._unet(
                 torch.cat(inputs),
                 torch.tensor(timesteps, dtype=torch.float32, device=device),
@@ -230,7 +244,7 @@ class SDXL:
         row.latents = row.latents + (down - to) * velocity + noise * up
 
 
-def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> None:
+def _refuse_relatives(components: SharedComponents) -> None:
     missing = {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"} - {
         *components.modules,
         *components.tokenizers,
@@ -242,11 +256,9 @@ def _refuse_relatives(components: SharedComponents, max_prompt_tokens: int) -> N
         raise ModelUnavailable("model.source: an inpainting UNet; give the base checkpoint")
     if unet.time_cond_proj_dim is not None:
         raise ModelUnavailable("model.source: a UNet with distilled guidance is not supported")
-    most = min(tokenizer.model_max_length for tokenizer in components.tokenizers.values())
-    if max_prompt_tokens > most:
+    if components.config("vae").shift_factor:
         raise ModelUnavailable(
-            f"engine.max_prompt_tokens: {max_prompt_tokens} is more than the {most} that the "
-            "model reads"
+            "vae/config.json: shift_factor: SDXL has none; give the VAE of an SDXL checkpoint"
         )
 
 

@@ -4,7 +4,7 @@ Arithmetic, dtypes and the order of random draws follow diffusers' three Z-Image
 a picture equals theirs to within rounding; what differs is that rows of any kind share forwards.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import accumulate
 from typing import Any, ClassVar
 
@@ -13,22 +13,23 @@ import torch
 from numpy.typing import NDArray
 
 from deployments.diffusion.families.base import (
+    Bounds,
     EncodedPrompt,
     Uses,
     refuse_long_prompt,
     refuse_no_step,
     refuse_unread_negative,
 )
-from deployments.diffusion.families.parts import LatentSpace, flow
+from deployments.diffusion.families.parts import FlowSchedule, LatentSpace, flow
+from deployments.diffusion.families.spellings import Z_IMAGE
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
-from deployments.diffusion.weights import SharedComponents, linear_layers
+from deployments.diffusion.styles import StyledLayers
+from deployments.diffusion.weights import SharedComponents
 from deployments.handover import Fitted
 
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
-PATCH = 2
 TRAIN_TIMESTEPS = 1000
 NAMED_WORDS = 12  # of those that are not known; a warning also travels in a header
-BLOCKS = (".layers.", ".noise_refiner.", ".context_refiner.")  # what runs row by row
 
 
 class ZImage:
@@ -40,6 +41,7 @@ class ZImage:
         "forward": ("transformer",),
         "decode": ("vae",),
     }
+    guided_above: ClassVar[float] = 0.0
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -48,18 +50,40 @@ class ZImage:
         self._text_encoder: Any = components.modules["text_encoder"]
         self._tokenizer: Any = components.tokenizers["tokenizer"]
         self._space = LatentSpace(components)
-        self._shift = float(components.scheduler_config["shift"])
+        self._schedule = FlowSchedule.read(components.scheduler_config)
         _drop_last_layer(self._text_encoder)
 
+    @property
+    def bounds(self) -> Bounds:
+        """A picture's tokens stand behind its caption's on the first axis of positions."""
+        captions, rows, columns = self._transformer.config.axes_lens
+        read = min(captions - 2, self._text_encoder.config.max_position_embeddings)
+        side = self._space.factor * flow.PATCH
+        return Bounds(
+            side, read // SEQUENCE_MULTIPLE * SEQUENCE_MULTIPLE, min(rows, columns) * side
+        )
+
     def check(self, params: GenerationParams) -> None:
-        refuse_unread_negative(params, self.guided(params), above=0)
+        refuse_unread_negative(params, self.guided(params), self.guided_above)
 
     def guided(self, params: GenerationParams) -> bool:
-        """Above 0: v + w * (v - v_negative)."""
-        return params.guidance_scale > 0
+        """v + w * (v - v_negative)."""
+        return params.guidance_scale > self.guided_above
 
-    def styled_layers(self) -> Mapping[str, torch.nn.Linear]:
-        return linear_layers(self._transformer, BLOCKS)
+    def styled_layers(self) -> StyledLayers:
+        layers = self._text_encoder.layers
+        last = [
+            f"layers.{len(layers) - 1}.{name}"
+            for name, layer in layers[-2].named_modules()
+            if isinstance(layer, torch.nn.Linear)
+        ]
+        return StyledLayers.of(
+            self.components.modules,
+            "transformer",
+            Z_IMAGE,
+            {"text_encoder": ("lora_te_", "lora_te1_", "text_encoders.qwen3_4b.transformer.")},
+            unread={"text_encoder": last},
+        )
 
     def encode(self, prompt: str) -> EncodedPrompt:
         """As of `Family`. A vocabulary of whole words draws those it knows of a long prompt."""
@@ -133,8 +157,8 @@ class ZImage:
     def start(
         self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
     ) -> list[Start]:
-        sigmas = self._sigmas(params.num_inference_steps)
         shape = self._space.shape(params)
+        sigmas = self._sigmas(params.num_inference_steps, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
         if given is None:
             dtype = torch.float32  # as diffusers draws and steps it here, whatever the weights are
@@ -151,7 +175,11 @@ class ZImage:
         every = [*rows, *guided]
         sigma = torch.stack([row.sigmas[row.step] for row in every])
         timestep = (TRAIN_TIMESTEPS - sigma * TRAIN_TIMESTEPS) / TRAIN_TIMESTEPS
-        with self.components.adapters.worn([row.style for row in every]):
+        embedders = {  # they read the tokens of all rows in one go
+            self._transformer.all_x_embedder["2-1"]: [_image_tokens(row.latents) for row in every],
+            self._transformer.cap_embedder[1]: [_padded(len(caption)) for caption in captions],
+        }
+        with self.components.adapters.worn([row.mix for row in every], embedders):
             towards_picture = self._transformer(
                 [row.latents[0].to(self.components.dtype).unsqueeze(1) for row in every],
                 timestep.to(self.components.device),
@@ -181,8 +209,7 @@ class ZImage:
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        height, width = start.latents.shape[-2:]
-        image = _padded(height // PATCH * (width // PATCH))
+        image = _image_tokens(start.latents)
         captions = [embedding] if negative is None else [embedding, negative]
         return tuple(tokens for c in captions for tokens in (image, _padded(len(c.tokens))))
 
@@ -191,7 +218,7 @@ class ZImage:
 
     def work(self, params: GenerationParams) -> Work:
         pixels = params.width * params.height
-        patches = pixels // (self._space.factor * PATCH) ** 2
+        patches = pixels // (self._space.factor * flow.PATCH) ** 2
         captioned = _padded(patches) + SEQUENCE_MULTIPLE
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
         sequences = [captioned] * (2 if self.guided(params) else 1)
@@ -200,14 +227,10 @@ class ZImage:
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)
 
-    def _sigmas(self, steps: int) -> torch.Tensor:
-        """Shifted sigmas, s * u / (1 + (s - 1) * u) for u from 1 to 1/steps, then 0.
-
-        Float32 arithmetic in numpy, as FlowMatchEulerDiscreteScheduler.set_timesteps.
-        """
-        u = np.array(torch.linspace(1.0, 1 / steps, steps).tolist()).astype(np.float32)
-        shifted = self._shift * u / (1 + (self._shift - 1) * u)
-        return torch.cat([torch.from_numpy(shifted), torch.zeros(1)])
+    def _sigmas(self, steps: int, image_tokens: int) -> torch.Tensor:
+        # made in float32, unlike FLUX.1's: as the pipelines do, a bit apart
+        even = np.array(torch.linspace(1.0, 1 / steps, steps).tolist())
+        return self._schedule.sigmas(even, image_tokens)
 
 
 def _not_known(words: Sequence[str]) -> str:
@@ -229,6 +252,11 @@ def _drop_last_layer(text_encoder: Any) -> None:
 
 def _hand_on(hidden_states: torch.Tensor, **_: object) -> torch.Tensor:
     return hidden_states
+
+
+def _image_tokens(latents: torch.Tensor) -> int:
+    height, width = latents.shape[-2:]
+    return _padded(height // flow.PATCH * (width // flow.PATCH))
 
 
 def _padded(tokens: int) -> int:

@@ -1,5 +1,6 @@
+from .card import CUDA_CONTEXT as CUDA_CONTEXT
+from .card import hold_to as hold_to
 from .figures import Figures as Figures
-from .measure import CUDA_CONTEXT as CUDA_CONTEXT
 from .plan import MIB as MIB
 from .plan import MemoryPlan as MemoryPlan
 from .plan import NothingFits as NothingFits

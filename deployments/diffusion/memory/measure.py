@@ -10,18 +10,16 @@ from functools import partial
 import numpy as np
 import torch
 
-from deployments.diffusion.families import Family, plan_passes
+from deployments.diffusion.families import Family, may_guide, plan_passes
+from deployments.diffusion.memory.card import CUDA_CONTEXT
 from deployments.diffusion.memory.figures import Component, Figures, Line, Role, Weights
 from deployments.diffusion.memory.gauge import Gauge
-from deployments.diffusion.memory.plan import MIB
 from deployments.diffusion.memory.residency import blocks_of, fp8_layers
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Embedding, GenerationParams, Request, Row, Terms
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelUnavailable, SharedComponents
 from deployments.errors import InvalidValue
-
-CUDA_CONTEXT = 512 * MIB  # a CUDA context with the workspaces of cuBLAS and cuDNN
 
 
 def take_figures(
@@ -78,7 +76,7 @@ def kept_bytes(profile: DiffusionProfile, family: Family, row: Row) -> dict[str,
     # Running rows of both priorities, and those that wait for their decode.
     places = 3 * max(engine.max_running, profile.max_n)
     latents = 3 * row.latents.nbytes  # with the source and the noise of inpainting
-    embeddings = row.embedding.nbytes * (2 if profile.guidance.max > 0 else 1)
+    embeddings = row.embedding.nbytes * (2 if may_guide(profile) else 1)
     kept = {
         "embedding cache": engine.embedding_cache_bytes,
         "requests on their way": places * (latents + embeddings),
@@ -145,8 +143,9 @@ def _weights(module: torch.nn.Module) -> Weights:
 
 def _fp8_weights(module: torch.nn.Module) -> Weights:
     blocks, saved, cast = [], 0, 0
+    layers = fp8_layers(module)
     for name, block in blocks_of(module).items():
-        matrices = [layer.weight for layer in fp8_layers(name, block)]
+        matrices = [layer.weight for layer in layers[name]]
         less = sum(m.nbytes - m.numel() for m in matrices)  # one byte a value is left
         cast = max([cast, *(m.nbytes for m in matrices)])
         blocks.append(bytes_of(block) - less)

@@ -52,9 +52,9 @@ class MemoryPlan:
     residency: the strongest relief in force. reliefs: all in force; milder ones only where they
     help. device, host: weights by component, between phases. token_budget: of a forward.
     max_pixels: of the largest picture in one pass. hires_pixels: in two, 0 if there are none or
-    they do not fit. whole_pixels: of the largest picture that the VAE takes whole; what is larger,
-    or decoded under `tiled_decode`, goes through it in tiles. n: pictures of the default size that
-    share a forward. complete: whether all that the profile wants fits.
+    they do not fit. whole_pixels: of the largest picture that the VAE takes whole; a larger one is
+    decoded in tiles, and encoded in tiles if it is beyond max_pixels too. n: pictures of the
+    default size that share a forward. complete: whether all that the profile wants fits.
     """
 
     budget: int
@@ -154,7 +154,7 @@ class _Room:
             token_budget=tokens,
             max_pixels=pixels,
             hires_pixels=self.demand.hires_pixels if hires else 0,
-            whole_pixels=self.whole_pixels(reliefs, pixels),
+            whole_pixels=self.whole_pixels(reliefs, max(pixels, self.demand.hires_pixels)),
             n=min(MAX_N, max(tokens // one, 1)),
             complete=tokens >= self.wanted_tokens and pixels >= self.demand.pixels and hires,
             basis=self.figures.basis,
@@ -188,18 +188,15 @@ class _Room:
             decodes[decodes[0].peak > self.budget],
         )
 
-    def whole_pixels(self, reliefs: tuple[Relief, ...], pixels: int) -> int:
-        """Of the largest picture, from `pixels` on, that the VAE takes whole where it may."""
+    def whole_pixels(self, reliefs: tuple[Relief, ...], most: int) -> int:
+        """Of the largest picture up to `most` that the VAE takes whole; 0 if it takes none."""
+        figures = self.figures
 
         def fits(pixels: int) -> bool:
-            encode = self.figures.encode_picture.at(pixels)
-            phases = (
-                self._decode("decode", reliefs, pixels),
-                self._phase("encode picture", reliefs, "vae", encode),
-            )
-            return all(phase.peak <= self.budget for phase in phases)
+            takes = max(figures.decode.at(pixels), figures.encode_picture.at(pixels))
+            return self._phase("vae", reliefs, "vae", takes).peak <= self.budget
 
-        return _largest(fits, pixels, max(pixels, self.demand.hires_pixels))
+        return _largest(fits, 0, most)
 
     def _decode(self, name: str, reliefs: tuple[Relief, ...], pixels: int) -> StagePeak:
         working = self.figures.decode.at(pixels)

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import torch
 
-from deployments.diffusion.families import Family, family_of, with_styles
+from deployments.diffusion.families import Family, family_of, may_guide, with_styles
+from deployments.diffusion.memory.card import room_on
 from deployments.diffusion.memory.figures import Demand, Figures
 from deployments.diffusion.memory.gauge import CudaGauge, ShapeGauge
 from deployments.diffusion.memory.measure import bytes_of, take_figures
 from deployments.diffusion.memory.plan import MemoryPlan, plan_memory
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.sizes import parse_size
-from deployments.diffusion.weights import Architecture, pick_device
+from deployments.diffusion.weights import Architecture
 
 
 def plan_for(profile: DiffusionProfile, budget: int, family: Family | None = None) -> MemoryPlan:
@@ -25,21 +26,13 @@ def plan_for(profile: DiffusionProfile, budget: int, family: Family | None = Non
 
 
 def start_plan(profile: DiffusionProfile) -> MemoryPlan | None:
-    """The plan that an engine starts with, computed: under the profile's budget or, without one,
-    what its CUDA device holds. Raises NothingFits, ModelUnavailable.
+    """The plan that an engine starts with, computed: under the profile's budget and within what its
+    CUDA device has free. Raises NothingFits, ModelUnavailable.
 
-    None, which keeps everything resident, on a CPU without a budget, and for a hub's model whose
-    architecture the profile does not name.
+    None, which keeps everything resident, on a CPU without a budget.
     """
-    model = profile.model
-    if not model.is_local and model.architecture is None:
-        return None
-    if model.memory_budget is not None:
-        return plan_for(profile, model.memory_budget)
-    device = pick_device(model.device)
-    if device.type != "cuda":
-        return None
-    return plan_for(profile, torch.cuda.get_device_properties(device).total_memory)
+    room = room_on(profile.model)
+    return None if room is None else plan_for(profile, room)
 
 
 def computed(profile: DiffusionProfile) -> Figures:
@@ -73,7 +66,7 @@ def demand_of(profile: DiffusionProfile) -> Demand:
         most_pixels=sizes.max_side**2,
         tokens=profile.engine.token_budget,
         n=profile.max_n,
-        guided=profile.guidance.max > 0,
+        guided=may_guide(profile),
     )
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Literal, TypeVar, get_args
 
 from deployments.diffusion.families import Stage
+from deployments.diffusion.memory.plan import MemoryPlan
 from deployments.diffusion.memory.residency import Residency, release_cache
 from deployments.diffusion.memory.trying import BackOff, attempt, is_out_of_memory
 from deployments.diffusion.request import Request, Row
@@ -47,16 +48,16 @@ class Recovery:
 
     For the device thread alone; others may read.
 
-    whole_pixels: of the largest picture that the VAE takes whole by plan; None without a plan.
+    plan: what the VAE takes whole by it; without one, all but what `tiled_decode` says.
     """
 
     def __init__(
-        self, residency: Residency, sizes: SizeRange, whole_pixels: int | None = None
+        self, residency: Residency, sizes: SizeRange, plan: MemoryPlan | None = None
     ) -> None:
         self.used: Counter[str] = Counter({step: 0 for step in RECOVERY_STEPS})
         self.residency = residency
         self._sizes = sizes
-        self._whole_pixels = whole_pixels
+        self._plan = plan
         self._too_many: int | None = None  # tokens of the smallest forward that did not fit
         self._halved, self._moved_out = BackOff(), BackOff()
 
@@ -111,11 +112,17 @@ class Recovery:
         where the plan says so or memory does not suffice. Raises OutOfMemory, and what it raises.
         """
         in_tiles = partial(work, tiled=True)
-        planned = self._whole_pixels is not None and pixels > self._whole_pixels
-        if planned or (stage == "decode" and self.residency.tiled):
+        if self._goes_in_tiles(stage, pixels):
             request.warn(WARNINGS[TILED[stage]])
             return self.run(stage, request, in_tiles)
         return self.run(stage, request, work, in_tiles)
+
+    def _goes_in_tiles(self, stage: Stage, pixels: int) -> bool:
+        """Whether the VAE does not take a picture of so many pixels whole."""
+        if self._plan is None:
+            return stage == "decode" and self.residency.tiled
+        whole = self._plan.whole_pixels
+        return pixels > (whole if stage == "decode" else max(whole, self._plan.max_pixels))
 
     def make_room(self, stage: Stage, request: Request) -> bool:
         """Move the text encoder out; False if that has been done, or `stage` runs it, or the host

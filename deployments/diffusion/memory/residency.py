@@ -14,7 +14,7 @@ from torch.nn import functional
 from deployments.diffusion.families import Family, Stage
 from deployments.diffusion.memory.trying import attempt, is_out_of_memory
 from deployments.diffusion.profile import RELIEFS, Relief
-from deployments.diffusion.weights import SharedComponents, unique_storages
+from deployments.diffusion.weights import SharedComponents, kept_in_float32, unique_storages
 
 FP8 = torch.float8_e4m3fn
 SENSITIVE = re.compile("norm|modulation|refiner|time_emb")  # kept in the model's own dtype
@@ -77,6 +77,9 @@ class Float8Linear(torch.nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """y = (x w^T) * scale + bias."""
+        if x.dtype == torch.float16:  # whose range these sums would leave
+            scaled = self.weight.to(x.dtype).mul_(self.scale[:, None])
+            return functional.linear(x, scaled, self.bias)
         y = functional.linear(x, self.weight.to(x.dtype)) * self.scale
         return y if self.bias is None else y + self.bias
 
@@ -154,7 +157,7 @@ class Residency:
         What finds no room afterwards sleeps on, until `wake`. Raises MemoryError, with nothing
         moved, where the host cannot take the rest.
         """
-        running = self._modules(stage)
+        running = [*self._modules(stage), *self._worn(stage)]
         kept = {id(module) for module in running}
         self._park([module for module in self._everything() if id(module) not in kept])
         try:
@@ -202,9 +205,12 @@ class Residency:
         return [*self._components.modules.values(), self._components.adapters]
 
     def _modules(self, stage: Stage) -> list[torch.nn.Module]:
-        """What a stage runs: the styles' adapters take part in forwards."""
-        used = [self._components.modules[name] for name in self._family.uses[stage]]
-        return [*used, self._components.adapters] if stage == "forward" else used
+        """What a stage runs."""
+        return [self._components.modules[name] for name in self._family.uses[stage]]
+
+    def _worn(self, stage: Stage) -> list[torch.nn.Module]:
+        """What is worn in a stage: styles act on what denoises, and on what reads prompts."""
+        return [self._components.adapters] if stage in ("encode", "forward") else []
 
     def _staying(self, modules: Iterable[torch.nn.Module]) -> Iterator[torch.Tensor]:
         """Weights of the modules that do not come and go."""
@@ -224,8 +230,8 @@ class Residency:
     def _shrink(self) -> None:
         """Store the large matrices of what encodes and denoises in 8 bits."""
         for module in (*self._modules("encode"), *self._denoisers()):
-            for name, block in blocks_of(module).items():
-                for layer in fp8_layers(name, block):
+            for layers in fp8_layers(module).values():
+                for layer in layers:
                     _shrink(layer)
 
     def _stream(self) -> None:
@@ -256,13 +262,22 @@ def blocks_of(module: Any) -> dict[str, torch.nn.Module]:
     return blocks
 
 
-def fp8_layers(name: str, block: torch.nn.Module) -> list[torch.nn.Linear]:
-    """The layers of a block, by its name in the model, that keep pictures when stored in fp8."""
-    return [
-        layer
-        for inner, layer in block.named_modules()
-        if type(layer) is torch.nn.Linear and not SENSITIVE.search(f"{name}.{inner}")
-    ]
+def fp8_layers(module: Any) -> dict[str, list[torch.nn.Linear]]:
+    """The layers that keep pictures when stored in fp8, by the block of the model they are in.
+
+    What the model keeps in float32 by itself is none of them; T5 casts to the dtype that it finds.
+    """
+    kept = kept_in_float32(module)
+    return {
+        name: [
+            layer
+            for inner, layer in block.named_modules()
+            if type(layer) is torch.nn.Linear
+            and layer not in kept
+            and not SENSITIVE.search(f"{name}.{inner}")
+        ]
+        for name, block in blocks_of(module).items()
+    }
 
 
 def release_cache(device: torch.device) -> None:

@@ -1,15 +1,37 @@
 """What is asked of the engine: the picture (GenerationParams) and how urgent it is (Terms)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from deployments.diffusion.profile import DiffusionProfile
+from deployments.diffusion.profile import MAX_WEIGHT, DiffusionProfile, Style
 from deployments.errors import InvalidValue
 
 MAX_SEED = 2**63 - 1
 MAX_PREVIEWS = 3
+MAX_STYLES = 4
 
 Priority = Literal["interactive", "bulk"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStyle:
+    """A style by name. weight: as of the profile's styles; None takes the profile's own."""
+
+    name: str
+    weight: float | None = None
+
+
+class Worn(NamedTuple):
+    """A style as a row wears it. weight: 1 is as it was trained. trigger: words that it needs."""
+
+    name: str
+    weight: float
+    trigger: str | None = None
+
+
+Mix = tuple[Worn, ...]
+"""The styles that a row wears together, in the order in which they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +41,8 @@ class GenerationParams:
     width, height: pixels. seed: of the first picture; picture i uses seed + i.
     strength: in (0, 1], how far a given picture is noised; None without a picture.
     guidance_scale: how closely the prompt is followed, on the family's own scale; 0 is off.
-    style: one of the profile's by name; None draws as the model itself does.
+    style: one of the profile's by name; None draws as the model itself does. styles: up to
+    MAX_STYLES of them instead, together.
     hires: whether it is drawn in two passes, the first at a size of the profile's `sizes`.
     """
 
@@ -33,6 +56,7 @@ class GenerationParams:
     guidance_scale: float = 0.0
     negative_prompt: str | None = None
     style: str | None = None
+    styles: tuple[AskedStyle, ...] | None = None
     hires: bool = False
 
     def check(self, profile: DiffusionProfile) -> None:
@@ -70,13 +94,30 @@ class GenerationParams:
                 "guidance_scale",
                 "guidance_out_of_range",
             )
-        if self.style is not None and self.style not in profile.styles:
-            ours = ", ".join(profile.styles) or "none: leave it out"
+        self.mix(profile.styles)
+
+    def mix(self, styles: Mapping[str, Style]) -> Mix:
+        """What is worn of these styles. Raises InvalidValue for what cannot be."""
+        if self.styles is None:
+            asked = () if self.style is None else (AskedStyle(self.style),)
+            return tuple(_worn(one, styles, "style") for one in asked)
+        if self.style is not None:
             raise InvalidValue(
-                f"style: there is no {self.style!r} here; the styles are {ours}",
-                "style",
-                "style_unknown",
+                "styles: style names one too; give one of them", "styles", "contradiction"
             )
+        names = [one.name for one in self.styles]
+        if not 1 <= len(names) <= MAX_STYLES:
+            raise InvalidValue(
+                f"styles: {len(names)} are not within 1..{MAX_STYLES}",
+                "styles",
+                "styles_out_of_range",
+            )
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InvalidValue(
+                f"styles: {twice!r} is asked for twice; add its weights up", "styles", "style_twice"
+            )
+        return tuple(_worn(one, styles, "styles") for one in self.styles)
 
     def _check_size(self, profile: DiffusionProfile) -> None:
         if not self.hires:
@@ -103,6 +144,26 @@ class GenerationParams:
                 "hires",
                 "hires_not_larger",
             )
+
+
+def _worn(asked: AskedStyle, styles: Mapping[str, Style], field: str) -> Worn:
+    if asked.name not in styles:
+        ours = ", ".join(styles) or "none: leave it out"
+        raise InvalidValue(
+            f"{field}: there is no {asked.name!r} here; the styles are {ours}",
+            field,
+            "style_unknown",
+        )
+    style = styles[asked.name]
+    weight = style.weight if asked.weight is None else asked.weight
+    if not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
+        raise InvalidValue(
+            f"{field}: the weight {weight:g} of {asked.name!r} is not within "
+            f"-{MAX_WEIGHT:g}..{MAX_WEIGHT:g}",
+            field,
+            "style_weight_out_of_range",
+        )
+    return Worn(asked.name, weight, style.trigger)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deployments.diffusion.request.params import GenerationParams, Priority, Terms
+from deployments.diffusion.request.params import GenerationParams, Mix, Priority, Terms
 from deployments.diffusion.request.work import Progress, Sink, Work
 from deployments.errors import GenerationFailed
 from deployments.handover import Drawn, Fitted, Tokens
@@ -81,9 +81,9 @@ class Pass:
 class Request:
     """One request on its way; owned by the engine, which alone resolves `future`.
 
-    Other threads may only set `cancelled` and wait for `future`. sink: who is told of its events;
-    progress: the last of its progress. recovery: what was done for it when memory did not
-    suffice.
+    Other threads may only set `cancelled` and wait for `future`. mix: the styles of its rows.
+    sink: who is told of its events; progress: the last of its progress. recovery: what was done
+    for it when memory did not suffice.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Request:
     given: Fitted | None
     terms: Terms
     passes: tuple[Pass, ...]
+    mix: Mix = ()
     sink: Sink | None = None
     progress: Progress | None = None
     arrived: float = field(default_factory=time.monotonic)
@@ -106,6 +107,15 @@ class Request:
     def places(self) -> int:
         """Places it takes in the engine: one a picture."""
         return self.params.n
+
+    @property
+    def prompt(self) -> str:
+        """What the model reads: "trigger, prompt", with every trigger that the prompt lacks."""
+        prompt = self.params.prompt
+        for worn in reversed(self.mix):
+            if worn.trigger is not None and worn.trigger.casefold() not in prompt.casefold():
+                prompt = f"{worn.trigger}, {prompt}"
+        return prompt
 
     @property
     def priority(self) -> Priority:
@@ -227,9 +237,9 @@ class Row:
         return self.request.priority
 
     @property
-    def style(self) -> str | None:
+    def mix(self) -> Mix:
         """Of its request; rows of different styles may share a forward."""
-        return self.request.params.style
+        return self.request.mix
 
     @property
     def work(self) -> Work:

@@ -1,4 +1,4 @@
-"""From files to modules: checkpoints, components, adapters, and a model without weights."""
+"""From files to modules: checkpoints, components, and a model without weights."""
 
 import lazy_loader
 

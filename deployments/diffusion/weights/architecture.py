@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import torch
 import yaml
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.components import (
-    DTYPES,
-    ModelUnavailable,
-    SharedComponents,
-    without_paths,
-)
+from deployments.diffusion.weights.checkpoint import pulled
+from deployments.diffusion.weights.components import DTYPES, SharedComponents, kept_in_float32
+from deployments.diffusion.weights.unavailable import ModelUnavailable, without_paths
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
+CONFIGS = ("model_index.json", "*/config.json", "*/scheduler_config.json")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"
 
 
@@ -38,18 +39,17 @@ class Architecture:
 
     @classmethod
     def read(cls, source: ModelSource) -> "Architecture":
-        """From the configs in a local checkpoint, else from the file that the profile names.
+        """From the configs in the checkpoint's folder or, of a hub's model that is not pulled, from
+        the file that the profile names, else from the hub, which has them in a few kilobytes.
 
-        Raises ModelUnavailable when there is neither.
+        Raises ModelUnavailable when there is none of these.
         """
         dtype = DTYPES[source.dtype]
-        if source.is_local:
-            return cls(_from_checkpoint(Path(source.location)), dtype)
+        folder = Path(source.location) if source.is_local else pulled(source)
+        if folder is not None:
+            return cls(_from_checkpoint(folder), dtype)
         if source.architecture is None:
-            raise ModelUnavailable(
-                f"model.architecture: what {source.title!r} is made of is known only once it is "
-                "loaded; name a file that says it, as configs/z-image-turbo-24gb.yaml does"
-            )
+            return cls(_from_checkpoint(_fetched(source)), dtype)
         try:
             text = Path(source.architecture).read_text(encoding="utf-8")
         except OSError as error:
@@ -70,26 +70,37 @@ class Architecture:
             }
             for name, module in components.modules.items()
         }
-        entries["scheduler"] = {"config": components.scheduler_config}
+        schedule = components.scheduler_config
+        entries["scheduler"] = {"class": schedule["_class_name"], "config": schedule}
         return cls(entries, components.dtype)
 
     def build(self, device: torch.device) -> SharedComponents:
         """Modules with random weights, made on `device` and in their dtype from the start.
 
-        The tokenizer knows a handful of words and has a chat template: enough to fill a prompt.
+        Each text encoder's tokenizer knows a handful of words and has a chat template: enough to
+        fill a prompt.
         """
         modules: dict[str, torch.nn.Module] = {}
         scheduler_config: Mapping[str, Any] = {}
         for name, entry in self.components.items():
             if name == "scheduler":
-                scheduler_config = entry["config"]
+                scheduler_config = {**entry["config"], "_class_name": entry["class"]}
                 continue
             with torch.device(device), _default_dtype(self.dtype):
-                module = _build(entry["library"], entry["class"], entry["config"])
+                module = _build(entry["library"], entry["class"], entry["config"], self.dtype)
+            if self.dtype == torch.float16:
+                for part in kept_in_float32(module):
+                    part.float()
             modules[name] = module.eval().requires_grad_(False)
+        encoders = {name: one for name, one in modules.items() if name.startswith("text_encoder")}
         return SharedComponents(
             modules=modules,
-            tokenizers={"tokenizer": stand_in_tokenizer()},
+            tokenizers={
+                name.replace("text_encoder", "tokenizer"): stand_in_tokenizer(
+                    _config_of(encoder).get("max_position_embeddings")
+                )
+                for name, encoder in encoders.items()
+            },
             scheduler_config=scheduler_config,
             settings={},
             device=device,
@@ -97,13 +108,32 @@ class Architecture:
         )
 
 
-def stand_in_tokenizer() -> PreTrainedTokenizerFast:
-    """A real tokenizer of six words."""
+def stand_in_tokenizer(most: int | None = None) -> PreTrainedTokenizerFast:
+    """A real tokenizer of six words. most: tokens that its encoder reads, None for any number."""
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[unk]"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="[pad]", unk_token="[unk]", chat_template=CHAT
+        tokenizer_object=core,
+        pad_token="[pad]",
+        unk_token="[unk]",
+        chat_template=CHAT,
+        model_max_length=most,
     )
+
+
+def _fetched(source: ModelSource) -> Path:
+    """The folder that the hub's configs of a model lie in."""
+    try:
+        folder = snapshot_download(
+            source.source, revision=source.revision, allow_patterns=list(CONFIGS)
+        )
+    except (OSError, ValueError, httpx.HTTPError, HfHubHTTPError) as error:
+        raise ModelUnavailable(
+            f"model.source: what {source.title!r} is made of is not here, and the hub did not say; "
+            "see to the network, pull the model (signboard models pull), or name a file that says "
+            "it (model.architecture), as configs/z-image-turbo-24gb.yaml does"
+        ) from error
+    return Path(folder)
 
 
 def _from_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
@@ -113,18 +143,26 @@ def _from_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
         for name, entry in index.items():
             if name.startswith(("_", "tokenizer")) or not isinstance(entry, list):
                 continue
-            file = "scheduler_config.json" if name == "scheduler" else "config.json"
-            config = json.loads((folder / name / file).read_text(encoding="utf-8"))
+            if entry[0] is None:  # [null, null] marks an optional part that is not there
+                continue
+            is_scheduler = name == "scheduler"
+            file = folder / name / ("scheduler_config.json" if is_scheduler else "config.json")
+            if not file.is_file():  # of what prepares pictures, which weighs nothing
+                continue
+            config = json.loads(file.read_text(encoding="utf-8"))
             components[name] = {"library": entry[0], "class": entry[1], "config": config}
     except (OSError, ValueError) as error:
         raise ModelUnavailable(f"model.source: {folder.name!r}: {without_paths(error)}") from error
     return components
 
 
-def _build(library: str, class_name: str, config: Mapping[str, Any]) -> torch.nn.Module:
+def _build(
+    library: str, class_name: str, config: Mapping[str, Any], dtype: torch.dtype
+) -> torch.nn.Module:
     kind: Any = getattr(importlib.import_module(library), class_name)
-    if library == "transformers":
-        module: torch.nn.Module = kind(kind.config_class.from_dict(dict(config)))
+    if library == "transformers":  # whose configs name the dtype of the files
+        named = {**config, "dtype": dtype}
+        module: torch.nn.Module = kind(kind.config_class.from_dict(named))
         return module
     built: torch.nn.Module = kind.from_config(dict(config))
     return built

@@ -4,97 +4,53 @@ A pulled folder is complete when its manifest is there, which is written last: d
 of every file. Whatever stops before that goes on where it stopped when it is called again.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import httpx
 import torch
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from deployments.diffusion.profile import ModelSource
+from deployments.diffusion.weights.download import PullFailed as PullFailed
+from deployments.diffusion.weights.download import download, sha256
+from deployments.diffusion.weights.on_disk import MANIFEST
+from deployments.diffusion.weights.variants import plain_name
 
-MANIFEST = "signboard.json"
 STAGING = ".download"
-PATTERNS = ("model_index.json", *(f"*/*.{end}" for end in ("json", "safetensors", "txt", "jinja")))
-CHUNK = 2**20
 
 Told = Callable[[str], None]
-
-
-class PullFailed(Exception):
-    """The model could not be pulled, or is damaged; the message says why and what to do."""
-
-
-def default_folder(source: ModelSource) -> Path:
-    """Where a hub model is pulled to unless one says otherwise; named by revision and dtype."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    name = f"{source.source.replace('/', '--')}-{(source.revision or '')[:12]}-{source.dtype}"
-    return cache / "signboard" / name
-
-
-def pulled(source: ModelSource) -> Path | None:
-    """The default folder, if the model was pulled into it completely."""
-    folder = default_folder(source)
-    return folder if not source.is_local and (folder / MANIFEST).is_file() else None
 
 
 def pull(source: ModelSource, folder: Path, told: Told) -> None:
     """Fetch the pinned revision into `folder`, in the profile's dtype. Raises PullFailed."""
     if source.is_local:
         raise PullFailed(f"model.source: {source.source} is a folder already; nothing to pull")
+    staging = folder / STAGING
     if (folder / MANIFEST).is_file():
         told("it is there; checking its hashes")
         verify(folder)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / STAGING
-    told(f"fetching {source.source} at {source.revision}")
-    expected = download(source, staging)
-    told("checking what was fetched")
-    check_hashes(staging, expected)
-    convert(staging, folder, source.dtype, told)
-    shutil.rmtree(staging)
-    write_manifest(folder, source.dtype)
-
-
-def download(source: ModelSource, staging: Path) -> Mapping[str, str]:
-    """Fetch into `staging`, with a progress bar; what is there already is not fetched again.
-
-    Returns the sha256 of each large file, as the hub has it.
-    """
-    patterns = list(PATTERNS)
-    revision = source.revision
-    try:
-        snapshot_download(
-            source.source, revision=revision, local_dir=staging, allow_patterns=patterns
-        )
-        info = HfApi().model_info(source.source, revision=revision, files_metadata=True)
-    except (OSError, httpx.HTTPError, HfHubHTTPError) as error:
-        raise PullFailed(
-            f"{source.source}: the hub did not deliver ({type(error).__name__}); see to the "
-            "network, the name and the revision, then run this again: what was fetched is kept"
-        ) from error
-    siblings = {file.rfilename: file.lfs for file in info.siblings or ()}
-    return {name: lfs.sha256 for name, lfs in siblings.items() if lfs and (staging / name).exists()}
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        variant = f", its {source.variant} files" if source.variant else ""
+        told(f"fetching {source.source} at {source.revision}{variant}")
+        convert(download(source, staging), folder, source.dtype, told)
+        write_manifest(folder, source.dtype)
+    shutil.rmtree(staging, ignore_errors=True)  # last: a stop before this fetches nothing again
 
 
 def convert(staging: Path, folder: Path, dtype: str, told: Told) -> None:
-    """Bring every file from `staging` to `folder`, float32 weights as `dtype`, one at a time.
+    """Bring every file from `staging` to `folder`, under its plain name, weights as `dtype` unless
+    they would grow.
 
     Each file appears whole or not at all; those that are there already are kept.
     """
-    files = [file for file in sorted(staging.rglob("*")) if file.is_file()]
-    for file in files:
+    for file in sorted(staging.rglob("*")):
         name = file.relative_to(staging)
-        target = folder / name
-        if target.exists() or name.parts[0].startswith("."):
+        target = folder / name.with_name(plain_name(name.name))
+        if target.exists() or not file.is_file():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
@@ -105,14 +61,15 @@ def convert(staging: Path, folder: Path, dtype: str, told: Told) -> None:
             shutil.copyfile(file, part)
         part.chmod(0o644)  # safetensors are written for their owner alone
         part.replace(target)
-    for index in folder.rglob("*.safetensors.index.json"):
+    for index in folder.glob("*/*.safetensors.index.json"):
         _update_index(index)
 
 
 def write_manifest(folder: Path, dtype: str) -> None:
     """Hash every file; from here on the folder counts as complete."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    hashes = {str(file.relative_to(folder)): sha256(file) for file in files}
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    names = [file.relative_to(folder) for file in files]
+    hashes = {str(name): sha256(folder / name) for name in names if name.parts[0] != STAGING}
     _write(folder / MANIFEST, json.dumps({"dtype": dtype, "sha256": hashes}, indent=2))
 
 
@@ -132,30 +89,23 @@ def check_hashes(folder: Path, expected: Mapping[str, str]) -> None:
             raise PullFailed(f"{name}: damaged; delete {folder} and pull again")
 
 
-def sha256(file: Path) -> str:
-    """Of the file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _cast_file(file: Path, target: Path, dtype: torch.dtype) -> None:
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
     tensors = load_file(file)
     for name, tensor in tensors.items():
-        if tensor.dtype == torch.float32:
+        if tensor.dtype in (torch.float32, torch.float16) and tensor.itemsize >= dtype.itemsize:
             tensors[name] = tensor.to(dtype)
     save_file(tensors, target, metadata)
 
 
 def _update_index(index: Path) -> None:
-    """Make the index's total size that of the files beside it."""
+    """Make the index's names, and its total size, those of the files beside it."""
     content = json.loads(index.read_text(encoding="utf-8"))
+    shards = {key: plain_name(shard) for key, shard in content["weight_map"].items()}
+    content["weight_map"] = shards
     total = 0
-    for name in set(content["weight_map"].values()):
+    for name in set(shards.values()):
         total += sum(tensor.nbytes for tensor in load_file(index.parent / name).values())
     content["metadata"] = {**content.get("metadata", {}), "total_size": total}
     _write(index, json.dumps(content, indent=2, sort_keys=True))

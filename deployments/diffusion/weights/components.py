@@ -12,26 +12,15 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.adapters import Adapters
+from deployments.diffusion.styles import Adapters
 from deployments.diffusion.weights.audit import unique_storages
-from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.mapped import load_mapped
+from deployments.diffusion.weights.on_disk import pulled
+from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.variants import files_by_part, variants_of
+from deployments.diffusion.weights.vocabulary import load_tokenizer, require_embedded
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class ModelUnavailable(Exception):
-    """The weights cannot be loaded; the message says what is missing and how to mend it.
-
-    Strangers may read it, so it names no path; the error that caused it does, for the log.
-    """
-
-
-def without_paths(error: Exception) -> str:
-    """What an error says, unless it is the system's or a hub's: those name files in full."""
-    if isinstance(error, OSError):
-        return error.strerror or f"{type(error).__name__}; the log says more"
-    return str(error)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,8 @@ class SharedComponents:
         part = "model_index.json"
         try:
             index = DiffusionPipeline.load_config(**location)
+            asked = None if pulled(source) else source.variant
+            variants = variants_of(files_by_part(Path(place), index), asked)
             loaded: dict[str, Any] = {}
             for name, entry in index.items():
                 if name.startswith("_") or not isinstance(entry, list):
@@ -76,14 +67,18 @@ class SharedComponents:
                     continue
                 lies = torch.device("cpu") if name in on_host else device
                 part = name
-                loaded[name] = _load(name, library, class_name, location, lies, dtype)
+                variant = variants.get(name, asked)
+                loaded[name] = _load(name, library, class_name, location, lies, dtype, variant)
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelUnavailable(
                 f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
             ) from error
+        modules = {k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)}
+        tokenizers = {k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)}
+        require_embedded(tokenizers, modules)
         return cls(
-            modules={k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)},
-            tokenizers={k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)},
+            modules=modules,
+            tokenizers=tokenizers,
             scheduler_config=loaded["scheduler"],
             settings={k: v for k, v in index.items() if not isinstance(v, list)},
             device=device,
@@ -115,6 +110,12 @@ class SharedComponents:
         return sum(s.nbytes() for s in unique_storages(self.tensors()).values())
 
 
+def kept_in_float32(module: Any) -> set[torch.nn.Module]:
+    """The parts of a model that it wants in float32, not in float16, whose range they leave."""
+    names = set(module._keep_in_fp32_modules or ())
+    return {part for name, part in module.named_modules() if names & set(name.split("."))}
+
+
 def pick_device(wanted: str) -> torch.device:
     """The device of a profile: "auto" is CUDA where there is one, else the CPU."""
     if wanted == "auto":
@@ -141,20 +142,29 @@ def _load(
     location: dict[str, Any],
     device: torch.device,
     dtype: torch.dtype,
+    variant: str | None,
 ) -> Any:
     kind = getattr(importlib.import_module(library), class_name)
     where = {**location, "subfolder": name}
     if name == "scheduler":
-        return kind.load_config(**where)
-    if not issubclass(kind, torch.nn.Module):  # tokenizers, and what prepares pictures
-        return kind.from_pretrained(**where)
+        return {**kind.load_config(**where), "_class_name": class_name}  # the index's word counts
     folder = Path(location["pretrained_model_name_or_path"]) / name
-    module = load_mapped(kind, library, folder, device, dtype) if folder.is_dir() else None
+    if issubclass(kind, PreTrainedTokenizerBase) and folder.is_dir():
+        return load_tokenizer(kind, folder)
+    if not issubclass(kind, torch.nn.Module):  # what prepares pictures
+        return kind.from_pretrained(**where)
+    module = None
+    if folder.is_dir():
+        module = load_mapped(kind, library, folder, device, dtype, variant)
     if module is not None:
         return module.eval().requires_grad_(False)
     # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
     dtype_name = "dtype" if library == "transformers" else "torch_dtype"
     module = kind.from_pretrained(
-        **where, **{dtype_name: dtype}, low_cpu_mem_usage=True, device_map={"": device}
+        **where,
+        **{dtype_name: dtype},
+        variant=variant,
+        low_cpu_mem_usage=True,
+        device_map={"": device},
     )
     return module.eval().requires_grad_(False)

@@ -15,19 +15,26 @@ from accelerate import init_empty_weights
 from safetensors.torch import load_file
 from transformers.initialization import no_init_weights
 
+from deployments.diffusion.weights.variants import inserted
+
 RUN = 16 * 2**20  # bytes
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 
 
 def load_mapped(
-    kind: Any, library: str, folder: Path, device: torch.device, dtype: torch.dtype
+    kind: Any,
+    library: str,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    variant: str | None = None,
 ) -> torch.nn.Module | None:
-    """The module of a component's folder on `device`, in `dtype`.
+    """The module of a component's folder on `device`, in `dtype`, from the variant's files.
 
     None where the files are not simply the module's own tensors (other names or shapes, parts that
     stay in float32): the library's loader knows more.
     """
-    files = _files(folder)
+    files = _files(folder, variant)
     if not files or getattr(kind, "_keep_in_fp32_modules", None):
         return None
     with init_empty_weights(include_buffers=False), no_init_weights():
@@ -102,13 +109,14 @@ def _build(kind: Any, library: str, folder: Path, dtype: torch.dtype) -> torch.n
     return module
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, variant: str | None) -> list[Path]:
     """The component's safetensors files: the one, or those that its index names."""
     for name in WEIGHTS:
-        index = folder / f"{name}.index.json"
+        index = folder / inserted(f"{name}.index.json", variant)
         if index.is_file():
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
             return [folder / shard for shard in sorted(set(shards))]
-        if (folder / name).is_file():
-            return [folder / name]
+        file = folder / inserted(name, variant)
+        if file.is_file():
+            return [file]
     return []

@@ -101,8 +101,8 @@ class Delivery:
     (from 0), and that one's seed. drawn_size: width and height before they were fitted to a
     placement. steps: that were asked for; steps_executed: that each picture took. timings_ms: wall
     milliseconds by stage, the drawing's and the finishing's; the latter summed over the files.
-    style: that they were drawn in. cached: they came from the library, no step was run. kept: their
-    ids are good there. tokens: what the model read and drew.
+    style: that they were drawn in; styles: several, by name and weight. cached: they came from the
+    library, no step was run. kept: their ids are good there. tokens: what the model read and drew.
     """
 
     ids: tuple[str, ...]
@@ -115,6 +115,7 @@ class Delivery:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     style: str | None = None
+    styles: tuple[Mapping[str, Any], ...] = ()
     cached: bool = False
     kept: bool = False
     tokens: Tokens = field(default_factory=Tokens)

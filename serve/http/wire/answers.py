@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from fastapi import Response
@@ -93,6 +93,7 @@ class ImagesAnswer(BaseModel):
     id: str
     model: str
     style: str | None = None
+    styles: list[dict[str, Any]] | None = None
     drawn_size: str
     steps_executed: int
     cached: bool
@@ -149,6 +150,7 @@ def images_answer(
         id=delivery.id,
         model=model,
         style=delivery.style,
+        styles=_told(delivery.styles) or None,
         drawn_size=f"{delivery.drawn_size[0]}x{delivery.drawn_size[1]}",
         steps_executed=delivery.steps_executed,
         cached=delivery.cached,
@@ -160,6 +162,11 @@ def images_answer(
         for file, picture in zip(fields["data"], delivery.pictures, strict=True):
             file["b64_json"] = picture.data
     return fields
+
+
+def _told(styles: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Several styles as they were asked for: a weight that was not is absent."""
+    return [{name: value for name, value in one.items() if value is not None} for one in styles]
 
 
 def as_bytes(delivery: Delivery) -> Response:
@@ -176,6 +183,8 @@ def as_bytes(delivery: Delivery) -> Response:
     }
     if delivery.style is not None:
         facts["Style"] = delivery.style
+    if delivery.styles:
+        facts["Styles"] = json.dumps(_told(delivery.styles))
     headers = {f"X-Signboard-{name}": str(value) for name, value in facts.items()}
     headers["Server-Timing"] = ", ".join(
         f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in delivery.timings_ms.items()

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
 
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import GenerationParams, Priority, Terms
+from deployments.diffusion.profile import MAX_WEIGHT, DiffusionProfile
+from deployments.diffusion.request import MAX_STYLES, AskedStyle, GenerationParams, Priority, Terms
 from deployments.errors import InvalidValue
 from deployments.postprocess.schema import PICTURE_ID, DataUrl
 from serve.http.wire.errors import ModelNotFound
@@ -30,6 +30,7 @@ FORM_TYPES: Mapping[str, type] = {
     "partial_images": int,
     "overlay": dict,
     "placements": list,
+    "styles": list,
     "strength": float,
     "hires": bool,
     "progress": bool,
@@ -38,6 +39,19 @@ FORM_TYPES: Mapping[str, type] = {
 
 Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A number that can be counted with and printed; which ones make sense is said elsewhere."""
+
+
+class StyleBody(BaseModel):
+    """One of several styles that are worn together."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(max_length=64, description="One of those that /v1/capabilities lists.")
+    weight: float | None = Field(
+        default=None,
+        json_schema_extra={"minimum": -MAX_WEIGHT, "maximum": MAX_WEIGHT},
+        description="1 is as it was trained; the operator's own when absent.",
+    )
 
 
 class GenerationBody(FinishBody):
@@ -93,6 +107,12 @@ class GenerationBody(FinishBody):
     )
     style: str | None = Field(
         default=None, max_length=64, description="One of those that /v1/capabilities lists."
+    )
+    styles: list[StyleBody] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_STYLES,
+        description="Several together, each with its weight; instead of style.",
     )
     priority: Priority = Field(
         default="interactive", description="Bulk work steps while no interactive work does."
@@ -169,6 +189,9 @@ class GenerationBody(FinishBody):
             guidance_scale=profile.guidance.default if guidance is None else guidance,
             negative_prompt=self.negative_prompt,
             style=self.style,
+            styles=None
+            if self.styles is None
+            else tuple(AskedStyle(one.name, one.weight) for one in self.styles),
             hires=self.hires,
         )
         params.check(profile)

@@ -13,7 +13,8 @@ from serve.http.wire.errors import validate
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 FIELDS = (
     "prompt", "model", "n", "num_inference_steps", "guidance_scale", "negative_prompt", "style",
-    "hires", "strength", "overlay", "placement", "extend", "output_format", "output_compression",
+    "styles", "hires", "strength", "overlay", "placement", "extend", "output_format",
+    "output_compression",
 )  # fmt: skip
 """Facts that go into the body as they are."""
 

@@ -1,5 +1,6 @@
 """Every packaged profile is sound; every key of the Serve config is one that Ray knows."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -22,6 +23,15 @@ from serve.commands import local
 from serve.http.ingress import Ingress
 from serve.profiles import load_profile
 from serve.settings import AppArgs
+
+CARDS = ("16gb", "24gb", "80gb")
+MODELS = {  # the usual steps and guidance
+    "z-image-turbo": (8, 0),
+    "sdxl": (30, 5),
+    "sdxl-turbo": (4, 0),
+    "flux-dev": (28, 3.5),
+    "flux-schnell": (4, 0),
+}
 
 NESTED: dict[str, type[BaseModel]] = {
     "applications": ServeApplicationSchema,
@@ -131,8 +141,8 @@ def test_it_listens_on_loopback(config: dict[str, Any]) -> None:
 
 
 def test_the_profiles() -> None:
-    cards = ("z-image-turbo-16gb", "z-image-turbo-24gb", "z-image-turbo-80gb")
-    assert profile_names() == ("embedded", *cards)
+    packaged = {f"{model}-{card}" for model in MODELS for card in CARDS}
+    assert set(profile_names()) == {"embedded", *packaged}
     assert all(load_profile(name).name == name for name in profile_names())
 
 
@@ -147,13 +157,16 @@ def test_the_quality_that_steps_reach() -> None:
     }
 
 
-@pytest.mark.parametrize("card", ["16gb", "24gb", "80gb"])
-def test_the_hub_model_is_pinned_to_a_commit(card: str) -> None:
-    profile = load_profile(f"z-image-turbo-{card}")
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_hub_model_is_pinned_and_known_without_the_hub(model: str, card: str) -> None:
+    profile = load_profile(f"{model}-{card}")
+    steps, guidance = MODELS[model]
 
     assert len(bytes.fromhex(profile.model.revision or "")) == 20
-    assert profile.model.dtype == "bfloat16"
-    assert (profile.steps.default, profile.guidance.default) == (8, 0)
+    assert Path(profile.model.architecture or "").is_file()
+    assert (profile.model.dtype, profile.model.device) == ("bfloat16", "cuda")
+    assert (profile.steps.default, profile.guidance.default) == (steps, guidance)
 
 
 def test_a_running_engine_changes_what_it_reads_anew() -> None:

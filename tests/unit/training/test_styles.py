@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from deployments.diffusion.profile import Style
-from deployments.diffusion.weights.adapters import Adapters
-from deployments.diffusion.weights.styles import load_style
+from deployments.diffusion.request.params import Worn
+from deployments.diffusion.styles.adapters import Adapters
+from deployments.diffusion.styles.reading import load_style
 from training import train_style
 from training.scenes import sample_scene
 from training.styles_world import STYLES, coverage, render_in
@@ -83,20 +84,20 @@ def test_an_adapter_begins_silent_and_its_file_is_one_that_the_application_loads
     layers = named_layers(model)
     assert len(layers) == 8 * 7  # blocks x (attention's four and feed-forward's three)
     adapter = silent_adapter(layers)
-    assert all(torch.all(up == 0) for up in adapter.ups)
+    assert all(torch.all(update.up == 0) for update in adapter.updates)
     with torch.no_grad():
-        for up in adapter.ups:
-            up.normal_()
+        for update in adapter.updates:
+            update.up.normal_()
     size = export(lora_tensors(layers, adapter), tmp_path / "own.safetensors")
     assert size < 1_000_000
     style = Style(source=str(tmp_path), file="own.safetensors", licence="own", description="a test")
-    loaded = load_style("own", style, layers, model.components)
-    theirs = dict(zip(adapter.layers, zip(adapter.downs, adapter.ups, strict=True), strict=True))
+    loaded = load_style(style, model.styled_layers(), torch.float32)
+    theirs = dict(zip(adapter.layers, adapter.updates, strict=True))
     assert set(loaded.layers) == set(theirs)
-    for layer, down, up in zip(loaded.layers, loaded.downs, loaded.ups, strict=True):
-        assert down.shape == (RANK, layer.in_features)
-        assert torch.allclose(down, theirs[layer][0], atol=2e-3)
-        assert torch.allclose(up, theirs[layer][1], atol=2e-3)
+    for layer, update in zip(loaded.layers, loaded.updates, strict=True):
+        assert update.down.shape == (RANK, layer.in_features)
+        assert torch.allclose(update.down, theirs[layer].down, atol=2e-3)
+        assert torch.allclose(update.up, theirs[layer].up, atol=2e-3)
     assert (tmp_path / "own.safetensors").stat().st_mode & 0o044
 
 
@@ -119,7 +120,7 @@ def test_training_moves_the_adapter_alone(monkeypatch: pytest.MonkeyPatch) -> No
     bare = loss()
     assert not bare.requires_grad
     optimiser = torch.optim.AdamW(adapter.parameters(), lr=LEARNING_RATE)
-    with adapters.worn(["night"] * BATCH):
+    with adapters.worn([(Worn("night", 1.0),)] * BATCH):
         silent = loss()
         torch.testing.assert_close(silent.detach(), bare)
         for _ in range(4):

@@ -9,6 +9,13 @@ from deployments.diffusion.families.parts.latents import LatentSpace
 from deployments.diffusion.request import Inpainting, Row, Start
 from deployments.handover import Fitted
 
+PATCH = 2  # latents of a token and side
+
+
+def image_tokens(shape: Sequence[int]) -> int:
+    """Of latents (..., h, w): one for each patch."""
+    return shape[-2] // PATCH * (shape[-1] // PATCH)
+
 
 def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """sigma * noise + (1 - sigma) * latents, in the latents' dtype."""

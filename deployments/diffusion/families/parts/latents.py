@@ -10,7 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
 from deployments.diffusion.request import GenerationParams, require_finite
-from deployments.diffusion.weights import SharedComponents
+from deployments.diffusion.weights import ModelUnavailable, SharedComponents
 
 MAX_TILE = 64  # latents; 512 pixels at a factor of 8
 MIN_TILE = 8
@@ -21,15 +21,27 @@ class LatentSpace:
     """The latents (1, C, h, w) of pictures uint8 (H, W, 3), scaled as a family's loop wants them.
 
     factor: pixels per latent and side.
-    upcast: whether pictures are encoded in float32 whatever the weights are stored in.
+    upcast: whether the VAE needs float32's range: all of it in place of float16, which it leaves;
+    of bfloat16, whose range is the same, the encoder alone, with weights lent for each call.
     """
 
     def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
+        """Raises ModelUnavailable for a VAE whose channels have statistics of their own."""
         self._vae: Any = components.modules["vae"]
         self._device = components.device
         self._dtype = components.dtype
-        self._upcast = upcast and components.dtype != torch.float32
+        in_full = upcast and components.dtype == torch.float16
+        self._vae_dtype = torch.float32 if in_full else components.dtype
+        for part in self._vae.children() if in_full else ():
+            part.float()
+        self._upcast = upcast and self._vae_dtype != torch.float32
         config = components.config("vae")
+        for entry in ("latents_mean", "latents_std"):
+            if config.get(entry) is not None:
+                raise ModelUnavailable(
+                    f"vae/config.json: {entry}: statistics by channel are not supported; give a "
+                    "checkpoint whose VAE has scaling_factor and shift_factor alone"
+                )
         self._channels = int(config.latent_channels)
         self._scaling = float(config.scaling_factor)
         self._shift = float(config.shift_factor or 0.0)
@@ -65,7 +77,7 @@ class LatentSpace:
         vae = in_tiles(self._vae, height, width) if tiled else self._vae
         # One byte a value travels to the device, and back from `decode`, not four.
         values = torch.tensor(picture[None], device=self._device).permute(0, 3, 1, 2).float() / 255
-        pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype))
+        pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype)).to(self._vae_dtype)
         if self._upcast:
             vae, pixels = encoding_in_float32(vae), pixels.float()
         distribution: DiagonalGaussianDistribution = vae.encode(pixels).latent_dist
@@ -84,7 +96,7 @@ class LatentSpace:
 
         Raises GenerationFailed for one that is not all finite.
         """
-        unscaled = latents.to(self._dtype) / self._scaling + self._shift
+        unscaled = latents.to(self._vae_dtype) / self._scaling + self._shift
         vae = in_tiles(self._vae, *unscaled.shape[-2:]) if tiled else self._vae
         image = vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
         finite = image.isfinite().all()  # of what goes out: a VAE may overflow by itself

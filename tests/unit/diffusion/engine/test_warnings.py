@@ -55,6 +55,9 @@ def test_warnings_name_unknown_words_and_ignored_pictures(
     engine = make_engine(tiny_profile(checkpoint))
     drawn = engine.submit("1", *text_to_image(prompt="a zebra and 고양이")).result(DEADLINE_S)
     assert drawn.warnings == ("prompt: the model does not know 'zebra', '고양이'",)
+    asked = text_to_image(negative_prompt="a zebra and 고양이", guidance_scale=2.0)
+    drawn = engine.submit("1", *asked).result(DEADLINE_S)
+    assert drawn.warnings == ("negative_prompt: the model does not know 'zebra', '고양이'",)
     drawn = engine.submit("2", *image_to_image(strength=0.9)).result(DEADLINE_S)
     assert "ignored" in drawn.warnings[0]
     assert not engine.submit("3", *image_to_image(strength=0.7)).result(DEADLINE_S).warnings

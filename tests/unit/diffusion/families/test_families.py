@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES, load_family
 from deployments.diffusion.profile import DiffusionProfile, Style
-from deployments.diffusion.request.params import GenerationParams, Terms
+from deployments.diffusion.request.params import Terms
 from deployments.diffusion.request.request import Row
 from deployments.diffusion.request.work import Event, Preview
 from deployments.diffusion.weights.components import ModelUnavailable
@@ -23,11 +24,12 @@ from deployments.errors import InvalidValue
 from tests.tiny_checkpoint import tiny_profile
 from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 from tests.unit.diffusion.comparison import assert_same_picture
-from tests.unit.diffusion.conftest import MakeEngine
+from tests.unit.diffusion.conftest import MakeEngine, ProfileOf
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.weights.lora_files import random_updates, write_lora
+from tests.unit.diffusion.styles.lora_files import random_updates, write_lora
 
 DEADLINE_S = 200
+SCHEDULER, VAE = "scheduler/scheduler_config.json", "vae/config.json"
 PROMPT_TOKENS = {"sdxl": 77, "flux": 32}
 
 
@@ -92,7 +94,9 @@ def test_styled_rows_share_forwards(
 ) -> None:
     gate = threading.Event()
     profile = profile_of(folders[variant])
-    layers = load_family(profile).styled_layers()
+    part = "transformer" if profile.model.family == "flux" else "unet"
+    module = load_family(profile).components.modules[part]
+    layers = {n: m for n, m in module.named_modules() if isinstance(m, torch.nn.Linear)}
     write_lora(tmp_path / "alpine.safetensors", random_updates(layers, seed=1))
     style = Style(source=str(tmp_path), file="alpine.safetensors", licence="own", description="x")
     styled = profile.model_copy(update={"styles": {"alpine": style}})
@@ -135,7 +139,13 @@ def test_refusals_name_the_field(folders: dict[str, Path], make_engine: MakeEngi
         ("base", {"negative_prompt": "a dog"}, "negative_prompt", "above 1"),
         ("base", {"negative_prompt": "a dog", "guidance_scale": 1.0}, "negative_prompt", "above 1"),
         ("base", {"guidance_scale": 0.5}, "guidance_scale", "above 1"),
-        ("base", {"prompt": "red " * 30}, "prompt", "92 tokens are more than the 77"),
+        ("base", {"prompt": "red " * 30}, "prompt", "^prompt: 92 tokens are more than the 77"),
+        (
+            "base",
+            {"negative_prompt": "red " * 30, "guidance_scale": 5.0},
+            "negative_prompt",
+            "^negative_prompt: 92 tokens are more than the 77",
+        ),
         ("base", {"strength": 0.2}, "strength", "runs no step"),
         ("dev", guided, "negative_prompt", "reads none"),
         ("dev", {"negative_prompt": "a dog"}, "negative_prompt", "reads none"),
@@ -147,8 +157,6 @@ def test_refusals_name_the_field(folders: dict[str, Path], make_engine: MakeEngi
         with pytest.raises(InvalidValue, match=says) as caught:
             engines[variant].submit("1", *image_to_image(**fields)).result(DEADLINE_S)
         assert caught.value.param == field
-    with pytest.raises(InvalidValue, match="multiples of 16"):
-        load_family(profile_of(folders["dev"])).check(GenerationParams("a cat", 72, 64, 4, 1))
 
 
 def test_a_summary_that_is_cut_is_told(folders: dict[str, Path], make_engine: MakeEngine) -> None:
@@ -190,26 +198,85 @@ def test_previews_show_no_ancestral_noise(
 
 
 @pytest.mark.parametrize(
-    ("variant", "entry", "value"),
+    ("family", "file", "entry", "value"),
     [
-        ("base", "_class_name", "DDIMScheduler"),
-        ("base", "use_karras_sigmas", True),
-        ("base", "rescale_betas_zero_snr", True),
-        ("base", "prediction_type", "sample"),
-        ("dev", "_class_name", "EulerDiscreteScheduler"),
-        ("dev", "shift_terminal", 0.1),
-        ("dev", "stochastic_sampling", True),
+        ("sdxl", SCHEDULER, "use_beta_sigmas", True),
+        ("sdxl", SCHEDULER, "prediction_type", "sample"),
+        ("sdxl", SCHEDULER, "timestep_type", "continuous"),
+        ("sdxl", SCHEDULER, "interpolation_type", "log_linear"),
+        ("sdxl", SCHEDULER, "final_sigmas_type", "sigma_min"),
+        ("sdxl", SCHEDULER, "trained_betas", []),
+        ("sdxl", VAE, "latents_mean", [0.1] * 4),
+        ("sdxl", VAE, "latents_std", [1.1] * 4),
+        ("sdxl", VAE, "shift_factor", 0.1),
+        *(
+            (family, file, entry, value)
+            for family in ("z-image", "flux")
+            for file, entry, value in (
+                (SCHEDULER, "use_beta_sigmas", True),
+                (SCHEDULER, "stochastic_sampling", True),
+                (SCHEDULER, "invert_sigmas", True),
+                (SCHEDULER, "time_shift_type", "cubic"),
+                (SCHEDULER, "shift_terminal", 1.0),
+                (SCHEDULER, "shift", 0.0),
+                (SCHEDULER, "num_train_timesteps", 500),
+                (SCHEDULER, "base_shift", None),
+                (VAE, "latents_mean", [0.1] * 16),
+                (VAE, "latents_std", [1.1] * 16),
+            )
+        ),
     ],
 )
-def test_schedules_that_are_not_built_are_refused(
-    tmp_path: Path, variant: str, entry: str, value: object
+def test_settings_that_are_not_built_are_refused(
+    profiles: ProfileOf, tmp_path: Path, family: str, file: str, entry: str, value: object
 ) -> None:
-    save = save_tiny_flux if variant == "dev" else save_tiny_sdxl
-    folder = save(tmp_path / variant, variant)
-    file = folder / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {entry: value}))
-    with pytest.raises(ModelUnavailable, match=f"{entry}: {value!r} is not supported"):
-        load_family(profile_of(folder))
+    profile = changed(profiles[family](), tmp_path, file, {entry: value})
+    with pytest.raises(ModelUnavailable, match=entry) as refused:
+        load_family(profile)
+    assert Path(file).name in str(refused.value)
+
+
+@pytest.mark.parametrize("file", [SCHEDULER, "model_index.json"])
+@pytest.mark.parametrize("family", ["z-image", "sdxl", "flux"])
+def test_another_solver_is_refused_wherever_it_is_named(
+    profiles: ProfileOf, tmp_path: Path, family: str, file: str
+) -> None:
+    """diffusers goes by the index; a config of the class that it was made from lies beside it."""
+    solver = "DPMSolverMultistepScheduler"
+    index = {"scheduler": ["diffusers", solver]}
+    profile = changed(profiles[family](), tmp_path, "model_index.json", index)
+    if file == SCHEDULER:
+        profile = changed(profile, tmp_path / "again", file, {"_class_name": solver})
+    with pytest.raises(ModelUnavailable, match=f"_class_name: '{solver}' is not supported"):
+        load_family(profile)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "entries"),
+    [
+        ("turbo", {"use_karras_sigmas": True}),
+        ("turbo", {"use_exponential_sigmas": True}),
+        ("turbo", {"rescale_betas_zero_snr": True}),
+        ("base", {"use_karras_sigmas": True, "use_exponential_sigmas": True}),
+    ],
+)
+def test_entries_that_exclude_each_other_are_refused(
+    folders: dict[str, Path], tmp_path: Path, scheduler: str, entries: dict[str, bool]
+) -> None:
+    profile = changed(profile_of(folders[scheduler]), tmp_path, SCHEDULER, entries)
+    with pytest.raises(ModelUnavailable, match=f"{[*entries][-1]}: True is not supported"):
+        load_family(profile)
+
+
+def changed(
+    profile: DiffusionProfile, folder: Path, file: str, entries: dict[str, Any]
+) -> DiffusionProfile:
+    """The profile on a copy of its checkpoint, in which a file has other entries."""
+    copy = folder / Path(profile.model.source).name
+    shutil.copytree(profile.model.source, copy)
+    (copy / file).write_text(json.dumps(json.loads((copy / file).read_text()) | entries))
+    model = profile.model.model_copy(update={"source": str(copy)})
+    return profile.model_copy(update={"model": model})
 
 
 def test_checkpoints_that_need_another_loop_are_refused(tmp_path: Path) -> None:

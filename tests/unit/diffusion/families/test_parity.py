@@ -1,14 +1,19 @@
-"""Pictures equal those of diffusers' own three pipelines on the same components."""
+"""Pictures equal those of diffusers' own three pipelines on the same components, whatever the
+checkpoint's scheduler.
+"""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import diffusers
 import pytest
 
+from tests.schedules import DISCRETE, FLOW
 from tests.tiny_checkpoint import tiny_profile
 from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
-from tests.unit.diffusion.conftest import MakeEngine
+from tests.unit.diffusion.conftest import MakeEngine, ProfileOf
 from tests.unit.diffusion.families.parity import Architecture, assert_parity
 
 NEGATIVE = "a big house and the sea"
@@ -51,7 +56,7 @@ FLUX = Architecture(
 )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_z_image(checkpoint: Path, make_engine: MakeEngine, dtype: str) -> None:
     engine = make_engine(tiny_profile(checkpoint, dtype), Z_IMAGE.recording)
     assert_parity(Z_IMAGE, engine, 36)
@@ -62,6 +67,7 @@ def test_z_image(checkpoint: Path, make_engine: MakeEngine, dtype: str) -> None:
     [
         ("base", "float32", 21),
         ("base", "bfloat16", 21),
+        ("base", "float16", 12),
         ("turbo", "float32", 21),
         ("turbo", "bfloat16", 12),
         ("linspace", "float32", 9),
@@ -78,7 +84,12 @@ def test_sdxl(
 
 @pytest.mark.parametrize(
     ("variant", "dtype", "count"),
-    [("dev", "float32", 21), ("dev", "bfloat16", 21), ("schnell", "float32", 9)],
+    [
+        ("dev", "float32", 21),
+        ("dev", "bfloat16", 21),
+        ("dev", "float16", 12),
+        ("schnell", "float32", 9),
+    ],
 )
 def test_flux(
     tmp_path: Path, make_engine: MakeEngine, variant: str, dtype: str, count: int
@@ -87,3 +98,34 @@ def test_flux(
     architecture = FLUX if variant == "dev" else replace(FLUX, asked=({},))
     profile = tiny_profile(folder, dtype, family="flux", max_prompt_tokens=32)
     assert_parity(architecture, make_engine(profile, architecture.recording), count)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        *((Z_IMAGE, name) for name in FLOW if name != "shifted"),
+        *((FLUX, name) for name in FLOW),
+        *((SDXL, name) for name in DISCRETE if name not in ("base", "turbo", "linspace")),
+    ],
+    ids=lambda one: one.family if isinstance(one, Architecture) else one,
+)
+def test_every_schedule(
+    profiles: ProfileOf,
+    tmp_path: Path,
+    make_engine: MakeEngine,
+    architecture: Architecture,
+    name: str,
+) -> None:
+    profile = profiles[architecture.family]()
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(profile.model.source, folder)
+    scheduler = (DISCRETE if architecture is SDXL else FLOW)[name]()
+    shutil.rmtree(folder / "scheduler")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = folder / "model_index.json"
+    parts = json.loads(index.read_text()) | {"scheduler": ["diffusers", type(scheduler).__name__]}
+    index.write_text(json.dumps(parts))
+    model = profile.model.model_copy(update={"source": str(folder)})
+    engine = make_engine(profile.model_copy(update={"model": model}), architecture.recording)
+    least = 2 if scheduler.config.get("shift_terminal") else 1  # of one step diffusers makes NaN
+    assert_parity(replace(architecture, least_steps=least), engine, 6)

@@ -37,7 +37,10 @@ def beside(work: Callable[[], object], vae: torch.nn.Module, then: Callable[[], 
     parts = [part for part in vae.modules() if isinstance(part, torch.nn.GroupNorm)]
     hooks = [part.register_forward_pre_hook(pause) for part in parts]
 
+    threads = torch.get_num_threads()
+
     def run() -> None:
+        torch.set_num_threads(threads)  # a thread starts with OpenMP's own: sums are split otherwise
         with torch.inference_mode():
             results.append(work())
 
@@ -74,10 +77,11 @@ def test_a_decode_beside_it_gives_the_pixels_that_it_gives_alone(
             lambda: meanwhile.append(family.decode(latents)),
         )
     assert np.array_equal(meanwhile[0], alone)
-    assert np.array_equal(np.asarray(_values(together)), np.asarray(_values(other)))
+    assert np.abs(_values(together) - _values(other)).max() <= ROUNDING[dtype, work == "decode in tiles"]
     assert [weight.data_ptr() for weight in vae.parameters()] == weights
     assert not vae.use_tiling
 
 
-def _values(result: object) -> object:
-    return result.float().numpy() if isinstance(result, torch.Tensor) else result
+def _values(result: torch.Tensor | np.ndarray) -> np.ndarray:
+    tensor = result if isinstance(result, torch.Tensor) else torch.from_numpy(result)
+    return tensor.float().numpy()

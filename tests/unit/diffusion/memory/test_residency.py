@@ -1,6 +1,7 @@
 """Residencies: the same pictures from wherever the weights lie, and memory that is really free."""
 
 from collections.abc import Callable, Collection
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import FAMILIES, family_of, loaded_on_host
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.memory.residency import Residency
+from deployments.diffusion.memory.residency import _shrink as shrink
 from deployments.diffusion.profile import RELIEFS, ModelSource, Relief
 from deployments.diffusion.request.params import Terms
 from deployments.diffusion.request.request import Pass, Request, Row
@@ -152,6 +154,21 @@ def test_fp8_is_close_and_leaves_the_sensitive_layers_alone(checkpoint: Path) ->
     assert stored
     assert all(name.startswith("layers.") and "norm" not in name for name in stored)
     assert not any("adaLN" in name for name in stored)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_fp8_stays_within_the_range_of_its_dtype(dtype: torch.dtype) -> None:
+    """Large activations on many small weights, as in the real models."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(4096, 64).requires_grad_(False)
+    x = 100 + torch.randn(8, 4096)
+    exact = layer(x)
+    small = deepcopy(layer).to(dtype)
+    shrink(small)
+
+    assert small.weight.dtype == torch.float8_e4m3fn
+    close = small(x.to(dtype)).float()
+    assert (close - exact).norm() / exact.norm() < 0.05
 
 
 def test_it_sleeps_when_idle_and_wakes_for_a_request(checkpoint: Path) -> None:

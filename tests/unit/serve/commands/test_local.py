@@ -1,4 +1,6 @@
-"""What becomes of a signal while Ray starts, and of a deployment that its command gives up."""
+"""What is told before Ray starts; what becomes of a signal while it does, and of a deployment that
+its command gives up.
+"""
 
 import signal
 import sys
@@ -6,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from ray.exceptions import ActorDiedError
 from ray.serve import scripts
 
+from configs import profile_path
 from serve.commands import local
+from serve.commands.loopback import free_port
 
 
 def test_sigterm_while_ray_starts_is_ctrl_c_and_the_handler_stays() -> None:
@@ -65,3 +70,42 @@ def test_a_proxy_that_died_while_it_started_is_told(
 
     with pytest.raises(local.StartFailed, match="died"):
         local.deploy({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (
+            {"source": "someone/model", "revision": "0" * 40},
+            "someone/model is not on this machine yet.*\n  signboard models pull --profile",
+        ),
+        ({"source": "./nowhere"}, "there is no folder .*nowhere"),
+        ({"source": "someone/model"}, "revision: pin the hub model"),
+    ],
+)
+def test_a_model_that_is_not_here_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: dict[str, str], says: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    profile = yaml.safe_load(profile_path("embedded").read_text(encoding="utf-8"))
+    profile["model"] |= model
+    path = tmp_path / "absent.yaml"
+    path.write_text(yaml.safe_dump(profile), encoding="utf-8")
+    told: list[str] = []
+
+    with (
+        pytest.raises(local.StartFailed, match=says),
+        local.application(str(path), free_port(), told.append),
+    ):
+        pass
+
+    assert not told
+
+
+def test_a_profile_that_there_is_not_is_told_before_anything_starts() -> None:
+    with (
+        pytest.raises(local.StartFailed, match="'nothing' is neither a file nor one of embedded"),
+        local.application("nothing", free_port()),
+    ):
+        pass

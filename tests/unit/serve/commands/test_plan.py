@@ -1,12 +1,17 @@
 """`signboard plan`: what it prints can be added up."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
 from deployments.diffusion.sizes import parse_bytes
 from serve.commands import cli
 from serve.profiles import load_profile
+from tests.tiny_checkpoint import tiny_profile
+from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -43,6 +48,20 @@ def test_what_does_not_fit_says_what_would(capsys: pytest.CaptureFixture[str]) -
     least = re.search(r"nothing: it takes ([\d,]+) MiB", text)
     assert least is not None
     assert 512 < int(least[1].replace(",", "")) < 700
+
+
+@pytest.mark.parametrize(("family", "save"), [("sdxl", save_tiny_sdxl), ("flux", save_tiny_flux)])
+def test_a_folder_of_any_family(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, family: str, save: Callable[[Path], Path]
+) -> None:
+    profile = tiny_profile(save(tmp_path / "model"), family=family, max_prompt_tokens=77)
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(profile.model_dump(mode="json")))
+
+    text = printed(capsys, "--profile", str(file), "--budget", "1GiB")
+
+    assert "text_encoder_2" in text
+    assert text.count("working memory computed") == 2
 
 
 def test_an_unknown_profile_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

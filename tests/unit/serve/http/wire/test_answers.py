@@ -1,9 +1,11 @@
 """Which answer the Accept header prefers, and what JSON tells."""
 
+import json
+
 import pytest
 
 from deployments.postprocess.schema import Delivery, Finished
-from serve.http.wire.answers import images_answer, picture_wanted
+from serve.http.wire.answers import as_bytes, images_answer, picture_wanted
 from serve.profiles import load_profile
 
 JAVA = "text/html, image/gif, image/jpeg, */*; q=0.2"
@@ -68,3 +70,20 @@ def test_what_there_is_not_is_absent(by_url: bool) -> None:
     assert told["quality"] == "low"
     assert {"url", "b64_json"} & set(picture) == ({"url"} if by_url else {"b64_json"})
     assert not {"placement", "overlay"} & set(picture)
+
+
+def test_several_styles_are_told() -> None:
+    file = Finished(b"x", "image/png", 256, 256)
+    styles = ({"name": "ink", "weight": 0.5}, {"name": "night", "weight": None})
+    delivery = Delivery(
+        ("img_1",), (file,), (0,), (7,), (256, 256), 4, 4, {}, (), styles=styles, kept=True
+    )
+    steps = load_profile("embedded").steps
+
+    told = images_answer(
+        delivery, model="embedded", steps=steps, output_format="png", url_of="http://a/{}".format
+    )
+
+    assert told["styles"] == [{"name": "ink", "weight": 0.5}, {"name": "night"}]
+    in_header = json.loads(as_bytes(delivery).headers["X-Signboard-Styles"])
+    assert in_header == told["styles"]

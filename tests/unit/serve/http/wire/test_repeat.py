@@ -46,6 +46,17 @@ def test_a_generation_is_asked_for_once_more() -> None:
     assert (body.output_format, body.output_compression) == ("webp", 70)
 
 
+def test_several_styles_are_asked_for_once_more() -> None:
+    styles = [{"name": "ink", "weight": 0.5}, {"name": "night"}]
+    asked = GenerationBody.model_validate({"prompt": "a cat", "seed": 7, "styles": styles})
+
+    again = repeat_of(making(asked, None))
+
+    body = GenerationBody.model_validate(again.body)
+    assert body.params(PROFILE, (256, 320)) == asked.params(PROFILE, (256, 320))
+    assert [(one.name, one.weight) for one in body.styles or ()] == [("ink", 0.5), ("night", None)]
+
+
 def test_another_layout_is_found_among_all_files_of_the_answer() -> None:
     words = WORDS.model_copy(update={"layouts": 3})
     asked = GenerationBody(

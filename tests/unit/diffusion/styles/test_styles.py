@@ -1,6 +1,5 @@
 """Styles: one forward for all of them, the base model untouched, unfit files refused at start."""
 
-import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -18,10 +17,11 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Style
+from deployments.diffusion.request.params import Worn
 from deployments.diffusion.request.request import Row
+from deployments.diffusion.styles.reading import load_style
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable
-from deployments.diffusion.weights.styles import load_style
 from deployments.errors import InvalidValue
 from deployments.handover import Drawn
 from tests.polling import wait_until
@@ -29,7 +29,7 @@ from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.weights.lora_files import (
+from tests.unit.diffusion.styles.lora_files import (
     RANK,
     Spelling,
     comfy,
@@ -40,6 +40,7 @@ from tests.unit.diffusion.weights.lora_files import (
 )
 
 DEADLINE_S = 200
+PLAIN = (Worn("none", 0.0),)
 SEEDS = {"alpine": 1, "baroque": 2}  # of the two styles' files
 
 
@@ -47,12 +48,12 @@ class Gated(ZImage):
     """Steps only as often as the test permits; open until the engine is warm."""
 
     permits: ClassVar[threading.Semaphore]
-    batches: ClassVar[list[set[str | None]]]
+    batches: ClassVar[list[set[str]]]
 
     def velocity(self, rows: Sequence[Row]) -> list[Tensor]:
         if rows[0].request.id != "warm-up":
             assert self.permits.acquire(timeout=DEADLINE_S)
-            self.batches.append({row.style for row in rows})
+            self.batches.append({worn.name for row in rows for worn in row.mix or PLAIN})
         return super().velocity(rows)
 
 
@@ -102,7 +103,7 @@ def test_styles_share_forwards_and_equal_those_made_alone(
     }
     Gated.permits.release(1000)
     together = {name: future.result(DEADLINE_S).pictures for name, future in futures.items()}
-    assert {None, "alpine", "baroque"} in Gated.batches
+    assert {"none", "alpine", "baroque"} in Gated.batches
     for name, request in asked.items():
         assert_same_picture(together[name], draw(engine, *request))
     for styled_, plain in (("a", "none"), ("b", "none"), ("a", "b"), ("guided", "guided none")):
@@ -157,9 +158,10 @@ def test_nothing_is_worn_after_a_forward_that_fails(checkpoint: Path, folder: Pa
     (layer, *_) = adapters._by_name["alpine"].layers
     x = torch.randn(2, 3, layer.in_features)
     plain = layer(x)
-    with adapters.worn([None, "alpine"]):
+    mixes = [(), (Worn("alpine", 1.0),)]
+    with adapters.worn(mixes):
         worn = layer(x)
-    with pytest.raises(RuntimeError, match="shapes"), adapters.worn([None, "alpine"]):
+    with pytest.raises(RuntimeError, match="shapes"), adapters.worn(mixes):
         layer(x[..., 1:])
     assert torch.equal(worn[0], plain[0])
     assert not torch.allclose(worn[1], plain[1])
@@ -171,32 +173,14 @@ def test_files_of_all_trainers_are_read(
     checkpoint: Path, folder: Path, tmp_path: Path, spelling: Spelling
 ) -> None:
     family = load_family(tiny_profile(checkpoint))
-    layers, components = family.styled_layers(), family.components
+    layers = family.styled_layers()
     lora = random_lora(checkpoint, SEEDS["alpine"])
     path = write_lora(tmp_path / "other.safetensors", lora, spelling, alpha=8.0)
-    expected = load_style(
-        "one", style_of(folder / "alpine.safetensors", weight=2.0), layers, components
-    )
-    got = load_style("two", style_of(path), layers, components)
+    expected = load_style(style_of(folder / "alpine.safetensors"), layers, torch.float32)
+    got = load_style(style_of(path), layers, torch.float32)
     assert got.layers == expected.layers
-    for ours, theirs in zip(got.parameters(), expected.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs)
-
-
-def test_alpha_may_stand_in_the_settings_of_peft(checkpoint: Path, tmp_path: Path) -> None:
-    family = load_family(tiny_profile(checkpoint))
-    layers, components = family.styled_layers(), family.components
-    lora = random_lora(checkpoint, 1)
-
-    def up_with(settings: dict[str, object]) -> Tensor:
-        metadata = {"lora_adapter_metadata": json.dumps(settings)}
-        path = write_lora(tmp_path / "one.safetensors", lora, metadata=metadata)
-        return load_style("one", style_of(path), layers, components).ups[0]
-
-    usual = up_with({})
-    assert torch.allclose(up_with({"transformer.lora_alpha": 2 * RANK}), 2 * usual)
-    with pytest.raises(ModelUnavailable, match="use_dora is not supported"):
-        up_with({"transformer.use_dora": True})
+    for ours, theirs in zip(got.updates, expected.updates, strict=True):
+        torch.testing.assert_close(ours.matrix(), 2 * theirs.matrix())
 
 
 def unfit(lora: dict[str, tuple[Tensor, Tensor]], how: str) -> dict[str, Tensor]:
