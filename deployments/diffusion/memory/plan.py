@@ -141,6 +141,7 @@ class _Room:
         places = {c.name: _place(c, reliefs) for c in self.figures.components}
         one = max(self.figures.picture_tokens.at(self.demand.default_pixels), 1)
         hires = self.fits_hires(reliefs)
+        whole = self.whole_pixels(reliefs, max(pixels, self.demand.hires_pixels))
         return MemoryPlan(
             budget=self.budget,
             residency=reliefs[-1] if reliefs else "resident",
@@ -148,26 +149,27 @@ class _Room:
             device={name: place.between for name, place in places.items()},
             host={name: place.host for name, place in places.items()},
             phases=(
-                *self.phases(reliefs, tokens, pixels),
+                *self.phases(reliefs, tokens, pixels, whole),
                 *(self.hires_phases(reliefs) if hires else ()),
             ),
             token_budget=tokens,
             max_pixels=pixels,
             hires_pixels=self.demand.hires_pixels if hires else 0,
-            whole_pixels=self.whole_pixels(reliefs, max(pixels, self.demand.hires_pixels)),
+            whole_pixels=whole,
             n=min(MAX_N, max(tokens // one, 1)),
             complete=tokens >= self.wanted_tokens and pixels >= self.demand.pixels and hires,
             basis=self.figures.basis,
         )
 
     def phases(
-        self, reliefs: tuple[Relief, ...], tokens: int, pixels: int
+        self, reliefs: tuple[Relief, ...], tokens: int, pixels: int, whole: int = 0
     ) -> tuple[StagePeak, ...]:
+        """whole: pixels up to which the VAE decodes whole though `tiled_decode` is in force."""
         figures = self.figures
         return (
             self._phase("encode", reliefs, "text_encoder", figures.encode),
             self._phase("forward", reliefs, "denoiser", figures.forward.at(tokens)),
-            self._decode("decode", reliefs, pixels),
+            self._decode("decode", reliefs, pixels, whole),
             self._phase("encode picture", reliefs, "vae", figures.encode_picture.at(pixels)),
         )
 
@@ -198,10 +200,13 @@ class _Room:
 
         return _largest(fits, 0, most)
 
-    def _decode(self, name: str, reliefs: tuple[Relief, ...], pixels: int) -> StagePeak:
+    def _decode(
+        self, name: str, reliefs: tuple[Relief, ...], pixels: int, whole: int = 0
+    ) -> StagePeak:
         working = self.figures.decode.at(pixels)
         if "tiled_decode" in reliefs:
-            working = min(working, self.figures.tiled_decode.at(pixels))
+            smaller = self.figures.decode.at(min(whole, pixels)) if whole else 0
+            working = max(smaller, min(working, self.figures.tiled_decode.at(pixels)))
         return self._phase(name, reliefs, "vae", working)
 
     def _phase(self, name: str, reliefs: tuple[Relief, ...], role: Role, working: int) -> StagePeak:

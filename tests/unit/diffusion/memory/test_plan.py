@@ -85,6 +85,14 @@ def test_reliefs_come_where_they_help(mib: int, reliefs: tuple[str, ...]) -> Non
     assert at(mib).reliefs == reliefs
 
 
+def test_under_tiles_what_fits_is_taken_whole() -> None:
+    made = at(1659)  # 1 MiB less than a picture of 1000 pixels takes whole
+
+    assert made.reliefs == ("tiled_decode",)
+    assert made.whole_pixels == 995  # (1659 - 1440) / 1.1, at 0.2 MiB a pixel
+    assert {phase.name: phase.peak for phase in made.phases}["decode"] <= 1659 * MIB
+
+
 def test_what_moves_to_the_host_is_counted_there() -> None:
     moved = at(1500)
 
