@@ -51,6 +51,7 @@ def test_a_picture_is_the_same_to_a_grey_level(profile: DiffusionProfile) -> Non
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("family", ["sdxl", "flux"])
 def test_families_whose_rows_share_by_size(
     profiles: ProfileOf, monkeypatch: pytest.MonkeyPatch, family: str
