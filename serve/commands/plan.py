@@ -33,7 +33,9 @@ def tables(name: str, budgets: Sequence[int] = BUDGETS) -> Iterator[RenderableTy
     try:
         profile = load_profile(name)
         figures = computed(profile)
-    except (ValueError, ModelUnavailable) as error:
+    except ModelUnavailable as error:
+        raise PlanFailed(error.in_full) from error
+    except ValueError as error:
         raise PlanFailed(str(error)) from error
     plans: list[MemoryPlan | NothingFits] = []
     for budget in budgets:

@@ -91,7 +91,9 @@ def draw_strip(profile: DiffusionProfile, photo: Path, prompt: str) -> Strip:
         given = _read(profile, photo)
         family = load_family(profile)
         drawn = _redraw(profile, family, given, prompt)
-    except (RequestError, ModelUnavailable, OSError) as error:
+    except ModelUnavailable as error:
+        raise StrengthFailed(error.in_full) from error
+    except (RequestError, OSError) as error:
         raise StrengthFailed(str(error)) from error
     cells = [(given.picture, "given")]
     for strength, picture in drawn.items():

@@ -1,10 +1,14 @@
-"""Loading until it works: a failed attempt is a phase with its reason, and is made again."""
+"""Loading until it works: a failed attempt is a phase with its reason, and is made again.
+
+What can never be served is refused once and for all: the phase stays until the engine ends.
+"""
 
 import gc
 import logging
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.clock import DeviceClock
@@ -22,48 +26,71 @@ from deployments.diffusion.request import (
     forward_work,
 )
 from deployments.diffusion.sizes import parse_size
-from deployments.diffusion.weights import ModelUnavailable
-from deployments.errors import RequestError
+from deployments.diffusion.weights import ModelRefused, ModelUnavailable
+from deployments.errors import GenerationFailed, RequestError
 
 log = logging.getLogger(__name__)
 MAX_RETRY_S = 300.0
+NO_NUMBERS = (
+    "model.source: the model draws no numbers, though its weights are finite; set model.dtype to "
+    "bfloat16 or float32, or give another checkpoint"
+)
 
 
 def load_until_ready(
     start: Callable[[], None], discard: Callable[[], None], admission: Admission, retry_s: float
 ) -> None:
-    """Call `start` until it does not raise, with pauses of `retry_s`, doubling; stop when draining.
+    """Call `start` until it does not raise, with pauses of `retry_s`, doubling; stop when draining,
+    and wait for that where it is refused for good.
 
     discard: forgets what a failed attempt left, so that its memory is free before the next one.
     """
     attempts = 1
-    while reason := _failure(start):
+    while failure := _failure(start):
         discard()
         gc.collect()
-        again = f"{reason} (attempt {attempts}; the next one in {retry_s:g} s)"
+        if failure.final:
+            admission.enter("failed", failure.reason)
+            while admission.pause(MAX_RETRY_S):
+                pass
+            return
+        again = f"{failure.reason} (attempt {attempts}; the next one in {retry_s:g} s)"
         admission.enter("failed", again)
         if not admission.pause(retry_s):
             return
-        admission.enter("loading", reason)
+        admission.enter("loading", failure.reason)
         attempts, retry_s = attempts + 1, min(2 * retry_s, MAX_RETRY_S)
 
 
-def _failure(start: Callable[[], None]) -> str | None:
+class _Failure(NamedTuple):
+    """Why a load failed, and whether another one would find the same."""
+
+    reason: str
+    final: bool = False
+
+
+def _failure(start: Callable[[], None]) -> _Failure | None:
     """Why `start` failed, if it did; nothing of its frames is kept.
 
     Raises EngineDead where the device is lost: another attempt in this process would fail too.
     """
     try:
         start()
-    except (ModelUnavailable, NothingFits, RequestError) as error:
-        log.warning(f"the model did not load: {error.__cause__ or error}")  # with the files' paths
-        return str(error)
+    except ModelUnavailable as error:
+        log.warning("the model did not load: %s", error.in_full)
+        return _Failure(str(error), isinstance(error, ModelRefused))
+    except GenerationFailed:
+        log.warning(NO_NUMBERS)
+        return _Failure(NO_NUMBERS, final=True)
+    except (NothingFits, RequestError) as error:
+        log.warning(f"the model did not load: {error}")  # no record keeps the error, and its frames
+        return _Failure(str(error))
     except Exception as error:
         require_device(error)
         if is_out_of_memory(error):
-            return "the device's memory does not hold the model"
+            return _Failure("the device's memory does not hold the model")
         log.exception("the model did not load")
-        return "internal error while loading; see the log"
+        return _Failure("internal error while loading; see the log")
     return None
 
 

@@ -15,7 +15,12 @@ from deployments.diffusion.profile import DiffusionProfile, Relief, Style
 from deployments.diffusion.request import GenerationParams
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.styles import StyleUnfit, load_style
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents, without_paths
+from deployments.diffusion.weights import (
+    ModelRefused,
+    ModelUnavailable,
+    SharedComponents,
+    without_paths,
+)
 from deployments.errors import InvalidValue
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
@@ -36,7 +41,7 @@ def load_family(profile: DiffusionProfile, reliefs: Collection[Relief] = ()) -> 
     components = SharedComponents.load(profile.model, loaded_on_host(make.uses, reliefs))
     if profile.model.compile:
         if "streamed_blocks" in reliefs:
-            raise ModelUnavailable(
+            raise ModelRefused(
                 "model.compile: blocks that are streamed from host memory cannot be compiled; set "
                 "it to false, or give the model more memory"
             )
@@ -60,7 +65,7 @@ def family_of(profile: DiffusionProfile, components: SharedComponents) -> Family
     make = FAMILIES[profile.model.family]
     missing = {name for names in make.uses.values() for name in names} - components.modules.keys()
     if missing:
-        raise ModelUnavailable(
+        raise ModelRefused(
             f"model.source: {profile.model.title!r} is a {profile.model.family} without "
             f"{', '.join(sorted(missing))}; give a whole checkpoint, or name its own model.family"
         )
@@ -78,7 +83,7 @@ def _require_possible(profile: DiffusionProfile, family: Family) -> None:
     """Raise ModelUnavailable unless the model can do what the profile promises."""
     bounds, asked = family.bounds, profile.engine.max_prompt_tokens
     if asked > bounds.prompt_tokens:
-        raise ModelUnavailable(
+        raise ModelRefused(
             f"engine.max_prompt_tokens: {asked} is more than the {bounds.prompt_tokens} that the "
             "model reads"
         )
@@ -87,12 +92,12 @@ def _require_possible(profile: DiffusionProfile, family: Family) -> None:
         ranges["hires.sizes"] = profile.hires.sizes
     for entry, sizes in ranges.items():
         if sizes.multiple % bounds.multiple:
-            raise ModelUnavailable(
+            raise ModelRefused(
                 f"{entry}.multiple: {sizes.multiple} is no multiple of {bounds.multiple}, and this "
                 f"model draws sides in steps of {bounds.multiple} pixels"
             )
         if bounds.max_side is not None and sizes.max_side > bounds.max_side:
-            raise ModelUnavailable(
+            raise ModelRefused(
                 f"{entry}.max_side: {sizes.max_side} is more than the {bounds.max_side} pixels "
                 "that the model has positions for"
             )
@@ -104,7 +109,7 @@ def _require_possible(profile: DiffusionProfile, family: Family) -> None:
     try:
         family.check(usual)
     except InvalidValue as error:
-        raise ModelUnavailable(f"the profile's own defaults: {error}") from error
+        raise ModelRefused(f"the profile's own defaults: {error}") from error
 
 
 def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
@@ -114,7 +119,8 @@ def with_styles(family: Family, styles: Mapping[str, Style]) -> Family:
         try:
             adapter = load_style(style, layers, family.components.dtype)
         except (OSError, StyleUnfit) as error:
-            raise ModelUnavailable(
+            refusal = ModelUnavailable if isinstance(error, OSError) else ModelRefused
+            raise refusal(
                 f"styles.{name}: {style.file!r} of {style.title!r}: {without_paths(error)}; give a "
                 "LoRA file made for this model, or take the style out of the profile"
             ) from error

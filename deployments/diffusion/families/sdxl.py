@@ -30,7 +30,7 @@ from deployments.diffusion.request import (
     Work,
 )
 from deployments.diffusion.styles import StyledLayers
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 
@@ -49,8 +49,6 @@ class SDXL:
     guided_above: ClassVar[float] = 1.0
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
-        """Raises ModelUnavailable for checkpoints of SDXL that need another loop."""
-        _refuse_relatives(components)
         self.components = components
         self.max_prompt_tokens = max_prompt_tokens
         self._space = LatentSpace(components, upcast=components.config("vae").force_upcast)
@@ -242,24 +240,6 @@ class SDXL:
             raise AssertionError("ancestral rows are started with their generator")
         noise = self._space.noise(tuple(row.latents.shape), row.generator)
         row.latents = row.latents + (down - to) * velocity + noise * up
-
-
-def _refuse_relatives(components: SharedComponents) -> None:
-    missing = {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"} - {
-        *components.modules,
-        *components.tokenizers,
-    }
-    if missing:
-        raise ModelUnavailable(f"model.source: SDXL without {', '.join(sorted(missing))}")
-    unet = components.config("unet")
-    if unet.in_channels != components.config("vae").latent_channels:
-        raise ModelUnavailable("model.source: an inpainting UNet; give the base checkpoint")
-    if unet.time_cond_proj_dim is not None:
-        raise ModelUnavailable("model.source: a UNet with distilled guidance is not supported")
-    if components.config("vae").shift_factor:
-        raise ModelUnavailable(
-            "vae/config.json: shift_factor: SDXL has none; give the VAE of an SDXL checkpoint"
-        )
 
 
 def _image_tokens(shape: tuple[int, ...]) -> int:

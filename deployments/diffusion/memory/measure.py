@@ -18,7 +18,7 @@ from deployments.diffusion.memory.residency import blocks_of, fp8_layers
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Embedding, GenerationParams, Request, Row, Terms
 from deployments.diffusion.sizes import parse_size
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights import ModelRefused, SharedComponents
 from deployments.errors import InvalidValue
 
 
@@ -102,7 +102,7 @@ def _longest_prompt(
         with suppress(InvalidValue):
             encoding, peak = gauge.run(partial(family.encode, prompt))
             return prompt, encoding.embedding, peak
-    raise ModelUnavailable(f"engine.max_prompt_tokens: {most} hold no word")
+    raise ModelRefused(f"engine.max_prompt_tokens: {most} hold no word")
 
 
 def _row(

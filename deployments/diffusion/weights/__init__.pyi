@@ -11,5 +11,6 @@ from .components import kept_in_float32 as kept_in_float32
 from .components import pick_device as pick_device
 from .on_disk import default_folder as default_folder
 from .on_disk import is_here as is_here
+from .unavailable import ModelRefused as ModelRefused
 from .unavailable import ModelUnavailable as ModelUnavailable
 from .unavailable import without_paths as without_paths

@@ -1,28 +1,24 @@
 """What a model is made of, without its weights: to weigh it, or to fill it with random ones."""
 
-import importlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 import yaml
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deployments.diffusion.profile import ModelSource
-from deployments.diffusion.weights.checkpoint import pulled
 from deployments.diffusion.weights.components import DTYPES, SharedComponents, kept_in_float32
-from deployments.diffusion.weights.unavailable import ModelUnavailable, without_paths
+from deployments.diffusion.weights.composition import class_of
+from deployments.diffusion.weights.on_disk import pulled
+from deployments.diffusion.weights.survey import surveyed
+from deployments.diffusion.weights.unavailable import ModelRefused, ModelUnavailable, without_paths
 
 WORDS = ("[pad]", "[unk]", "[user]", "[end]", "[assistant]", "a")
-CONFIGS = ("model_index.json", "*/config.json", "*/scheduler_config.json")
 CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assistant]"
 
 
@@ -45,11 +41,8 @@ class Architecture:
         Raises ModelUnavailable when there is none of these.
         """
         dtype = DTYPES[source.dtype]
-        folder = Path(source.location) if source.is_local else pulled(source)
-        if folder is not None:
-            return cls(_from_checkpoint(folder), dtype)
-        if source.architecture is None:
-            return cls(_from_checkpoint(_fetched(source)), dtype)
+        if source.is_local or pulled(source) is not None or source.architecture is None:
+            return cls(_from_checkpoint(source), dtype)
         try:
             text = Path(source.architecture).read_text(encoding="utf-8")
         except OSError as error:
@@ -121,51 +114,33 @@ def stand_in_tokenizer(most: int | None = None) -> PreTrainedTokenizerFast:
     )
 
 
-def _fetched(source: ModelSource) -> Path:
-    """The folder that the hub's configs of a model lie in."""
-    try:
-        folder = snapshot_download(
-            source.source, revision=source.revision, allow_patterns=list(CONFIGS)
-        )
-    except (OSError, ValueError, httpx.HTTPError, HfHubHTTPError) as error:
-        raise ModelUnavailable(
-            f"model.source: what {source.title!r} is made of is not here, and the hub did not say; "
-            "see to the network, pull the model (signboard models pull), or name a file that says "
-            "it (model.architecture), as configs/z-image-turbo-24gb.yaml does"
-        ) from error
-    return Path(folder)
-
-
-def _from_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        components = {}
-        for name, entry in index.items():
-            if name.startswith(("_", "tokenizer")) or not isinstance(entry, list):
-                continue
-            if entry[0] is None:  # [null, null] marks an optional part that is not there
-                continue
-            is_scheduler = name == "scheduler"
-            file = folder / name / ("scheduler_config.json" if is_scheduler else "config.json")
-            if not file.is_file():  # of what prepares pictures, which weighs nothing
-                continue
-            config = json.loads(file.read_text(encoding="utf-8"))
-            components[name] = {"library": entry[0], "class": entry[1], "config": config}
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"model.source: {folder.name!r}: {without_paths(error)}") from error
-    return components
+def _from_checkpoint(source: ModelSource) -> dict[str, dict[str, Any]]:
+    survey = surveyed(source)
+    components: dict[str, dict[str, Any]] = {
+        name: {"library": one.library, "class": one.reads, "config": survey.configs[name]}
+        for name, one in survey.composition.components.items()
+    }
+    schedule = survey.configs["scheduler"]
+    return {**components, "scheduler": {"class": schedule["_class_name"], "config": schedule}}
 
 
 def _build(
     library: str, class_name: str, config: Mapping[str, Any], dtype: torch.dtype
 ) -> torch.nn.Module:
-    kind: Any = getattr(importlib.import_module(library), class_name)
-    if library == "transformers":  # whose configs name the dtype of the files
-        named = {**config, "dtype": dtype}
-        module: torch.nn.Module = kind(kind.config_class.from_dict(named))
-        return module
-    built: torch.nn.Module = kind.from_config(dict(config))
-    return built
+    kind = class_of(library, class_name)
+    try:
+        if library == "transformers":  # whose configs name the dtype of the files
+            named = {**config, "dtype": dtype}
+            module: torch.nn.Module = kind(kind.config_class.from_dict(named))
+        else:
+            module = kind.from_config(dict(config))
+    except Exception as error:  # whatever a library says of values that it does not know
+        if isinstance(error, RuntimeError):  # a device's, or its memory's
+            raise
+        raise ModelRefused(
+            f"model.source: the config of its {class_name} builds none; the log says why"
+        ) from error
+    return module
 
 
 def _config_of(module: Any) -> dict[str, Any]:

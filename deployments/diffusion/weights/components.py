@@ -1,24 +1,26 @@
 """One set of weights for every kind of request: loaded once, all or nothing, counted by storage."""
 
-import importlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
-from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.styles import Adapters
 from deployments.diffusion.weights.audit import unique_storages
-from deployments.diffusion.weights.mapped import load_mapped
+from deployments.diffusion.weights.mapped import (
+    Shell,
+    load_by_library,
+    load_mapped,
+    require_finite,
+)
 from deployments.diffusion.weights.on_disk import pulled
-from deployments.diffusion.weights.unavailable import ModelUnavailable
-from deployments.diffusion.weights.variants import files_by_part, variants_of
-from deployments.diffusion.weights.vocabulary import load_tokenizer, require_embedded
+from deployments.diffusion.weights.survey import Survey, fetch_weights, surveyed
+from deployments.diffusion.weights.unavailable import Fault, ModelUnavailable
+from deployments.diffusion.weights.vocabulary import load_tokenizer
+from deployments.diffusion.weights.weight_files import WeightFiles
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,42 +47,31 @@ class SharedComponents:
     def load(cls, source: ModelSource, on_host: Collection[str] = ()) -> "SharedComponents":
         """Load every component or none; those named by `on_host` stay in host memory for now.
 
-        Raises ModelUnavailable when the folder, a file of it, or the device is missing.
+        Raises ModelUnavailable when the folder, a file of it, or the device is missing, and
+        ModelRefused where what is there can never be served.
         """
-        if source.is_local:
-            _require_checkpoint(Path(source.location))
+        survey = surveyed(source)
         device = pick_device(source.device)
         dtype = DTYPES[source.dtype]
-        place = str(pulled(source) or source.location)
-        location = {"pretrained_model_name_or_path": place, "revision": source.revision}
-        part = "model_index.json"
+        fetch_weights(source, survey)
+        variant = None if pulled(source) else source.variant  # a pulled one has plain names
         try:
-            index = DiffusionPipeline.load_config(**location)
-            asked = None if pulled(source) else source.variant
-            variants = variants_of(files_by_part(Path(place), index), asked)
-            loaded: dict[str, Any] = {}
-            for name, entry in index.items():
-                if name.startswith("_") or not isinstance(entry, list):
-                    continue
-                library, class_name = entry
-                if library is None:  # [null, null] marks an optional part that is not there
-                    continue
+            tokenizers = {
+                name: load_tokenizer(survey, name) for name in survey.composition.tokenizers
+            }
+            files = survey.weight_files(variant)
+            shells = {name: _shell(survey, name, one, dtype) for name, one in files.items()}
+            modules: dict[str, torch.nn.Module] = {}
+            for name in list(shells):
                 lies = torch.device("cpu") if name in on_host else device
-                part = name
-                variant = variants.get(name, asked)
-                loaded[name] = _load(name, library, class_name, location, lies, dtype, variant)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ModelUnavailable(
-                f"model.source: {source.title!r}: its {part} cannot be loaded; the log says why"
-            ) from error
-        modules = {k: v for k, v in loaded.items() if isinstance(v, torch.nn.Module)}
-        tokenizers = {k: v for k, v in loaded.items() if isinstance(v, PreTrainedTokenizerBase)}
-        require_embedded(tokenizers, modules)
+                modules[name] = _load(shells.pop(name), lies, dtype)
+        except Fault as fault:
+            raise fault.told(source.title) from fault
         return cls(
             modules=modules,
             tokenizers=tokenizers,
-            scheduler_config=loaded["scheduler"],
-            settings={k: v for k, v in index.items() if not isinstance(v, list)},
+            scheduler_config=survey.configs["scheduler"],
+            settings=survey.settings,
             device=device,
             dtype=dtype,
         )
@@ -125,46 +116,18 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def _require_checkpoint(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelUnavailable(f"model.source: there is no model folder {folder.name!r}")
-    if not (folder / "model_index.json").is_file():
-        raise ModelUnavailable(
-            f"model.source: the folder {folder.name!r} holds no model_index.json; give the folder "
-            "of a diffusers checkpoint"
-        )
+def _shell(survey: Survey, name: str, files: WeightFiles, dtype: torch.dtype) -> Shell:
+    component = survey.composition.components[name]
+    return Shell.of(name, component, survey.folder / name, files, dtype)
 
 
-def _load(
-    name: str,
-    library: str,
-    class_name: str,
-    location: dict[str, Any],
-    device: torch.device,
-    dtype: torch.dtype,
-    variant: str | None,
-) -> Any:
-    kind = getattr(importlib.import_module(library), class_name)
-    where = {**location, "subfolder": name}
-    if name == "scheduler":
-        return {**kind.load_config(**where), "_class_name": class_name}  # the index's word counts
-    folder = Path(location["pretrained_model_name_or_path"]) / name
-    if issubclass(kind, PreTrainedTokenizerBase) and folder.is_dir():
-        return load_tokenizer(kind, folder)
-    if not issubclass(kind, torch.nn.Module):  # what prepares pictures
-        return kind.from_pretrained(**where)
-    module = None
-    if folder.is_dir():
-        module = load_mapped(kind, library, folder, device, dtype, variant)
-    if module is not None:
-        return module.eval().requires_grad_(False)
-    # Both libraries build on meta and, through accelerate, read safetensors straight to `device`.
-    dtype_name = "dtype" if library == "transformers" else "torch_dtype"
-    module = kind.from_pretrained(
-        **where,
-        **{dtype_name: dtype},
-        variant=variant,
-        low_cpu_mem_usage=True,
-        device_map={"": device},
-    )
+def _load(shell: Shell, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    try:
+        module = (load_mapped if shell.mapped else load_by_library)(shell, device, dtype)
+    except (Fault, RuntimeError, MemoryError):  # the last two: others know the device's
+        raise
+    except Exception as error:  # whatever a library says of files that it does not know
+        fix = "see to the disk, or fetch it again"
+        raise Fault(shell.part, "cannot be read", fix, shell.folder, detail=repr(error)) from error
+    require_finite(shell, module)
     return module.eval().requires_grad_(False)

@@ -17,7 +17,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights.on_disk import INDEX, parts_of
-from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.unavailable import ModelRefused
 from deployments.diffusion.weights.variants import named, variants_of
 
 TEXTS = (".json", ".txt", ".jinja", ".model")
@@ -101,7 +101,7 @@ def _wanted(files: Iterable[str], parts: Iterable[str], variant: str | None) -> 
     weights = {part: list(filter(_is_safetensors, names)) for part, names in inside.items()}
     try:
         variants = variants_of(weights, variant)
-    except ModelUnavailable as error:
+    except ModelRefused as error:
         raise PullFailed(str(error)) from error
     for part, names in inside.items():
         if any(map(named, names)) and not weights[part]:

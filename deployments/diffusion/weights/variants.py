@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.unavailable import ModelRefused
 
 STEM = r"^(?P<stem>diffusion_pytorch_model|pytorch_model|model)"
 FORMAT = r"\.(?P<format>safetensors|bin)"
@@ -56,7 +56,7 @@ def variants_of(parts: Mapping[str, Iterable[str]], asked: str | None) -> Mappin
     """Which variant each part is read in: the one asked for, or the plain one where a part has none
     of that. parts: the names of each one's files.
 
-    Raises ModelUnavailable("model.variant"), saying what there is, where neither is there.
+    Raises ModelRefused("model.variant"), saying what there is, where neither is there.
     """
     here: dict[str, set[str | None]] = {}
     for part, files in parts.items():
@@ -65,15 +65,13 @@ def variants_of(parts: Mapping[str, Iterable[str]], asked: str | None) -> Mappin
             here[part] = found
     if asked is not None and here and not any(asked in found for found in here.values()):
         every = set().union(*here.values())
-        raise ModelUnavailable(
-            f"model.variant: there are no weights of {asked!r}, but {_told(every)}"
-        )
+        raise ModelRefused(f"model.variant: there are no weights of {asked!r}, but {_told(every)}")
     for part, found in here.items():
         if not found & {asked, None}:
             lacks = (
                 "no plain weights" if asked is None else f"no weights of {asked!r}, nor plain ones"
             )
-            raise ModelUnavailable(
+            raise ModelRefused(
                 f"model.variant: the {part} has {lacks}, but {_told(found)}; set it to one of these"
             )
     return {part: asked if asked in found else None for part, found in here.items()}

@@ -4,38 +4,55 @@ transformers makes a tokenizer even of a folder without a vocabulary. SentencePi
 by way of their protobuf, which takes no package of SentencePiece's own.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import transformers
 from transformers import PreTrainedTokenizerBase, T5Tokenizer
 from transformers.convert_slow_tokenizer import T5Converter, import_protobuf
 
-from deployments.diffusion.weights.unavailable import ModelUnavailable
+from deployments.diffusion.weights.survey import OWN_FILES, Survey
+from deployments.diffusion.weights.unavailable import Wrong
 
+PROBE = "red"
 FEW = 1000  # tokens; those of a real vocabulary take a while to be listed
 SPACE = "▁"  # SentencePiece's, which a T5 tokenizer without a vocabulary knows by itself
 
 
-def load_tokenizer(kind: Any, folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a component's folder, of the class `kind`.
+def load_tokenizer(survey: Survey, name: str) -> PreTrainedTokenizerBase:
+    """One of the surveyed folder's tokenizers, whose vocabulary is its text encoder's.
 
-    Raises ModelUnavailable where a file of its vocabulary is missing, damaged or holds no words.
+    Raises Wrong where its files cannot be read, know no words, more tokens than the encoder, or
+    have a chat template that leaves the prompt out.
     """
-    files = dict(kind.vocab_files_names)
-    whole = files.pop("tokenizer_file")  # all of it in one file; else the others are all needed
-    missing = [file for file in files.values() if not (folder / file).is_file()]
-    if not (folder / whole).is_file() and missing:
-        raise _refused(folder, f"{' and '.join(missing)} missing, and {whole} is not there either")
-    if not (folder / whole).is_file() and files["vocab_file"].endswith(".model"):
-        kind = _of_pieces(kind, folder, files["vocab_file"])
+    folder, composition = survey.folder / name, survey.composition
+    vocabulary = composition.tokenizers[name]
     try:
-        tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder)
-    except Exception as error:  # what reads them in Rust and protobuf raises bare ones
-        raise _refused(folder, "its files cannot be read; the log says why") from error
+        tokenizer = read_tokenizer(getattr(transformers, survey.index[name][1]), folder)
+        tokenizer(PROBE)
+        core = type(tokenizer.backend_tokenizer.model).__name__
+        said = [{"role": "user", "content": PROBE}]
+        chat = composition.chat and tokenizer.apply_chat_template(said, tokenize=False)
+    except Exception as error:  # what reads them in Rust, protobuf and Jinja raises bare ones
+        raise Wrong(name, "cannot be read", OWN_FILES, folder, detail=repr(error)) from error
+    if chat is not False and PROBE not in chat:
+        raise Wrong(name, "has a chat template that leaves the prompt out", OWN_FILES, folder)
     if tokenizer.vocab_size <= FEW and not _words(tokenizer):
-        raise _refused(folder, "it holds no words")
+        raise Wrong(name, "has a vocabulary that holds no words", OWN_FILES, folder)
+    known = survey.configs[vocabulary.encoder]["vocab_size"]
+    if len(tokenizer) > known or core != (vocabulary.core or core):
+        what = (
+            f"has {len(tokenizer)} tokens ({core}), not those that its {vocabulary.encoder} reads"
+        )
+        raise Wrong(name, what, OWN_FILES, folder)
+    return tokenizer
+
+
+def read_tokenizer(kind: type[PreTrainedTokenizerBase], folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder; of T5's, SentencePiece's own file is enough."""
+    if issubclass(kind, T5Tokenizer) and not (folder / "tokenizer.json").is_file():
+        kind = _SentencePieceT5
+    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder, local_files_only=True)
     return tokenizer
 
 
@@ -44,22 +61,6 @@ def _words(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     known = tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()
     words: set[str] = known - {*tokenizer.all_special_tokens, SPACE}
     return words
-
-
-def require_embedded(
-    tokenizers: Mapping[str, PreTrainedTokenizerBase], modules: Mapping[str, torch.nn.Module]
-) -> None:
-    """Raise ModelUnavailable for a tokenizer with tokens that its text encoder has no rows for."""
-    for name, tokenizer in tokenizers.items():
-        encoder: Any = modules.get(name.replace("tokenizer", "text_encoder"))
-        if encoder is None:
-            continue
-        tokens, rows = len(tokenizer), encoder.get_input_embeddings().weight
-        if tokens > len(rows):
-            raise ModelUnavailable(
-                f"{name}: its vocabulary has {tokens} tokens, but the text encoder knows "
-                f"{len(rows)}: one of the two is another model's"
-            )
 
 
 class _SentencePieceT5(T5Tokenizer):
@@ -76,17 +77,3 @@ class _SentencePieceT5(T5Tokenizer):
             "vocab": T5Converter.convert_from_spm(vocab=pieces, **extra)["vocab"],
             "_spm_precompiled_charsmap": model.normalizer_spec.precompiled_charsmap or None,
         }
-
-
-def _of_pieces(kind: Any, folder: Path, file: str) -> type[T5Tokenizer]:
-    if not issubclass(kind, T5Tokenizer):
-        why = f"{file} is read for T5 alone; have transformers save a tokenizer.json"
-        raise _refused(folder, why)
-    return _SentencePieceT5
-
-
-def _refused(folder: Path, why: str) -> ModelUnavailable:
-    return ModelUnavailable(
-        f"{folder.name}: its vocabulary: {why}; bring the tokenizer's files from where the model "
-        "comes from"
-    )

@@ -10,7 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
 from deployments.diffusion.request import GenerationParams, require_finite
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights import ModelRefused, SharedComponents
 
 MAX_TILE = 64  # latents; 512 pixels at a factor of 8
 MIN_TILE = 8
@@ -26,7 +26,7 @@ class LatentSpace:
     """
 
     def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
-        """Raises ModelUnavailable for a VAE whose channels have statistics of their own."""
+        """Raises ModelRefused for a VAE whose channels have statistics of their own."""
         self._vae: Any = components.modules["vae"]
         self._device = components.device
         self._dtype = components.dtype
@@ -38,7 +38,7 @@ class LatentSpace:
         config = components.config("vae")
         for entry in ("latents_mean", "latents_std"):
             if config.get(entry) is not None:
-                raise ModelUnavailable(
+                raise ModelRefused(
                     f"vae/config.json: {entry}: statistics by channel are not supported; give a "
                     "checkpoint whose VAE has scaling_factor and shift_factor alone"
                 )

@@ -18,7 +18,7 @@ from diffusers.schedulers.scheduling_euler_discrete import (
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from deployments.diffusion.weights import ModelUnavailable
+from deployments.diffusion.weights import ModelRefused
 
 OFF = Literal[False] | None
 KARRAS_RHO = 7.0  # of Karras et al., Elucidating the Design Space of Diffusion-Based Models
@@ -45,13 +45,13 @@ class Schedule(BaseModel):
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Self:
-        """Raises ModelUnavailable, naming the entry, for a schedule that is not built here."""
+        """Raises ModelRefused, naming the entry, for a schedule that is not built here."""
         try:
             return cls.model_validate(dict(config))
         except ValidationError as error:
             first = error.errors()[0]
             entry = ".".join(map(str, first["loc"]))
-            raise ModelUnavailable(
+            raise ModelRefused(
                 f"scheduler_config.json: {entry}: {first['input']!r} is not supported; "
                 f"{first['msg'].lower()}"
             ) from error

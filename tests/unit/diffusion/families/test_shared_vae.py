@@ -17,6 +17,9 @@ from tests.unit.diffusion.requests import picture
 
 DEADLINE_S = 200
 SIDE = 128
+# How sums that are split another way round: of latents about 0.1 large, and of grey levels.
+ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}
+LEVELS = {"float32": 1, "bfloat16": 4}
 BESIDE: dict[str, Callable[[Family, torch.Tensor], object]] = {
     "encode": lambda family, _: family.latents_of(picture(SIDE, SIDE)),
     "encode in tiles": lambda family, _: family.latents_of(picture(SIDE, SIDE), tiled=True),
@@ -40,7 +43,7 @@ def beside(work: Callable[[], object], vae: torch.nn.Module, then: Callable[[], 
     threads = torch.get_num_threads()
 
     def run() -> None:
-        torch.set_num_threads(threads)  # a thread starts with OpenMP's own: sums are split otherwise
+        torch.set_num_threads(threads)  # else a thread has OpenMP's own, and splits sums its way
         with torch.inference_mode():
             results.append(work())
 
@@ -77,7 +80,8 @@ def test_a_decode_beside_it_gives_the_pixels_that_it_gives_alone(
             lambda: meanwhile.append(family.decode(latents)),
         )
     assert np.array_equal(meanwhile[0], alone)
-    assert np.abs(_values(together) - _values(other)).max() <= ROUNDING[dtype, work == "decode in tiles"]
+    apart = np.abs(_values(together) - _values(other)).max()
+    assert apart <= (LEVELS if work == "decode in tiles" else ROUNDING)[dtype]
     assert [weight.data_ptr() for weight in vae.parameters()] == weights
     assert not vae.use_tiling
 

@@ -11,6 +11,7 @@ from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.memory.profile_plan import computed
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights import checkpoint as pulling
+from deployments.diffusion.weights import default_folder
 from deployments.diffusion.weights.architecture import Architecture
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from tests.unit.diffusion.conftest import ProfileOf
@@ -62,7 +63,7 @@ def test_a_pulled_model_says_it_itself(
     profile = profiles[family]()
     told = {"source": "someone/model", "revision": "0" * 40}
     hub = profile.model_copy(update={"model": profile.model.model_copy(update=told)})
-    folder = pulling.default_folder(hub.model)
+    folder = default_folder(hub.model)
     shutil.copytree(profile.model.location, folder)
     pulling.write_manifest(folder, hub.model.dtype)
 
@@ -76,5 +77,5 @@ def test_a_hub_that_does_not_answer_is_told_with_what_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     source = ModelSource(source="someone/model", revision="0" * 40, dtype="bfloat16")
 
-    with pytest.raises(ModelUnavailable, match=r"signboard models pull.*model\.architecture"):
+    with pytest.raises(ModelUnavailable, match="signboard models pull"):
         Architecture.read(source)

@@ -11,7 +11,7 @@ from transformers.convert_slow_tokenizer import import_protobuf
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
-from deployments.diffusion.weights.vocabulary import load_tokenizer
+from deployments.diffusion.weights.vocabulary import read_tokenizer
 from tests.tiny_checkpoint import WORDS
 from tests.unit.diffusion.conftest import ProfileOf
 
@@ -61,7 +61,7 @@ def test_a_vocabulary_that_is_not_there_is_refused(
 ) -> None:
     profile = copied[family]()
     (folder_of(profile, name) / "tokenizer.json").unlink()
-    with pytest.raises(ModelUnavailable, match=rf"^{name}: .*missing"):
+    with pytest.raises(ModelUnavailable, match=rf"its {name} has no vocabulary"):
         SharedComponents.load(profile.model)
 
 
@@ -77,7 +77,7 @@ def test_a_vocabulary_without_words_is_refused(copied: ProfileOf, family: str, n
         kept = {word: i for word, i in words.items() if word in special or word[:2] == "<|"}
         content["model"] |= {"vocab": kept, "merges": []}
     file.write_text(json.dumps(content))
-    with pytest.raises(ModelUnavailable, match=rf"^{name}: .*no words"):
+    with pytest.raises(ModelUnavailable, match=rf"its {name} .*no words"):
         SharedComponents.load(profile.model)
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_vocabulary_is_refused(copied: ProfileOf, family: str, name: s
     profile = copied[family]()
     file = folder_of(profile, name) / "tokenizer.json"
     file.write_text(file.read_text()[:-40])
-    with pytest.raises(ModelUnavailable, match=rf"^{name}: .*cannot be read"):
+    with pytest.raises(ModelUnavailable, match=rf"its {name} (cannot be read|is no JSON)"):
         SharedComponents.load(profile.model)
 
 
@@ -97,7 +97,7 @@ def test_half_of_a_vocabulary_is_refused(copied: ProfileOf) -> None:
     file = folder / "tokenizer.json"
     (folder / "vocab.json").write_text(json.dumps(json.loads(file.read_text())["model"]["vocab"]))
     file.unlink()
-    with pytest.raises(ModelUnavailable, match=r"^tokenizer: .*merges\.txt missing"):
+    with pytest.raises(ModelUnavailable, match="its tokenizer has no vocabulary"):
         SharedComponents.load(profile.model)
     (folder / "merges.txt").write_text("#version: 0.2\n")
     SharedComponents.load(profile.model)
@@ -111,7 +111,9 @@ def test_a_vocabulary_larger_than_its_encoder_s_is_refused(copied: ProfileOf, fa
     known = content["model"]["vocab"]
     known |= {f"word{i}": i for i in range(len(known), 90)}
     file.write_text(json.dumps(content))
-    with pytest.raises(ModelUnavailable, match=r"^tokenizer: .*90 tokens.*another model's"):
+    with pytest.raises(
+        ModelUnavailable, match=r"has 90 tokens.*its text_encoder reads"
+    ):
         SharedComponents.load(profile.model)
 
 
@@ -128,7 +130,7 @@ def test_sentencepiece_s_file_is_read_as_the_other_is(copied: ProfileOf) -> None
 
 def test_t5_s_sentinels_follow_sentencepiece_s_last_piece(tmp_path: Path) -> None:
     write_spiece(tmp_path / "spiece.model")
-    tokenizer = load_tokenizer(T5Tokenizer, tmp_path)
+    tokenizer = read_tokenizer(T5Tokenizer, tmp_path)
     assert tokenizer.convert_tokens_to_ids("<extra_id_0>") == len(PIECES) + 99
     assert len(tokenizer) == len(PIECES) + 100
     assert tokenizer("a red cat").input_ids[-1] == tokenizer.eos_token_id == 1
@@ -140,5 +142,7 @@ def test_a_sentencepiece_file_without_words_is_refused(copied: ProfileOf, conten
     folder = folder_of(profile, "tokenizer_2")
     (folder / "tokenizer.json").unlink()
     (folder / "spiece.model").write_bytes(content)
-    with pytest.raises(ModelUnavailable, match=r"^tokenizer_2: its vocabulary"):
+    with pytest.raises(
+        ModelUnavailable, match=r"its tokenizer_2 (is empty|is a git)"
+    ):
         SharedComponents.load(profile.model)

@@ -1,0 +1,280 @@
+"""What the checkpoints of each family are made of, and by what their strange relatives are known.
+
+Only what stands here is ever imported for a checkpoint: its model_index.json is a stranger's.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from deployments.diffusion.weights.unavailable import ModelRefused
+
+Configs = Mapping[str, Mapping[str, Any]]  # of each component, by its name
+
+
+class Component(NamedTuple):
+    """A part of a checkpoint that is read.
+
+    reads: the class that reads it. named: others that model_index.json may name for the same
+    weights. needs: entries of its config that have no default which could be meant, with their
+    types. unread: how names of weights begin that its files may hold beside the part's own.
+    """
+
+    library: str
+    reads: str
+    named: tuple[str, ...] = ()
+    needs: Mapping[str, type] = {}
+    unread: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Any:
+        """The class that reads it, imported."""
+        return getattr(importlib.import_module(self.library), self.reads)
+
+
+class Vocabulary(NamedTuple):
+    """A tokenizer that is read.
+
+    named: the classes that model_index.json may name. encoder: the component that reads its tokens.
+    core: the kind of vocabulary, None for any. padded: whether prompts are padded to its
+    model_max_length.
+    """
+
+    named: tuple[str, ...]
+    encoder: str
+    core: str | None = None
+    padded: bool = False
+
+
+class Composition(NamedTuple):
+    """What a family's checkpoints are made of.
+
+    pipelines: the classes that model_index.json may name as its own, all of the same components.
+    chat: whether prompts are put into a chat template.
+    misfits: what of the configs shows a relative that this family's loop would draw wrongly.
+    """
+
+    title: str
+    pipelines: tuple[str, ...]
+    components: Mapping[str, Component]
+    tokenizers: Mapping[str, Vocabulary]
+    chat: bool
+    misfits: Callable[[Configs], Iterator[tuple[str, str]]]
+
+
+NO_PART = ("safety_checker", "feature_extractor", "image_encoder")
+"""What pipelines of these families may list, and none of what is drawn here reads."""
+
+QWEN_TOKENS = Vocabulary(
+    named=(
+        "Qwen2Tokenizer",
+        "Qwen2TokenizerFast",
+        "PreTrainedTokenizerFast",
+        "TokenizersBackend",
+    ),
+    encoder="text_encoder",
+)
+CLIP_TOKENS = Vocabulary(
+    named=("CLIPTokenizer", "CLIPTokenizerFast"), encoder="text_encoder", core="BPE", padded=True
+)
+T5_TOKENS = Vocabulary(
+    named=("T5Tokenizer", "T5TokenizerFast"), encoder="text_encoder_2", core="Unigram"
+)
+CLIP = Component(
+    "transformers",
+    "CLIPTextModel",
+    needs={"hidden_size": int, "vocab_size": int, "max_position_embeddings": int},
+    unread=("text_projection.", "vision_model.", "visual_projection.", "logit_scale"),
+)
+VAE = Component(
+    "diffusers",
+    "AutoencoderKL",
+    needs={"latent_channels": int, "scaling_factor": float, "block_out_channels": list},
+    unread=("loss.",),
+)
+FLOW_VAE = VAE._replace(needs={**VAE.needs, "shift_factor": float})
+
+
+def _z_image(configs: Configs) -> Iterator[tuple[str, str]]:
+    transformer, encoder = configs["transformer"], configs["text_encoder"]
+    if transformer.get("siglip_feat_dim") is not None:
+        yield "transformer", "is Z-Image-Omni's, which reads pictures too"
+    yield from _reads(configs, "transformer", "in_channels", configs["vae"]["latent_channels"])
+    yield from _reads(configs, "transformer", "cap_feat_dim", encoder["hidden_size"])
+
+
+def _sdxl(configs: Configs) -> Iterator[tuple[str, str]]:
+    unet, second = configs["unet"], configs["text_encoder_2"]
+    known = {
+        9: "is an inpainting UNet, which reads a mask",
+        8: "is InstructPix2Pix's, which reads a picture",
+    }
+    latents = configs["vae"]["latent_channels"]
+    yield from _reads(configs, "unet", "in_channels", latents, known)
+    if unet.get("time_cond_proj_dim") is not None:
+        yield "unet", "has distilled guidance (an LCM), which is not read here"
+    if unet.get("addition_embed_type") != "text_time":
+        yield "unet", "is not SDXL's: it reads no sizes (addition_embed_type is not text_time)"
+    if configs["vae"].get("shift_factor"):
+        yield "vae", "has a shift_factor, which no VAE of SDXL has"
+    states = configs["text_encoder"]["hidden_size"] + second["hidden_size"]
+    yield from _reads(configs, "unet", "cross_attention_dim", states)
+    summary = 6 * unet["addition_time_embed_dim"] + second["projection_dim"]
+    yield from _reads(configs, "unet", "projection_class_embeddings_input_dim", summary)
+
+
+def _flux(configs: Configs) -> Iterator[tuple[str, str]]:
+    known = {
+        384: "is FLUX.1-Fill's, which reads a picture and a mask",
+        128: "is FLUX.1-Depth's or -Canny's, which reads a control picture",
+    }
+    packed = 4 * configs["vae"]["latent_channels"]  # 2 x 2 latents to a token
+    yield from _reads(configs, "transformer", "in_channels", packed, known)
+    states = configs["text_encoder_2"]["d_model"]
+    yield from _reads(configs, "transformer", "joint_attention_dim", states)
+    summary = configs["text_encoder"]["hidden_size"]
+    yield from _reads(configs, "transformer", "pooled_projection_dim", summary)
+
+
+def _reads(
+    configs: Configs, part: str, entry: str, given: int, known: Mapping[int, str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """A misfit where the part reads something else than the parts before it give it."""
+    wanted = configs[part][entry]
+    if wanted in (known or {}):
+        yield part, (known or {})[wanted]
+    elif wanted != given:
+        yield part, f"does not fit the other parts: its {entry} is {wanted}, they give it {given}"
+
+
+COMPOSITIONS: Mapping[str, Composition] = {
+    "z-image": Composition(
+        title="Z-Image",
+        pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+        components={
+            "transformer": Component(
+                "diffusers",
+                "ZImageTransformer2DModel",
+                needs={"in_channels": int, "cap_feat_dim": int},
+            ),
+            "text_encoder": Component(
+                "transformers",
+                "Qwen3Model",
+                named=("Qwen3ForCausalLM",),
+                needs={"hidden_size": int, "vocab_size": int},
+                unread=("lm_head.",),
+            ),
+            "vae": FLOW_VAE,
+        },
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=True,
+        misfits=_z_image,
+    ),
+    "sdxl": Composition(
+        title="SDXL",
+        pipelines=(
+            "StableDiffusionXLPipeline",
+            "StableDiffusionXLImg2ImgPipeline",
+            "StableDiffusionXLInpaintPipeline",
+        ),
+        components={
+            "unet": Component(
+                "diffusers",
+                "UNet2DConditionModel",
+                needs={
+                    "in_channels": int,
+                    "cross_attention_dim": int,
+                    "addition_time_embed_dim": int,
+                    "projection_class_embeddings_input_dim": int,
+                },
+            ),
+            "text_encoder": CLIP,
+            "text_encoder_2": CLIP._replace(
+                reads="CLIPTextModelWithProjection",
+                needs={**CLIP.needs, "projection_dim": int},
+                unread=tuple(name for name in CLIP.unread if name != "text_projection."),
+            ),
+            "vae": VAE,
+        },
+        tokenizers={
+            "tokenizer": CLIP_TOKENS,
+            "tokenizer_2": CLIP_TOKENS._replace(encoder="text_encoder_2"),
+        },
+        chat=False,
+        misfits=_sdxl,
+    ),
+    "flux": Composition(
+        title="FLUX.1",
+        pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"),
+        components={
+            "transformer": Component(
+                "diffusers",
+                "FluxTransformer2DModel",
+                needs={
+                    "in_channels": int,
+                    "guidance_embeds": bool,
+                    "joint_attention_dim": int,
+                    "pooled_projection_dim": int,
+                },
+            ),
+            "text_encoder": CLIP,
+            "text_encoder_2": Component(
+                "transformers",
+                "T5EncoderModel",
+                named=("T5ForConditionalGeneration",),
+                needs={"d_model": int, "vocab_size": int},
+                unread=("decoder.", "lm_head."),
+            ),
+            "vae": FLOW_VAE,
+        },
+        tokenizers={"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS},
+        chat=False,
+        misfits=_flux,
+    ),
+}
+
+RELATIVES: Sequence[tuple[str, str]] = (
+    ("FluxKontext", "FLUX.1-Kontext, which edits by reference"),
+    ("FluxFill", "FLUX.1-Fill, which reads a picture and a mask"),
+    ("FluxControlNet", "FLUX.1 with a ControlNet"),
+    ("FluxControl", "FLUX.1-Depth or -Canny, which reads a control picture"),
+    ("FluxPriorRedux", "FLUX.1-Redux, which reads pictures"),
+    ("Flux2", "FLUX.2"),
+    ("StableDiffusionXLInstructPix2Pix", "SDXL InstructPix2Pix, which reads a picture"),
+    ("StableDiffusionXLControlNet", "SDXL with a ControlNet"),
+    ("StableDiffusionXLAdapter", "SDXL with a T2I-Adapter"),
+    ("StableDiffusion3", "Stable Diffusion 3"),
+    ("StableDiffusionPipeline", "Stable Diffusion 1 or 2"),
+    ("StableDiffusionImg2Img", "Stable Diffusion 1 or 2"),
+    ("StableDiffusionInpaint", "Stable Diffusion 1 or 2 for inpainting"),
+    ("LatentConsistencyModel", "a latent consistency model of Stable Diffusion 1"),
+    ("ZImageOmni", "Z-Image-Omni, which reads pictures too"),
+    ("ZImageControlNet", "Z-Image with a ControlNet"),
+    ("QwenImage", "Qwen-Image"),
+)
+"""Pipelines that are served by no family here: how their class begins, and what they are."""
+
+
+def class_of(library: str, name: str) -> Any:
+    """A class that some family reads, imported. Raises ModelRefused for any other."""
+    for composition in COMPOSITIONS.values():
+        for component in composition.components.values():
+            if (component.library, component.reads) == (library, name):
+                return component.kind
+    raise ModelRefused(f"{library}.{name} is no class that a family reads")
+
+
+def family_of_pipeline(pipeline: str) -> str | None:
+    """The family that serves what this class of diffusers draws, None if none does."""
+    for family, composition in COMPOSITIONS.items():
+        if pipeline in composition.pipelines:
+            return family
+    return None
+
+
+def described(pipeline: str) -> str:
+    """What a class of diffusers draws, in words."""
+    for beginning, words in RELATIVES:
+        if pipeline.startswith(beginning):
+            return f"{words} ({pipeline})"
+    return f"a {pipeline}"
