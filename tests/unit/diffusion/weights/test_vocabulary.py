@@ -111,9 +111,7 @@ def test_a_vocabulary_larger_than_its_encoder_s_is_refused(copied: ProfileOf, fa
     known = content["model"]["vocab"]
     known |= {f"word{i}": i for i in range(len(known), 90)}
     file.write_text(json.dumps(content))
-    with pytest.raises(
-        ModelUnavailable, match=r"has 90 tokens.*its text_encoder reads"
-    ):
+    with pytest.raises(ModelUnavailable, match=r"has 90 tokens.*its text_encoder reads"):
         SharedComponents.load(profile.model)
 
 
@@ -142,7 +140,5 @@ def test_a_sentencepiece_file_without_words_is_refused(copied: ProfileOf, conten
     folder = folder_of(profile, "tokenizer_2")
     (folder / "tokenizer.json").unlink()
     (folder / "spiece.model").write_bytes(content)
-    with pytest.raises(
-        ModelUnavailable, match=r"its tokenizer_2 (is empty|is a git)"
-    ):
+    with pytest.raises(ModelUnavailable, match=r"its tokenizer_2 (is empty|is a git)"):
         SharedComponents.load(profile.model)
