@@ -53,12 +53,12 @@ class SharedComponents:
         survey = surveyed(source)
         device = pick_device(source.device)
         dtype = DTYPES[source.dtype]
-        fetch_weights(source, survey)
         variant = None if pulled(source) else source.variant  # a pulled one has plain names
         try:
             tokenizers = {
                 name: load_tokenizer(survey, name) for name in survey.composition.tokenizers
             }
+            fetch_weights(source, survey)
             files = survey.weight_files(variant)
             shells = {name: _shell(survey, name, one, dtype) for name, one in files.items()}
             modules: dict[str, torch.nn.Module] = {}

@@ -49,7 +49,7 @@ OWN_CONFIG = "give the part's own config.json"
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A folder whose index and configs are a family's own.
+    """A folder whose index and configs are a family's own: enough to plan by.
 
     index: model_index.json. configs: of each component and of the scheduler, by name.
     """
@@ -73,12 +73,18 @@ class Survey:
         scheduler = folder / "scheduler" / "scheduler_config.json"
         schedule = read_json("scheduler", scheduler)
         configs["scheduler"] = {**schedule, "_class_name": index["scheduler"][1]}  # its word counts
-        for name in composition.tokenizers:
-            _require_tokenizer(folder / name, name, composition, configs)
         for name, what in composition.misfits(configs):
             fix = f"give a checkpoint as the {composition.title} pipelines of diffusers read it"
             raise Wrong(name, what, fix, folder / name / "config.json")
         return cls(folder, composition, index, configs)
+
+    def require_tokenizer(self, name: str) -> None:
+        """Raise Fault where one of the family's tokenizers is missing, another's, or not whole."""
+        composition, file = self.composition, self.folder / INDEX
+        _require_listed(file, self.index, [name], composition.title)
+        kinds = composition.tokenizers[name].named
+        _require_class(file, self.index, name, "transformers", kinds, composition.title)
+        _require_tokenizer(self.folder / name, name, composition, self.configs)
 
     def weight_files(self, variant: str | None) -> dict[str, WeightFiles]:
         """Of each component, in this variant where it has one, None for the plain files.
@@ -206,6 +212,8 @@ def _unpacked(suffix: str) -> str:
 
 def _require_family(folder: Path, index: Mapping[str, Any], family: str) -> None:
     pipeline = index.get("_class_name")
+    if pipeline is None:  # its parts tell
+        return
     if not isinstance(pipeline, str):
         raise Wrong(INDEX, "names no pipeline (_class_name)", COMPLETE, folder / INDEX)
     whose = family_of_pipeline(pipeline)
@@ -225,25 +233,38 @@ def _require_family(folder: Path, index: Mapping[str, Any], family: str) -> None
 
 def _require_entries(file: Path, index: Mapping[str, Any], composition: Composition) -> None:
     """That the index lists the family's parts, each of a class that reads it, and no others."""
-    known: dict[str, tuple[str, tuple[str, ...]]] = {
-        name: (one.library, (one.reads, *one.named)) for name, one in composition.components.items()
-    }
-    known |= {name: ("transformers", one.named) for name, one in composition.tokenizers.items()}
-    title = composition.title
-    missing = sorted(name for name in {*known, "scheduler"} if not _lists(index, name))
+    components, title = composition.components, composition.title
+    _require_listed(file, index, {*components, "scheduler"}, title)
+    known = {*components, *composition.tokenizers, *NO_PART, "scheduler"}
+    for name in index:
+        if not name.startswith("_") and name not in known and _lists(index, name):
+            what = f"lists {name!r}, which {title} has not"
+            raise Wrong(INDEX, what, "take the entry out, or give a plain checkpoint", file)
+    for name, one in components.items():
+        _require_class(file, index, name, one.library, (one.reads, *one.named), title)
+
+
+def _require_listed(
+    file: Path, index: Mapping[str, Any], names: Collection[str], title: str
+) -> None:
+    missing = sorted(name for name in names if not _lists(index, name))
     if missing:
         what = f"is without {', '.join(missing)}, which {title} reads"
         raise Wrong(INDEX, what, "give a whole checkpoint: no refiner, no single part", file)
-    for name, entry in index.items():
-        if name.startswith("_") or name in (*NO_PART, "scheduler") or not _lists(index, name):
-            continue
-        if name not in known:
-            what = f"lists {name!r}, which {title} has not"
-            raise Wrong(INDEX, what, "take the entry out, or give a plain checkpoint", file)
-        library, kinds = known[name]
-        if entry[0] != library or entry[1] not in kinds:
-            what = f"names {entry[0]}.{entry[1]} as its {name}; {title} reads {kinds[0]}"
-            raise Wrong(INDEX, what, f"give the checkpoint with a {kinds[0]} of {library}", file)
+
+
+def _require_class(
+    file: Path,
+    index: Mapping[str, Any],
+    name: str,
+    library: str,
+    kinds: tuple[str, ...],
+    title: str,
+) -> None:
+    entry = index[name]
+    if entry[0] != library or entry[1] not in kinds:
+        what = f"names {entry[0]}.{entry[1]} as its {name}; {title} reads {kinds[0]}"
+        raise Wrong(INDEX, what, f"give the checkpoint with a {kinds[0]} of {library}", file)
 
 
 def _lists(index: Mapping[str, Any], name: str) -> bool:
@@ -264,7 +285,7 @@ def _config(folder: Path, name: str, component: Component) -> dict[str, Any]:
         says, wanted = config.get("_class_name"), {component.reads, *component.named}
     else:
         says, wanted = config.get("model_type"), {component.kind.config_class.model_type}
-    if says not in wanted:
+    if says is not None and says not in wanted:
         what = f"has the config of {says!r}, not of {component.reads}"
         raise Wrong(name, what, OWN_CONFIG, file)
     for entry, kind in component.needs.items():

@@ -22,9 +22,10 @@ SPACE = "▁"  # SentencePiece's, which a T5 tokenizer without a vocabulary know
 def load_tokenizer(survey: Survey, name: str) -> PreTrainedTokenizerBase:
     """One of the surveyed folder's tokenizers, whose vocabulary is its text encoder's.
 
-    Raises Wrong where its files cannot be read, know no words, more tokens than the encoder, or
-    have a chat template that leaves the prompt out.
+    Raises Fault where its files are not there, cannot be read, know no words, more tokens than the
+    encoder, or have a chat template that leaves the prompt out.
     """
+    survey.require_tokenizer(name)
     folder, composition = survey.folder / name, survey.composition
     vocabulary = composition.tokenizers[name]
     try:

@@ -18,8 +18,9 @@ def of_the_index(family: str) -> Iterator[Malformed]:
     composition = COMPOSITIONS[family]
     parts = [*composition.components, *composition.tokenizers]
     changes: dict[str, Callable[[dict[str, Any]], object]] = {}
-    for name in (*parts, "scheduler", "_class_name"):
+    for name in (*parts, "scheduler"):
         changes[f"without {name}"] = lambda index, name=name: index.pop(name)
+    for name in (*parts, "scheduler", "_class_name"):
         changes[f"{name} null"] = lambda index, name=name: index.update({name: [None, None]})
         changes[f"{name} a word"] = lambda index, name=name: index.update({name: 7})
     for name in parts:
@@ -83,7 +84,6 @@ def of_configs(family: str) -> Iterator[Malformed]:
                 )
         whose = "_class_name" if component.library == "diffusers" else "model_type"
         changes["of another"] = lambda config, whose=whose: config.update({whose: "another"})
-        changes["of nobody"] = lambda config, whose=whose: config.pop(whose)
         changes["quantised"] = lambda config: config.update(
             quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
         )

@@ -56,6 +56,23 @@ def test_parts_that_are_not_there_are_none(profiles: ProfileOf, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_configs_alone_are_enough(profiles: ProfileOf, family: str, tmp_path: Path) -> None:
+    """Without weights, tokenizers and the names of classes that the index says already."""
+    profile = profiles[family]()
+    folder = tmp_path / family
+    shutil.copytree(
+        profile.model.location, folder, ignore=shutil.ignore_patterns("*.safetensors", "tokenizer*")
+    )
+    for file in [folder / "model_index.json", *folder.glob("*/config.json")]:
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({k: v for k, v in content.items() if k[0] != "_"}))
+    told = {"source": str(folder)}
+    alone = profile.model_copy(update={"model": profile.model.model_copy(update=told)})
+
+    assert computed(alone) == computed(profile)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_pulled_model_says_it_itself(
     profiles: ProfileOf, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
