@@ -7,17 +7,37 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """An uploaded picture and mask, upright and fitted to the canvas.
+class Reference:
+    """A picture that the model reads beside the prompt, upright, in its own size.
 
-    picture: uint8 (H, W, 3). mask: bool (H, W), True where to repaint, or None. digest: SHA-256
-    of all the rest in hexadecimal, None where it was not asked for.
+    picture: uint8 (h, w, 3). digest: SHA-256 of it in hexadecimal, None where none is asked for.
     """
 
     picture: NDArray[np.uint8]
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The pictures that a request brings, by their roles.
+
+    picture: to be noised and redrawn; uint8 (H, W, 3), upright and fitted to the canvas. mask: bool
+    (H, W), True where to repaint; None repaints all. references: read, never noised or fitted.
+    There is a picture, or a reference, or both. digest: SHA-256 of all the rest in hexadecimal,
+    None where it was not asked for.
+    """
+
+    picture: NDArray[np.uint8] | None
     mask: NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = ()
     digest: str | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def reference_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(width, height) of each reference."""
+        shapes = (one.picture.shape for one in self.references)
+        return tuple((width, height) for height, width, _ in shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +45,8 @@ class Tokens:
     """What the model read and drew for one request, in its own tokens.
 
     text: of its prompts, a negative one included where it is read; padding counts where a family
-    reads it like words. given: of the picture that it started from. drawn: of all its pictures, in
-    the last pass.
+    reads it like words. given: of the picture that it started from and of its references. drawn: of
+    all its pictures, in the last pass.
     """
 
     text: int = 0

@@ -19,7 +19,7 @@ from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.weights.components import SharedComponents
-from deployments.handover import Fitted
+from deployments.handover import Given
 
 
 class Budget(TorchDispatchMode):
@@ -117,12 +117,12 @@ class OnSmallDevice(ZImage):
             budget.count(tensor)
         budget.__enter__()  # for the rest of the device thread's life
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: object = ()) -> EncodedPrompt:
         with self.budget.stage("encode"):
             return super().encode(prompt)
 
     def start(
-        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+        self, params: GenerationParams, given: Given | None, *, tiled: bool = False
     ) -> list[Start]:
         with self.budget.stage("start"):
             return super().start(params, given, tiled=tiled)

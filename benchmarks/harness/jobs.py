@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.diffusion.request import GenerationParams
-from deployments.handover import Fitted
+from deployments.handover import Given
 from deployments.postprocess.schema import OverlaySpec
 
 File = tuple[str, bytes, str]  # name, bytes, media type
@@ -70,11 +70,11 @@ class Job:
         )
 
     @property
-    def given(self) -> Fitted | None:
+    def given(self) -> Given | None:
         """For the engine: what an edit starts from."""
         if self.kind == "t2i":
             return None
-        return Fitted(self.picture, self.mask if self.kind == "inpaint" else None)
+        return Given(self.picture, self.mask if self.kind == "inpaint" else None)
 
     @property
     def call(self) -> dict[str, Any]:

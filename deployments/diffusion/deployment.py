@@ -17,7 +17,7 @@ from deployments.diffusion.metrics import METRICS, Metric
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Terms
 from deployments.diffusion.start import LOAD_LIMIT_S, StartTimes, describe, in_one_go
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 
 if TYPE_CHECKING:
     from deployments.diffusion.families import LoadFamily
@@ -104,7 +104,7 @@ class DiffusionDeployment:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None = None,
+        given: Given | None = None,
         terms: Terms = NO_HURRY,
     ) -> Drawn:
         """Draw the pictures of one request, once for all who ask for the same at a time.
@@ -118,7 +118,7 @@ class DiffusionDeployment:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None = None,
+        given: Given | None = None,
         terms: Terms = NO_HURRY,
     ) -> AsyncIterator[Event | Drawn]:
         """As `generate`, telling of the way: events as they happen, the pictures last."""

@@ -11,6 +11,7 @@ from deployments.diffusion.sizes import ByteSize, SizeRange, Strict
 Quality = Literal["low", "medium", "high"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 MAX_WEIGHT = 4.0  # of a style, either way
+MAX_REFERENCES = 4  # of a request
 EMBEDDED_MODEL = Path(__file__).parent / "embedded"
 Relief = Literal[
     "resident", "tiled_decode", "text_encoder_on_host", "fp8_storage", "streamed_blocks"
@@ -101,6 +102,16 @@ class Hires(Strict):
     strength: float = Field(gt=0, lt=1)
 
 
+class References(Strict):
+    """Pictures that a request may bring for the model to read beside its prompt.
+
+    most: of one request. max_pixels: of each; a larger one is made smaller.
+    """
+
+    most: int = Field(ge=1, le=MAX_REFERENCES)
+    max_pixels: int = Field(default=2**20, ge=64 * 64)
+
+
 class StepCounts(Strict):
     """Denoising steps: what may be asked for, and what `quality` chooses."""
 
@@ -177,6 +188,7 @@ class DiffusionProfile(Strict):
     model: ModelSource
     sizes: SizeRange
     hires: Hires | None = None
+    references: References | None = None
     steps: StepCounts
     guidance: Guidance = Guidance()
     default_strength: float = Field(default=0.6, gt=0, le=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ray import serve
 
 from deployments.errors import NotFound, NotReady
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess import keep_first, kept_pictures
 from deployments.postprocess.adopt_images import adopt
 from deployments.postprocess.canvas import enlarge
@@ -74,7 +74,7 @@ class PostProcessDeployment:
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
         keep: Literal["subject"] | None = None,
-    ) -> Fitted:
+    ) -> Given:
         """An upload as the diffusion room takes it; raises what `fit_upload` raises."""
         width, height = size or (None, None)
         return await self._work(
@@ -96,7 +96,7 @@ class PostProcessDeployment:
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
         keep: Literal["subject"] | None = None,
-    ) -> Fitted:
+    ) -> Given:
         """The same of a kept picture; raises what `fit_kept` raises."""
         width, height = size or (None, None)
         return await self._look(
@@ -105,7 +105,7 @@ class PostProcessDeployment:
             )
         )
 
-    async def finish(self, drawn: Drawn, spec: FinishSpec, given: Fitted | None = None) -> Delivery:
+    async def finish(self, drawn: Drawn, spec: FinishSpec, given: Given | None = None) -> Delivery:
         """Every drawn picture, kept and finished as `spec` says; raises as `finish_picture`."""
         library = self._library
         job = await self._work(lambda: keep_first.begin(drawn, spec, given, library))

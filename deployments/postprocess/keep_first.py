@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess.files import encode
 from deployments.postprocess.finish import since
 from deployments.postprocess.job import Clean, Job, with_missing_said
@@ -26,7 +26,7 @@ LOSSLESS = Output("webp")  # two thirds of a PNG's time, and smaller
 NOT_KEPT = "the picture could not be kept: it is in this answer alone"
 
 
-def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None) -> Job:
+def begin(drawn: Drawn, spec: FinishSpec, given: Given | None, library: Library | None) -> Job:
     """Keep what was drawn, and the picture it was drawn from, to be finished as `spec` says."""
     drawing = Drawing(
         facts=dict(spec.metadata),
@@ -43,7 +43,7 @@ def begin(drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library
     pictures = [_as_file(picture) for picture in pixels]
     names = [digest(picture) for picture in pictures]
     data = dict(zip(names, pictures, strict=True))
-    if given is not None:
+    if given is not None and given.picture is not None:
         source = _as_file(given.picture)
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source

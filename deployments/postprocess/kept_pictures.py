@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import NotFound
-from deployments.handover import Fitted
+from deployments.handover import Given
 from deployments.postprocess.adopt_images import kept_files
 from deployments.postprocess.design import Brand
 from deployments.postprocess.files import encode, facts, inspect
@@ -116,7 +116,7 @@ def fit_kept(
     library: Library,
     keep: Literal["subject"] | None = None,
     segmenter: Segmenter | None = None,
-) -> Fitted:
+) -> Given:
     """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
     mask. Raises NotFound, and what `fit_upload` raises."""
     record = find(picture_id, library)

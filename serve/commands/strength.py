@@ -19,7 +19,7 @@ from deployments.diffusion.request import GenerationParams, Start
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelUnavailable
 from deployments.errors import NotReady, RequestError
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess.intake import fit_upload
 from serve.settings import AppArgs
 
@@ -89,13 +89,15 @@ def draw_strip(profile: DiffusionProfile, photo: Path, prompt: str) -> Strip:
     """Redraw the photo at each tenth of strength, with one seed. Raises StrengthFailed."""
     try:
         given = _read(profile, photo)
+        photo_pixels = given.picture
+        assert photo_pixels is not None
         family = load_family(profile)
-        drawn = _redraw(profile, family, given, prompt)
+        drawn = _redraw(profile, family, given, photo_pixels.shape[1::-1], prompt)
     except ModelUnavailable as error:
         raise StrengthFailed(error.in_full) from error
     except (RequestError, OSError) as error:
         raise StrengthFailed(str(error)) from error
-    cells = [(given.picture, "given")]
+    cells = [(photo_pixels, "given")]
     for strength, picture in drawn.items():
         if start := beginning(family, profile, profile.steps.default, strength):
             steps = f"{start.executed} of {start.steps} steps"
@@ -103,17 +105,17 @@ def draw_strip(profile: DiffusionProfile, photo: Path, prompt: str) -> Strip:
     return Strip(_sheet(cells), table(family, profile))
 
 
-def _read(profile: DiffusionProfile, photo: Path) -> Fitted:
+def _read(profile: DiffusionProfile, photo: Path) -> Given:
     limits = AppArgs().intake_limits
     sizes = profile.sizes.recommended_pixels
     return fit_upload(photo.read_bytes(), None, None, None, "crop", sizes, limits)
 
 
 def _redraw(
-    profile: DiffusionProfile, family: Family, given: Fitted, prompt: str
+    profile: DiffusionProfile, family: Family, given: Given, size: tuple[int, int], prompt: str
 ) -> dict[float, NDArray[np.uint8]]:
     """The pictures, uint8 (H, W, 3), by strength; one that would run no step is left out."""
-    height, width, _ = given.picture.shape
+    width, height = size
     steps = profile.steps.default
     engine = Engine(profile, lambda _: family, reliefs=())
     try:

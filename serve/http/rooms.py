@@ -19,7 +19,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentRes
 
 from deployments.diffusion.request import Event, GenerationParams, Preview, Terms
 from deployments.errors import DeadlineMissed, Overloaded, ReplicaDown, RequestError
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess.schema import Delivery, FinishSpec, Output
 
 Handle = DeploymentHandle[Any]
@@ -44,11 +44,11 @@ COUNTED: Mapping[str, Callable[[Iterable[int]], int]] = {
 """The library's counters, and what the replicas' figures make together."""
 
 
-class Given(NamedTuple):
+class TakenIn(NamedTuple):
     """A picture that was taken in. pending: what hands it on from room to room."""
 
     pending: Pending
-    fitted: Fitted
+    fitted: Given
 
 
 class Rooms:
@@ -71,7 +71,7 @@ class Rooms:
         size: tuple[int, int] | None,
         fit: str,
         keep: str | None,
-    ) -> Given:
+    ) -> TakenIn:
         """An upload, fitted. Raises InvalidValue, TooLarge or UnsupportedFile."""
         return await self._given(
             lambda: _call(self.postprocess.intake, image, mask, size, fit, keep)
@@ -84,21 +84,21 @@ class Rooms:
         size: tuple[int, int] | None,
         fit: str,
         keep: str | None,
-    ) -> Given:
+    ) -> TakenIn:
         """The same of a kept picture. Raises NotFound, or what `intake` raises."""
         return await self._given(
             lambda: _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
         )
 
-    async def _given(self, begin: Callable[[], Pending]) -> Given:
+    async def _given(self, begin: Callable[[], Pending]) -> TakenIn:
         begun: list[Pending] = []
 
         def once() -> tuple[Pending]:
             begun.append(begin())
             return (begun[-1],)
 
-        fitted = cast(Fitted, await self._answer(once))
-        return Given(begun[-1], fitted)
+        fitted = cast(Given, await self._answer(once))
+        return TakenIn(begun[-1], fitted)
 
     async def deliver(
         self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec

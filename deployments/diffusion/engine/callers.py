@@ -13,7 +13,7 @@ from itertools import count
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.request import NO_HURRY, Event, GenerationParams, Sink, Terms
 from deployments.errors import RequestError
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +45,7 @@ class Callers:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None = None,
+        given: Given | None = None,
         terms: Terms = NO_HURRY,
     ) -> Drawn:
         """The pictures, under this caller's own id; its warnings and times are the drawing's.
@@ -78,7 +78,7 @@ class Callers:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None = None,
+        given: Given | None = None,
         terms: Terms = NO_HURRY,
     ) -> AsyncGenerator[Event | Drawn, None]:
         """The same for one caller alone, telling of the way: events as they happen, the pictures
@@ -103,7 +103,7 @@ class Callers:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None,
+        given: Given | None,
         terms: Terms,
         sink: Sink | None = None,
     ) -> _Drawing:
@@ -123,7 +123,7 @@ class Callers:
         await asyncio.wait([drawing.drawn])
 
 
-def _key(params: GenerationParams, given: Fitted | None, terms: Terms) -> Hashable:
+def _key(params: GenerationParams, given: Given | None, terms: Terms) -> Hashable:
     """What requests that may be joined have in common; None for one that may not."""
     if terms.deadline_s is not None or (given is not None and given.digest is None):
         return None

@@ -30,7 +30,7 @@ from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, S
 from deployments.diffusion.start import StartTimes
 from deployments.diffusion.weights import held_twice_bytes
 from deployments.errors import NotReady, ReplicaDown
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Engine:
         self,
         request_id: str,
         params: GenerationParams,
-        given: Fitted | None = None,
+        given: Given | None = None,
         terms: Terms = NO_HURRY,
         sink: Sink | None = None,
     ) -> Future[Drawn]:
@@ -84,6 +84,7 @@ class Engine:
         Overloaded when the queue is full or the deadline cannot be met. The future fails with a
         RequestError, or with CancelledError.
         """
+        params = params if given is None else params.bringing(given)
         params.check(self.profile)
         terms.check()
         self._admission.require_ready()

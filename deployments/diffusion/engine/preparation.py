@@ -10,10 +10,10 @@ from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
 from deployments.diffusion.request import Embedding, Mix, Request, Row
 from deployments.errors import RequestError
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 
-AsRead = tuple[str, Mix]
-"""A prompt, and the styles that have a say in how it is read."""
+AsRead = tuple[str, Mix, tuple[str, ...]]
+"""A prompt, and what has a say in how it is read: styles, and digests of references."""
 
 
 class EmbeddingCache:
@@ -73,12 +73,14 @@ class Preparation:
         negative = self._encode(request, "negative_prompt", unwanted) if guided else None
         request.lap("encode")
         first = request.passes[0]
-        begin = partial(family.start, first.params, request.given)
-        if request.given is None:
+        given = request.given
+        begin = partial(family.start, first.params, given)
+        if given is None:
             starts = self._recovery.run("start", request, begin)
         else:
-            starts = self._recovery.by_vae("start", request, first.pixels, begin)
-        if request.given and request.given.mask is None and family.ignores_picture(starts[0]):
+            starts = self._recovery.by_vae("start", request, _largest(given), begin)
+        redrawn = given is not None and given.picture is not None and given.mask is None
+        if redrawn and family.ignores_picture(starts[0]):
             request.warn(
                 f"strength: {params.strength} at {params.num_inference_steps} steps starts from "
                 "pure noise: the given picture is ignored"
@@ -96,6 +98,8 @@ class Preparation:
                 batch_key=family.batch_key(start),
                 passes=request.passes,
                 generator=start.generator,
+                references=start.references,
+                reference_tokens=start.reference_tokens,
             )
             for start in starts
         ]
@@ -104,16 +108,23 @@ class Preparation:
         """The embedding of a field's text, of which errors and warnings tell."""
         adapters = self._family.components.adapters
         readers = adapters.reading(request.mix)
-        encoding = self._embeddings.get((text, readers))
+        seen: tuple[Reference, ...] = ()
+        if request.given is not None and self._family.prompt_sees_references:
+            seen = request.given.references
+        digests = tuple(one.digest for one in seen if one.digest is not None)
+        as_read = (text, readers, digests)
+        kept = len(digests) == len(seen)
+        encoding = self._embeddings.get(as_read) if kept else None
         if encoding is None:
-            encode = partial(self._family.encode, text)
+            encode = partial(self._family.encode, text, seen)
             try:
                 with adapters.worn([readers]):  # a prompt is read alone
                     encoding = self._recovery.run("encode", request, encode)
             except RequestError as error:
                 message = _told_of(field, error.message)
                 raise type(error)(message, field, error.code) from None
-            self._embeddings.put((text, readers), encoding)
+            if kept:
+                self._embeddings.put(as_read, encoding)
         request.warn(*(_told_of(field, warning) for warning in encoding.warnings))
         return encoding.embedding
 
@@ -123,8 +134,16 @@ def _told_of(field: str, said: str) -> str:
     return field + said.removeprefix("prompt")
 
 
-def paste_back(picture: NDArray[np.uint8], given: Fitted | None) -> NDArray[np.uint8]:
+def _largest(given: Given) -> int:
+    """Pixels of the largest of the given pictures, which the VAE encodes one by one."""
+    pictures = [one.picture for one in given.references]
+    if given.picture is not None:
+        pictures.append(given.picture)
+    return max(picture.size // 3 for picture in pictures)
+
+
+def paste_back(picture: NDArray[np.uint8], given: Given | None) -> NDArray[np.uint8]:
     """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
-    if given is None or given.mask is None:
+    if given is None or given.picture is None or given.mask is None:
         return picture
     return np.where(given.mask[..., None], picture, given.picture)

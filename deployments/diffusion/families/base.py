@@ -11,7 +11,7 @@ from deployments.diffusion.request import Embedding, GenerationParams, Row, Star
 from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 
 Stage = Literal["encode", "start", "forward", "decode"]
 Uses = Mapping[Stage, tuple[str, ...]]  # the names of the components that each stage runs
@@ -21,12 +21,13 @@ class Bounds(NamedTuple):
     """What a model can be asked for, by its architecture.
 
     multiple: of both sides, in pixels. prompt_tokens: that it has positions for, and was trained
-    on. max_side: pixels; None where positions have no end.
+    on. max_side: pixels; None where positions have no end. references: how many it reads at most.
     """
 
     multiple: int
     prompt_tokens: int
     max_side: int | None = None
+    references: int = 0
 
 
 class EncodedPrompt(NamedTuple):
@@ -41,6 +42,7 @@ class Family(Protocol):
 
     components: SharedComponents
     guided_above: ClassVar[float]  # the guidance from which on a row takes part in forwards twice
+    prompt_sees_references: ClassVar[bool]  # whether a prompt is encoded together with them
 
     @property
     def bounds(self) -> Bounds:
@@ -64,20 +66,21 @@ class Family(Protocol):
         """The layers that a style may act on, by all the names that its file may have for them."""
         ...
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: Sequence[Reference] = ()) -> EncodedPrompt:
         """The embedding of a prompt, negative ones too, as it is read by what is worn around the
         call; what is told of either begins "prompt: ".
 
+        references: those that the request brings, where the family's prompts see them, else none.
         Raises InvalidValue("prompt") when it is too long.
         """
         ...
 
     def start(
-        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+        self, params: GenerationParams, given: Given | None, *, tiled: bool = False
     ) -> list[Start]:
-        """Sigmas, first latents and source of each of the n pictures.
+        """Sigmas, first latents, source and references of each of the n pictures.
 
-        tiled: the given picture is encoded with a fraction of the memory, slightly otherwise.
+        tiled: the given pictures are encoded with a fraction of the memory, slightly otherwise.
         Raises InvalidValue("strength") when no step would run.
         """
         ...
@@ -116,15 +119,17 @@ class Family(Protocol):
     def lengths(
         self, start: Start, embedding: Embedding, negative: Embedding | None
     ) -> tuple[int, ...]:
-        """Tokens of a row by kind, padding included; rows of equal lengths need no mask."""
+        """Tokens of a row by kind, padding included, as of `Row`; rows of equal lengths need no
+        mask."""
         ...
 
     def ignores_picture(self, start: Start) -> bool:
-        """Whether nothing of a given picture is left in the first latents."""
+        """Whether nothing of a picture to redraw is left in the first latents, nor is it read."""
         ...
 
     def work(self, params: GenerationParams) -> Work:
-        """What one picture will take, predicted before anything is encoded. Any thread."""
+        """What one picture will take, its references too, predicted before anything is encoded. Any
+        thread."""
         ...
 
     def steps_executed(self, steps: int, strength: float | None) -> int:

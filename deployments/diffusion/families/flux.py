@@ -27,7 +27,7 @@ from deployments.diffusion.request import Embedding, GenerationParams, Row, Star
 from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 512  # the longest that the model was trained on
@@ -43,6 +43,7 @@ class Flux:
         "decode": ("vae",),
     }
     guided_above: ClassVar[float] = math.inf  # distilled into the model, which is told its scale
+    prompt_sees_references: ClassVar[bool] = False
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         """`max_prompt_tokens`: every prompt is padded to it, and the padding is read."""
@@ -84,7 +85,7 @@ class Flux:
         encoders = {"text_encoder": clip, "text_encoder_2": t5}
         return StyledLayers.of(self.components.modules, "transformer", FLUX, encoders)
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: Sequence[Reference] = ()) -> EncodedPrompt:
         device = self.components.device
         t5_tokenizer = self.components.tokenizers["tokenizer_2"]
         ids = t5_tokenizer(
@@ -103,18 +104,19 @@ class Flux:
         return EncodedPrompt(Embedding(tokens, pooled), (warning,) if count > most else ())
 
     def start(
-        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+        self, params: GenerationParams, given: Given | None, *, tiled: bool = False
     ) -> list[Start]:
         shape = self._space.shape(params)
         even = np.linspace(1.0, 1 / params.num_inference_steps, params.num_inference_steps)
         sigmas = self._schedule.sigmas(even, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
-        if given is None:
+        if given is None or given.picture is None:
             return [Start(sigmas, self._space.noise(shape, generator)) for generator in generators]
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
+        moments = self._space.encode(given.picture, tiled=tiled)
+        return flow.from_moments(self._space, moments, given.mask, sigmas, generators)
 
     def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype

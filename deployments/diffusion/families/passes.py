@@ -14,7 +14,7 @@ from deployments.diffusion.families.base import Family
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import GenerationParams, Pass, Row, Work
 from deployments.errors import InvalidValue
-from deployments.handover import Fitted
+from deployments.handover import Given
 
 
 def plan_passes(
@@ -51,7 +51,8 @@ def begin_next_pass(
     request, after = row.request, row.passes[1]
     number = request.rows.index(row)
     params = replace(after.params, n=1, seed=after.params.seed + number)
-    given = Fitted(enlarge(picture, params.width, params.height))
+    references = () if request.given is None else request.given.references
+    given = Given(enlarge(picture, params.width, params.height), references=references)
     (start,) = family.start(params, given, tiled=tiled)
     if family.ignores_picture(start):
         request.warn(
@@ -63,6 +64,7 @@ def begin_next_pass(
     row.passes = row.passes[1:]
     row.sigmas, row.latents, row.inpainting = start.sigmas, start.latents, start.inpainting
     row.generator = start.generator
+    row.references, row.reference_tokens = start.references, start.reference_tokens
     row.lengths = family.lengths(start, row.embedding, row.negative)
     row.batch_key = family.batch_key(start)
 

@@ -32,7 +32,7 @@ from deployments.diffusion.request import (
 from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 
 PIXELS_PER_TOKEN = 2  # latents per token and side: what a 2 x 2 patch is to a transformer
 
@@ -47,6 +47,7 @@ class SDXL:
         "decode": ("vae",),
     }
     guided_above: ClassVar[float] = 1.0
+    prompt_sees_references: ClassVar[bool] = False
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -84,7 +85,7 @@ class SDXL:
         names = sdxl_names([name for name, _ in self._unet.named_modules()])
         return StyledLayers.of(self.components.modules, "unet", names, encoders)
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: Sequence[Reference] = ()) -> EncodedPrompt:
         """The last but one states of both encoders; the second also gives the pooled vector.
 
         The empty prompt, which is what guidance without a negative prompt draws away from, is
@@ -109,13 +110,13 @@ class SDXL:
         return EncodedPrompt(Embedding(tokens, pooled), ())
 
     def start(
-        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+        self, params: GenerationParams, given: Given | None, *, tiled: bool = False
     ) -> list[Start]:
         shape = self._space.shape(params)
         sigmas = self._schedule.sigmas(params.num_inference_steps)
         scale = self._schedule.noise_scale(sigmas)
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
-        if given is None:
+        if given is None or given.picture is None:
             return [Start(sigmas, self._space.noise(shape, g) * scale, None, g) for g in generators]
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)

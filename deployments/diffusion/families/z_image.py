@@ -25,7 +25,7 @@ from deployments.diffusion.families.spellings import Z_IMAGE
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.styles import StyledLayers
 from deployments.diffusion.weights import SharedComponents
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 
 SEQUENCE_MULTIPLE = 32  # the transformer pads image and caption tokens to multiples of this
 TRAIN_TIMESTEPS = 1000
@@ -42,6 +42,7 @@ class ZImage:
         "decode": ("vae",),
     }
     guided_above: ClassVar[float] = 0.0
+    prompt_sees_references: ClassVar[bool] = False
 
     def __init__(self, components: SharedComponents, max_prompt_tokens: int) -> None:
         self.components = components
@@ -85,7 +86,7 @@ class ZImage:
             unread={"text_encoder": last},
         )
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: Sequence[Reference] = ()) -> EncodedPrompt:
         """As of `Family`. A vocabulary of whole words draws those it knows of a long prompt."""
         tokens, unknown = self._read(prompt)
         warnings = [_not_known(unknown)] if unknown else []
@@ -155,18 +156,19 @@ class ZImage:
         return " ".join(prompt[begin:end] for begin, end in spans), warning
 
     def start(
-        self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+        self, params: GenerationParams, given: Given | None, *, tiled: bool = False
     ) -> list[Start]:
         shape = self._space.shape(params)
         sigmas = self._sigmas(params.num_inference_steps, flow.image_tokens(shape))
         generators = [torch.Generator().manual_seed(params.seed + i) for i in range(params.n)]
-        if given is None:
+        if given is None or given.picture is None:
             dtype = torch.float32  # as diffusers draws and steps it here, whatever the weights are
             return [Start(sigmas, self._space.noise(shape, g, dtype)) for g in generators]
         executed = self.steps_executed(params.num_inference_steps, params.strength)
         refuse_no_step(params, executed)
         sigmas = sigmas[params.num_inference_steps - executed :]
-        return flow.from_picture(self._space, given, sigmas, generators, tiled=tiled)
+        moments = self._space.encode(given.picture, tiled=tiled)
+        return flow.from_moments(self._space, moments, given.mask, sigmas, generators)
 
     def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         guided = [row for row in rows if row.negative is not None]

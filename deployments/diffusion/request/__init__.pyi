@@ -8,6 +8,7 @@ from .params import GenerationParams as GenerationParams
 from .params import Mix as Mix
 from .params import Priority as Priority
 from .params import Terms as Terms
+from .params import check_references as check_references
 from .request import Embedding as Embedding
 from .request import Inpainting as Inpainting
 from .request import Pass as Pass

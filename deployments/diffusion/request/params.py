@@ -1,11 +1,12 @@
 """What is asked of the engine: the picture (GenerationParams) and how urgent it is (Terms)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from deployments.diffusion.profile import MAX_WEIGHT, DiffusionProfile, Style
 from deployments.errors import InvalidValue
+from deployments.handover import Given
 
 MAX_SEED = 2**63 - 1
 MAX_PREVIEWS = 3
@@ -44,6 +45,7 @@ class GenerationParams:
     style: one of the profile's by name; None draws as the model itself does. styles: up to
     MAX_STYLES of them instead, together.
     hires: whether it is drawn in two passes, the first at a size of the profile's `sizes`.
+    references: (width, height) of each of those that it brings.
     """
 
     prompt: str
@@ -58,6 +60,20 @@ class GenerationParams:
     style: str | None = None
     styles: tuple[AskedStyle, ...] | None = None
     hires: bool = False
+    references: tuple[tuple[int, int], ...] = ()
+
+    def bringing(self, given: Given) -> "GenerationParams":
+        """The same, told of what is brought. Raises InvalidValue for a strength that noises none of
+        it.
+        """
+        if given.picture is None and self.strength is not None:
+            raise InvalidValue(
+                "strength: it is of a picture to redraw, and references are never noised; leave it "
+                "out, or send a picture as 'image'",
+                "strength",
+                "strength_without_image",
+            )
+        return replace(self, references=given.reference_sizes)
 
     def check(self, profile: DiffusionProfile) -> None:
         """Raise InvalidValue naming the first field that the profile cannot serve."""
@@ -95,6 +111,7 @@ class GenerationParams:
                 "guidance_out_of_range",
             )
         self.mix(profile.styles)
+        check_references(len(self.references), profile)
 
     def mix(self, styles: Mapping[str, Style]) -> Mix:
         """What is worn of these styles. Raises InvalidValue for what cannot be."""
@@ -164,6 +181,26 @@ def _worn(asked: AskedStyle, styles: Mapping[str, Style], field: str) -> Worn:
             "style_weight_out_of_range",
         )
     return Worn(asked.name, weight, style.trigger)
+
+
+def check_references(count: int, profile: DiffusionProfile) -> None:
+    """Raise InvalidValue for more references than the profile's model reads."""
+    if not count:
+        return
+    if profile.references is None:
+        raise InvalidValue(
+            f"references: {profile.name} reads none; send the picture to redraw as 'image', or "
+            "leave them out",
+            "references",
+            "references_unsupported",
+        )
+    if count > profile.references.most:
+        raise InvalidValue(
+            f"references: {count} are more than the {profile.references.most} that are read; send "
+            "fewer",
+            "references",
+            "references_out_of_range",
+        )
 
 
 @dataclass(frozen=True, slots=True)

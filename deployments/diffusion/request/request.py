@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.request.params import GenerationParams, Mix, Priority, Terms
 from deployments.diffusion.request.work import Progress, Sink, Work
 from deployments.errors import GenerationFailed
-from deployments.handover import Drawn, Fitted, Tokens
+from deployments.handover import Drawn, Given, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,16 @@ class Start:
 
     sigmas: float32 (steps + 1,), falling, the last one 0, on the CPU. latents: (1, C, h, w).
     generator: where steps that draw noise of their own take it from.
+    references: (1, C, h, w) each, in the components' dtype, clean at every step: what stands beside
+    the latents in every forward. reference_tokens: of all of them, in a forward.
     """
 
     sigmas: torch.Tensor
     latents: torch.Tensor
     inpainting: Inpainting | None = None
     generator: torch.Generator | None = None
+    references: tuple[torch.Tensor, ...] = ()
+    reference_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Request:
 
     id: str
     params: GenerationParams
-    given: Fitted | None
+    given: Given | None
     terms: Terms
     passes: tuple[Pass, ...]
     mix: Mix = ()
@@ -170,9 +174,10 @@ class Request:
     def _tokens(self) -> Tokens:
         first = self.rows[0]
         prompts = [one.tokens for one in (first.embedding, first.negative) if one is not None]
+        redrawn = self.given is not None and self.given.picture is not None
         return Tokens(
             text=sum(len(tokens) for tokens in prompts),
-            given=first.image_tokens if self.given else 0,
+            given=(first.image_tokens if redrawn else 0) + first.reference_tokens,
             drawn=sum(row.image_tokens for row in self.rows),
         )
 
@@ -188,9 +193,9 @@ class Row:
     """One picture on its way; owned by the engine's device thread alone.
 
     latents: (1, C, h, w), standing at sigmas[step]. embedding: of the prompt; negative: of the
-    negative prompt, None without guidance. generator: as in its Start.
-    lengths: image tokens first, then caption tokens, in a forward, of each sequence that it takes
-    of the row; rows of equal lengths need no attention mask.
+    negative prompt, None without guidance. generator, references: as in its Start.
+    lengths: image tokens first, then those of caption and references together, in a forward, of
+    each sequence that it takes of the row; rows of equal lengths need no attention mask.
     batch_key: rows with equal keys may share a forward.
     passes: the one that it is in, and those to come. walked: steps of the passes behind it.
     picture: uint8 (H, W, 3) once decoded for good.
@@ -206,6 +211,8 @@ class Row:
     batch_key: Hashable
     passes: tuple[Pass, ...]
     generator: torch.Generator | None = None
+    references: tuple[torch.Tensor, ...] = ()
+    reference_tokens: int = 0
     step: int = 0
     walked: int = 0
     picture: NDArray[np.uint8] | None = None
@@ -228,7 +235,7 @@ class Row:
 
     @property
     def sequences(self) -> tuple[int, ...]:
-        """Tokens of each sequence that a forward takes of it: image and caption together."""
+        """Tokens of each sequence that a forward takes of it: all that attend to each other."""
         return tuple(map(sum, zip(self.lengths[::2], self.lengths[1::2], strict=True)))
 
     @property

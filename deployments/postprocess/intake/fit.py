@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,13 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.errors import InvalidValue
-from deployments.handover import Fitted
+from deployments.handover import Given
 from deployments.postprocess.intake.cutout import cut_out
 from deployments.postprocess.intake.decoding import Picture, bands, decode
 from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.intake.segmentation import Segmenter
 
 _HALF = 128  # alpha or grey level that parts what is kept from what is repainted
+
+
+class Fitted(NamedTuple):
+    """A picture and its mask on their canvas, as of `Given`."""
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None
 
 
 def fit_upload(
@@ -29,7 +36,7 @@ def fit_upload(
     limits: IntakeLimits,
     keep: Literal["subject"] | None = None,
     segmenter: Segmenter | None = None,
-) -> Fitted:
+) -> Given:
     """Decode `image` and `mask` and fit both to width x height, or, where these are None, to the
     entry of `sizes` (width, height) of the nearest aspect ratio.
 
@@ -66,7 +73,7 @@ def fit_upload(
             "mask" if mask is not None else "image",
             "empty_mask",
         )
-    return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+    return Given(*fitted, notes, _digest(fitted, notes))
 
 
 def _around_subject(

@@ -15,7 +15,7 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.design import Brand, check_names
 from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, find_placement
 from serve import VERSION
-from serve.http.rooms import Given, Pending, Rooms
+from serve.http.rooms import Pending, Rooms, TakenIn
 from serve.http.routes.kept_images import url_of
 from serve.http.wire import (
     MEDIA_TYPE,
@@ -96,7 +96,7 @@ class Images:
         spec = self._keyed(spec, body, params, given.fitted.digest)
         return await self._deliver("image_edit", body, params, given.pending, spec, request)
 
-    async def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> Given:
+    async def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> TakenIn:
         fit, keep = form.body.fit, form.body.keep
         if isinstance(form.image, KeptPicture):
             kept = form.image

@@ -86,7 +86,7 @@ def test_small_files(signed: dict[str, bytes], tmp_path: Path) -> None:
 
     print(len(read), "files;", {one["fit"] for one in read.values()})
     assert len(read) >= 500
-    taken = [name for name, one in read.items() if one["fit"] == "Fitted"]
+    taken = [name for name, one in read.items() if one["fit"] == "Given"]
     assert 100 < len(taken) < len(read) - 100
     assert {"moving WEBP", "CMYK in JPEG", "I;16 in PNG", "AVIF turned 6"} <= set(taken)
     slow = {n: one for n, one in read.items() if max(one["fit_s"], one["inspect_s"]) > SLOWEST_S}
@@ -101,6 +101,6 @@ def test_the_largest_files_one_by_one(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         read = read_all({"warm": b"no picture", name: data}, folder)[name]
-        assert (read["fit"] == "Fitted") == name.startswith("largest"), read
+        assert (read["fit"] == "Given") == name.startswith("largest"), read
         assert max(read["fit_s"], read["inspect_s"]) < SLOWEST_S, (name, read)
         assert read["grown"] < MOST_BYTES, (name, read)

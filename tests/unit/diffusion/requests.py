@@ -3,7 +3,7 @@
 import numpy as np
 
 from deployments.diffusion.request.params import GenerationParams
-from deployments.handover import Fitted
+from deployments.handover import Given
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -15,16 +15,16 @@ def text_to_image(**fields: object) -> tuple[GenerationParams, None]:
     return GenerationParams(**{**asked, **fields}), None  # type: ignore[arg-type]
 
 
-def image_to_image(**fields: object) -> tuple[GenerationParams, Fitted]:
+def image_to_image(**fields: object) -> tuple[GenerationParams, Given]:
     params, _ = text_to_image(**{"strength": 0.6, **fields})
-    return params, Fitted(picture(params.width, params.height, abs(params.seed)))
+    return params, Given(picture(params.width, params.height, abs(params.seed)))
 
 
-def inpaint(**fields: object) -> tuple[GenerationParams, Fitted]:
+def inpaint(**fields: object) -> tuple[GenerationParams, Given]:
     params, given = image_to_image(**fields)
     mask = np.zeros(given.picture.shape[:2], dtype=bool)
     mask[: params.height // 2] = True
-    return params, Fitted(given.picture, mask)
+    return params, Given(given.picture, mask)
 
 
 KINDS = (text_to_image, image_to_image, inpaint)

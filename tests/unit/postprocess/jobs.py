@@ -1,6 +1,6 @@
 """Jobs done at once, as the deployment does them on its workers."""
 
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess import keep_first, kept_pictures
 from deployments.postprocess.job import Job
 from deployments.postprocess.library.library import Library
@@ -8,7 +8,7 @@ from deployments.postprocess.schema.delivery import Delivery, FinishSpec
 
 
 def deliver(
-    drawn: Drawn, spec: FinishSpec, given: Fitted | None, library: Library | None
+    drawn: Drawn, spec: FinishSpec, given: Given | None, library: Library | None
 ) -> Delivery:
     return done(keep_first.begin(drawn, spec, given, library))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.errors import InvalidValue, NotFound
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess import keep_first, kept_pictures
 from deployments.postprocess.files import xmp
 from deployments.postprocess.library.blobs import BlobStore
@@ -110,7 +110,7 @@ def test_the_files_of_a_kept_picture(library: Library) -> None:
 
 def test_the_record_tells_how_it_was_made(library: Library) -> None:
     one = spec()
-    drawn = deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+    drawn = deliver(DRAWN, one, Given(plain(96, 64)), library)
 
     record = kept_pictures.find(one.ids[1], library)
     again = spec()
@@ -142,7 +142,7 @@ def test_words_that_are_refused_do_not_lose_the_picture(library: Library) -> Non
 
 def test_other_words_on_a_kept_picture_have_an_id_of_their_own(library: Library) -> None:
     one, other = spec(), new_id()
-    drawn = deliver(DRAWN, one, Fitted(plain(96, 64)), library)
+    drawn = deliver(DRAWN, one, Given(plain(96, 64)), library)
     bare = replace(SPEC, ids=(other,), overlay=None, metadata={}, key=None)
 
     again = done(kept_pictures.take_up(one.ids[0], bare, library))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from numpy.typing import NDArray
 
 from deployments.diffusion.families.parts.latents import LatentSpace
 from deployments.diffusion.request import Inpainting, Row, Start
-from deployments.handover import Fitted
 
 PATCH = 2  # latents of a token and side
 
@@ -23,34 +24,41 @@ def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torc
     return at * noise + (1.0 - at) * latents
 
 
-def from_picture(
-    space: LatentSpace,
-    given: Fitted,
-    sigmas: torch.Tensor,
-    generators: Sequence[torch.Generator],
-    *,
-    tiled: bool,
-) -> list[Start]:
-    """Where pictures drawn from a given one begin, at sigmas[0]; one for each generator."""
-    moments = space.encode(given.picture, tiled=tiled)
-    shape = tuple(moments.mean.shape)
-    mask = None if given.mask is None else space.mask(given.mask, shape)
-    return [_noised(space, moments, sigmas, mask, generator) for generator in generators]
-
-
-def _noised(
+def from_moments(
     space: LatentSpace,
     moments: DiagonalGaussianDistribution,
+    mask: NDArray[np.bool_] | None,
     sigmas: torch.Tensor,
-    mask: torch.Tensor | None,
+    generators: Sequence[torch.Generator],
+) -> list[Start]:
+    """Where pictures drawn from a given one begin, at sigmas[0], from what the VAE makes of it; one
+    for each generator.
+    """
+    starts = []
+    for generator in generators:
+        # diffusers samples the VAE before it draws the noise: the order decides the picture
+        latents = space.scaled(moments.sample(generator))
+        starts.append(from_latents(space, latents, mask, sigmas, generator))
+    return starts
+
+
+def from_latents(
+    space: LatentSpace,
+    latents: torch.Tensor,
+    mask: NDArray[np.bool_] | None,
+    sigmas: torch.Tensor,
     generator: torch.Generator,
+    references: tuple[torch.Tensor, ...] = (),
+    reference_tokens: int = 0,
 ) -> Start:
-    """A given picture's start at sigmas[0], from what the VAE makes of it."""
-    # diffusers samples the VAE before it draws the noise: the order decides the picture
-    latents = space.scaled(moments.sample(generator))
-    noise = space.noise(tuple(latents.shape), generator)
-    inpainting = None if mask is None else Inpainting(latents, noise, mask)
-    return Start(sigmas, mix(latents, noise, sigmas[0]), inpainting)
+    """Where a picture that is drawn from such latents begins, at sigmas[0]."""
+    shape = tuple(latents.shape)
+    noise = space.noise(shape, generator)
+    inpainting = None if mask is None else Inpainting(latents, noise, space.mask(mask, shape))
+    first = mix(latents, noise, sigmas[0])
+    return Start(
+        sigmas, first, inpainting, references=references, reference_tokens=reference_tokens
+    )
 
 
 def keep_protected(row: Row) -> None:

@@ -19,7 +19,7 @@ from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.request.params import GenerationParams, Terms
 from deployments.diffusion.request.request import Row
 from deployments.errors import GenerationFailed
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.conftest import MakeEngine
@@ -59,7 +59,7 @@ async def held(engine: Engine, pictures: int) -> None:
 
 
 def draw_all(
-    engine: Engine, *asked: tuple[GenerationParams, Fitted | None, Terms], pictures: int
+    engine: Engine, *asked: tuple[GenerationParams, Given | None, Terms], pictures: int
 ) -> list[Drawn | BaseException]:
     """What becomes of requests that come at once; so many pictures of them are to be drawn."""
 

@@ -23,7 +23,7 @@ from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.errors import GenerationFailed, ReplicaDown
-from deployments.handover import Fitted
+from deployments.handover import Given
 from tests.moving import Moving, load_moving
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -63,13 +63,13 @@ def faulty(family: str) -> type:
     base: Any = FAMILIES[family]
 
     class FaultyFamily(base):
-        def encode(self, prompt: str) -> EncodedPrompt:
+        def encode(self, prompt: str, references: object = ()) -> EncodedPrompt:
             Faulty.encoded.append(prompt)
             Faulty.reach("encode", prompt)
             return cast(EncodedPrompt, super().encode(prompt))
 
         def start(
-            self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+            self, params: GenerationParams, given: Given | None, *, tiled: bool = False
         ) -> list[Start]:
             Faulty.reach("start", params.prompt)
             return cast(list[Start], super().start(params, given, tiled=tiled))
@@ -259,7 +259,7 @@ def test_short_memory_proves_nothing(checkpoint: Path, make_engine: MakeEngine) 
     class Full(ZImage):
         full: ClassVar[bool] = False
 
-        def encode(self, prompt: str) -> EncodedPrompt:
+        def encode(self, prompt: str, references: object = ()) -> EncodedPrompt:
             if prompt == "the sea":
                 raise LIBRARY
             return super().encode(prompt)

@@ -20,7 +20,7 @@ from deployments.diffusion.request.request import Row
 from deployments.diffusion.weights.audit import live_storage_bytes
 from deployments.diffusion.weights.components import ModelUnavailable, SharedComponents
 from deployments.errors import DeadlineMissed, GenerationFailed, InvalidValue, NotReady, Overloaded
-from deployments.handover import Drawn, Fitted, Tokens
+from deployments.handover import Drawn, Given, Tokens
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
@@ -298,7 +298,7 @@ def test_closing_fails_what_is_on_its_way(gated: Engine) -> None:
 def test_what_was_read_and_drawn_is_counted(checkpoint: Path, make_engine: MakeEngine) -> None:
     engine = make_engine(tiny_profile(checkpoint))
 
-    def tokens(request: tuple[GenerationParams, Fitted | None]) -> Tokens:
+    def tokens(request: tuple[GenerationParams, Given | None]) -> Tokens:
         return engine.submit("1", *request).result(DEADLINE_S).tokens
 
     one, two = tokens(text_to_image()), tokens(text_to_image(n=2))

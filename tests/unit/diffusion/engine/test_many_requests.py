@@ -9,14 +9,14 @@ from statistics import median
 import numpy as np
 
 from deployments.diffusion.request.params import GenerationParams
-from deployments.handover import Fitted
+from deployments.handover import Given
 from tests.tiny_checkpoint import WORDS, tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import MakeEngine
 from tests.unit.diffusion.requests import KINDS
 from tests.unit.diffusion.settled import settled_bytes
 
-Asked = tuple[GenerationParams, Fitted | None]
+Asked = tuple[GenerationParams, Given | None]
 PAGE = 4096
 
 

@@ -17,7 +17,7 @@ from deployments.diffusion.memory.recovery import WARNINGS
 from deployments.diffusion.request.params import Terms
 from deployments.diffusion.request.work import Event, Preview, Progress
 from deployments.errors import InvalidValue, Overloaded
-from deployments.handover import Fitted
+from deployments.handover import Given
 from serve.profiles import load_profile
 from tests.tiny_checkpoint import tiny_profile
 from tests.unit.diffusion.comparison import assert_same_picture
@@ -46,7 +46,7 @@ def test_a_large_picture_equals_two_requests(engine: Engine) -> None:
         small = replace(large, width=64, height=96, n=1, seed=5 + i, hires=False)
         first = engine.submit("first", small).result(DEADLINE_S)
         edit = replace(small, width=128, height=192, strength=0.4)
-        enlarged = Fitted(enlarge(first.pictures[0], 128, 192))
+        enlarged = Given(enlarge(first.pictures[0], 128, 192))
         second = engine.submit("second", edit, enlarged).result(DEADLINE_S)
         assert_same_picture(drawn.pictures[i], second.pictures[0])
         assert drawn.steps_executed == first.steps_executed + second.steps_executed == 6 + 3

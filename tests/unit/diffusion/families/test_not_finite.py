@@ -14,7 +14,7 @@ from deployments.diffusion.request.params import GenerationParams, Terms
 from deployments.diffusion.request.request import Row, Start
 from deployments.diffusion.request.work import Event, Preview
 from deployments.errors import GenerationFailed
-from deployments.handover import Fitted
+from deployments.handover import Given
 from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
 from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 from tests.unit.diffusion.comparison import assert_same_picture
@@ -48,7 +48,7 @@ def poisoned(family: str, gate: threading.Event) -> type:
 
     class Poisoned(base):
         def start(
-            self, params: GenerationParams, given: Fitted | None, *, tiled: bool = False
+            self, params: GenerationParams, given: Given | None, *, tiled: bool = False
         ) -> list[Start]:
             starts: list[Start] = super().start(params, given, tiled=tiled)
             for i, start in enumerate(starts):

@@ -153,7 +153,7 @@ class Told(ZImage):
 
     last: tuple[str, int] = ("", 0)
 
-    def encode(self, prompt: str) -> EncodedPrompt:
+    def encode(self, prompt: str, references: object = ()) -> EncodedPrompt:
         encoding = super().encode(prompt)
         self.last = ("encode", len(encoding.embedding.tokens))
         return encoding

@@ -16,7 +16,7 @@ from deployments.diffusion.memory.trying import is_out_of_memory
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.weights.components import SharedComponents
 from deployments.errors import OutOfMemory
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from tests.budget import Budget, OnSmallDevice
 from tests.polling import wait_until
 from tests.tiny_checkpoint import tiny_profile
@@ -26,7 +26,7 @@ from tests.unit.diffusion.settled import settled_bytes
 
 DEADLINE_S = 200
 KB = 1000
-Asked = tuple[GenerationParams, Fitted | None]
+Asked = tuple[GenerationParams, Given | None]
 
 
 class Small:
@@ -46,7 +46,7 @@ class Small:
         """Leave each stage that many bytes beside the weights."""
         self.budget.limits = {stage: self.weights + size for stage, size in room.items()}
 
-    def draw(self, params: GenerationParams, given: Fitted | None) -> Drawn:
+    def draw(self, params: GenerationParams, given: Given | None) -> Drawn:
         return self.engine.submit("one", params, given).result(DEADLINE_S)
 
     def live_bytes(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.errors import NotFound, UnsupportedFile
-from deployments.handover import Drawn, Fitted
+from deployments.handover import Drawn, Given
 from deployments.postprocess import kept_pictures
 from deployments.postprocess.files import facts
 from deployments.postprocess.files.formats import encode
@@ -112,7 +112,7 @@ def test_prompts_are_left_out_for_good(library: Library) -> None:
 def test_what_an_edit_started_from_comes_back_as_it_was(library: Library, masked: bool) -> None:
     mask = noise(96, 64)[..., 0] > 128 if masked else None
     one = spec()
-    deliver(DRAWN, one, Fitted(noise(96, 64, 5), mask), library)
+    deliver(DRAWN, one, Given(noise(96, 64, 5), mask), library)
     other = new_id()
     finish_kept(one.ids[0], replace(SPEC, ids=(other,)), library)
     kept_pictures.forget(one.ids[0], library)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from deployments.errors import InvalidValue, RequestError, TooLarge, UnsupportedFile
-from deployments.handover import Fitted
+from deployments.handover import Given
 from deployments.postprocess.intake.fit import fit_upload
 from deployments.postprocess.intake.limits import IntakeLimits
 from tests.unit.postprocess.pictures import as_file, disc, image_file, noise, plain
@@ -24,7 +24,7 @@ def take(
     size: tuple[int, int] | None = (64, 64),
     fit: str = "crop",
     limits: IntakeLimits = LIMITS,
-) -> Fitted:
+) -> Given:
     width, height = size or (None, None)
     return fit_upload(image, mask, width, height, fit, SIZES, limits)
 

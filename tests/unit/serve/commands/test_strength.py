@@ -11,7 +11,7 @@ from PIL import Image
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.request.params import GenerationParams
-from deployments.handover import Fitted
+from deployments.handover import Given
 from serve.commands import cli
 from serve.commands.strength import STRENGTHS, TABLE_STEPS, beginning, table
 from serve.profiles import load_profile
@@ -31,7 +31,7 @@ def test_the_documented_table_is_the_familys(family: Family) -> None:
 
 
 def test_the_table_says_where_an_edit_begins(family: Family) -> None:
-    given = Fitted(np.zeros((256, 256, 3), np.uint8))
+    given = Given(np.zeros((256, 256, 3), np.uint8))
     for steps in TABLE_STEPS:
         for strength in STRENGTHS[::3]:
             params = GenerationParams("a cat", 256, 256, steps, seed=1, strength=strength)
