@@ -23,6 +23,23 @@ CHAT = "{% for m in messages %}[user] {{ m['content'] }} [end]{% endfor %} [assi
 SPECIAL = ["[pad]", "[unk]", "[user]", "[end]", "[assistant]"]
 
 
+def chat_tokenizer(*, spells: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer with a chat template. spells: as of `save_tiny_checkpoint`."""
+    entries = [*SPECIAL, *(ascii_lowercase if spells else WORDS), ",", "."]
+    words = {word: i for i, word in enumerate(entries)}
+    whole = models.WordLevel(words, unk_token="[unk]")
+    core = Tokenizer(models.BPE(words, []) if spells else whole)
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="[pad]",
+        unk_token=None if spells else "[unk]",
+        additional_special_tokens=SPECIAL[2:],
+        chat_template=CHAT,
+        model_max_length=512,
+    )
+
+
 def save_tiny_checkpoint(
     folder: Path,
     seed: int = 0,
@@ -36,19 +53,7 @@ def save_tiny_checkpoint(
     spells: whether its vocabulary is of letters, as larger models' spell any word in pieces.
     """
     torch.manual_seed(seed)
-    entries = [*SPECIAL, *(ascii_lowercase if spells else WORDS), ",", "."]
-    words = {word: i for i, word in enumerate(entries)}
-    whole = models.WordLevel(words, unk_token="[unk]")
-    core = Tokenizer(models.BPE(words, []) if spells else whole)
-    core.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token="[pad]",
-        unk_token=None if spells else "[unk]",
-        additional_special_tokens=SPECIAL[2:],
-        chat_template=CHAT,
-        model_max_length=512,
-    )
+    tokenizer = chat_tokenizer(spells=spells)
     transformer = ZImageTransformer2DModel(
         in_channels=16,
         dim=64,
@@ -64,7 +69,7 @@ def save_tiny_checkpoint(
         torch.nn.init.normal_(token, std=0.02)
     text_encoder = Qwen3Model(
         Qwen3Config(
-            vocab_size=len(words),
+            vocab_size=len(tokenizer),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=3,
@@ -101,7 +106,8 @@ def save_tiny_checkpoint(
 def tiny_profile(
     folder: Path, dtype: str = "float32", family: str = "z-image", **engine: int
 ) -> DiffusionProfile:
-    """A profile that serves such a checkpoint at 64 to 192 px."""
+    """A profile that serves such a checkpoint at 64 to 192 px, with references if it reads any."""
+    references = {"most": 4, "max_pixels": 128 * 128} if family == "flux2-klein" else None
     limits = {"token_budget": 4096, "max_running": 8, "max_waiting": 64, **engine}
     return DiffusionProfile.model_validate(
         {
@@ -126,6 +132,7 @@ def tiny_profile(
                 },
                 "strength": 0.4,
             },
+            "references": references,
             "steps": {"default": 4, "max": 20, "quality": {"low": 2, "medium": 4, "high": 8}},
             "engine": limits,
         }

@@ -49,6 +49,32 @@ FLUX: Names = {
     "single_blocks.{i}.processor.proj_lora": (f"{_SINGLE}.proj_out",),
 }
 
+_FUSED = f"{_SINGLE}.attn.to_qkv_mlp_proj"
+
+FLUX2: Names = {
+    **{name: FLUX[name] for name in FLUX if ".img_attn." in name or ".txt_attn." in name},
+    "double_blocks.{i}.img_mlp.0": (f"{_DOUBLE}.ff.linear_in",),
+    "double_blocks.{i}.img_mlp.2": (f"{_DOUBLE}.ff.linear_out",),
+    "double_blocks.{i}.txt_mlp.0": (f"{_DOUBLE}.ff_context.linear_in",),
+    "double_blocks.{i}.txt_mlp.2": (f"{_DOUBLE}.ff_context.linear_out",),
+    "single_blocks.{i}.linear1": (_FUSED,),
+    "single_blocks.{i}.linear2": (f"{_SINGLE}.attn.to_out",),
+    "img_in": ("x_embedder",),
+    "txt_in": ("context_embedder",),
+    "time_in.in_layer": ("time_guidance_embed.timestep_embedder.linear_1",),
+    "time_in.out_layer": ("time_guidance_embed.timestep_embedder.linear_2",),
+    **{
+        f"{one}.lin": (f"{one}.linear",)
+        for one in (
+            "double_stream_modulation_img",
+            "double_stream_modulation_txt",
+            "single_stream_modulation",
+        )
+    },
+    "final_layer.linear": ("proj_out",),
+    "final_layer.adaLN_modulation.1": (Half("norm_out.linear", 1), Half("norm_out.linear", 0)),
+}
+
 Z_IMAGE: Names = {
     **{
         f"{block}.{{i}}.attention.{theirs}": tuple(

@@ -1,7 +1,7 @@
 """Between pictures and latents: one VAE, its scaling, and the noise that latents start from."""
 
 from copy import copy, deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,10 +20,12 @@ STEP = 4  # a tile's overlap is a quarter of it: a multiple of this keeps it who
 class LatentSpace:
     """The latents (1, C, h, w) of pictures uint8 (H, W, 3), scaled as a family's loop wants them.
 
-    factor: pixels per latent and side.
+    factor: pixels per latent and side. mask_mode: how masks are brought to the latents' size.
     upcast: whether the VAE needs float32's range: all of it in place of float16, which it leaves;
     of bfloat16, whose range is the same, the encoder alone, with weights lent for each call.
     """
+
+    mask_mode: ClassVar[str] = "nearest"
 
     def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
         """Raises ModelRefused for a VAE whose channels have statistics of their own."""
@@ -43,8 +45,8 @@ class LatentSpace:
                     "checkpoint whose VAE has scaling_factor and shift_factor alone"
                 )
         self._channels = int(config.latent_channels)
-        self._scaling = float(config.scaling_factor)
-        self._shift = float(config.shift_factor or 0.0)
+        self._scaling = float(config.get("scaling_factor") or 1.0)
+        self._shift = float(config.get("shift_factor") or 0.0)
         self.factor = 2 ** (len(config.block_out_channels) - 1)
 
     def shape(self, params: GenerationParams) -> tuple[int, int, int, int]:
@@ -87,6 +89,10 @@ class LatentSpace:
         """The VAE's latents as the loop's, in the components' dtype."""
         return (latents.to(self._dtype) - self._shift) * self._scaling
 
+    def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        """The inverse of `scaled`, in the VAE's dtype."""
+        return latents.to(self._vae_dtype) / self._scaling + self._shift
+
     def mode(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
         """The most likely latents of a picture, scaled."""
         return self.scaled(self.encode(picture, tiled=tiled).mode())
@@ -96,7 +102,7 @@ class LatentSpace:
 
         Raises GenerationFailed for one that is not all finite.
         """
-        unscaled = latents.to(self._vae_dtype) / self._scaling + self._shift
+        unscaled = self.unscaled(latents)
         vae = in_tiles(self._vae, *unscaled.shape[-2:]) if tiled else self._vae
         image = vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
         finite = image.isfinite().all()  # of what goes out: a VAE may overflow by itself
@@ -118,7 +124,7 @@ class LatentSpace:
     def mask(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> torch.Tensor:
         """bool (H, W) to (1, 1, h, w), 1 where to repaint."""
         full = torch.from_numpy(mask.astype(np.float32))[None, None]
-        small = torch.nn.functional.interpolate(full, size=shape[-2:], mode="nearest")
+        small = torch.nn.functional.interpolate(full, size=shape[-2:], mode=self.mask_mode)
         return small.to(self._device, self._dtype)
 
 

@@ -108,30 +108,37 @@ class FlowSchedule(Schedule):
             raise ValueError("base_image_seq_len is the same, so no slope leads from one to it")
         return tokens
 
-    def sigmas(self, even: NDArray[Any], image_tokens: int) -> torch.Tensor:
+    def sigmas(
+        self, even: NDArray[Any], image_tokens: int, mu: float | None = None
+    ) -> torch.Tensor:
         """float32 (steps + 1,), the last one 0.
 
         even: (steps,) from 1 evenly down to 1/steps, as the family's pipeline computes them.
-        image_tokens: of the picture, by which dynamic shifting goes.
+        image_tokens: of the picture, by which dynamic shifting goes. mu: where the family's
+        pipeline has a rule of its own for it.
         """
-        shifted = self._shifted(even.astype(np.float32), image_tokens)
+        if mu is None:
+            mu = self._mu(image_tokens)
+        shifted = self._shifted(even.astype(np.float32), mu)
         below = 1 - shifted
         if self.shift_terminal and below[-1] > 0:  # nothing is stretched where all of them are 1
             shifted = 1 - below / (below[-1] / (1 - self.shift_terminal))
         sigmas = torch.from_numpy(self._respaced(shifted)).to(torch.float32)
         return torch.cat([sigmas, torch.zeros(1)])
 
-    def _shifted(self, even: NDArray[np.float32], image_tokens: int) -> NDArray[Any]:
+    def _mu(self, image_tokens: int) -> float:
+        """Linear in the tokens of the picture."""
+        span = self.max_image_seq_len - self.base_image_seq_len
+        slope = (self.max_shift - self.base_shift) / span
+        return image_tokens * slope + (self.base_shift - slope * self.base_image_seq_len)
+
+    def _shifted(self, even: NDArray[np.float32], mu: float) -> NDArray[Any]:
         """s * u / (1 + (s - 1) * u), which is s / (s + 1/u - 1) too.
 
-        With dynamic shifting s is e^mu, or mu itself (`time_shift_type`), and mu is linear in the
-        tokens of the picture.
+        With dynamic shifting s is e^mu, or mu itself (`time_shift_type`).
         """
         if not self.use_dynamic_shifting:
             return self.shift * even / (1 + (self.shift - 1) * even)
-        span = self.max_image_seq_len - self.base_image_seq_len
-        slope = (self.max_shift - self.base_shift) / span
-        mu = image_tokens * slope + (self.base_shift - slope * self.base_image_seq_len)
         shift = math.exp(mu) if self.time_shift_type == "exponential" else mu
         return shift / (shift + (1 / even - 1) ** 1.0)
 

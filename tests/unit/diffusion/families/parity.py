@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import diffusers
@@ -15,13 +15,15 @@ from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES
 from deployments.diffusion.request.params import GenerationParams
 from deployments.diffusion.weights.components import SharedComponents
-from deployments.handover import Fitted
+from deployments.handover import Given, Reference
 from tests.tiny_checkpoint import WORDS
 from tests.unit.diffusion.comparison import assert_same_picture
 
 STRENGTHS = (1.0, 0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
 
-Case = tuple[str, GenerationParams, Fitted | None]
+REDRAWN = ("i2i", "inpaint", "inpaint with a reference")
+
+Case = tuple[str, GenerationParams, Given | None]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Architecture:
     """What diffusers calls one family.
 
     pipelines: its class for each kind. asked: fields of our params, some of them taken every
-    fourth time. max_words: of a prompt. call: fixed arguments of a call.
+    fourth time. max_words: of a prompt. call: fixed arguments of a call. alters: whether the
+    family changes its modules, so that diffusers draws with others.
     """
 
     family: str
@@ -38,6 +41,7 @@ class Architecture:
     max_words: int
     call: Mapping[str, Any] = field(default_factory=dict)
     least_steps: int = 1
+    alters: bool = False
 
     @property
     def recording(self) -> type:
@@ -57,10 +61,12 @@ class Architecture:
         return Recording
 
     def cases(self, seed: int, count: int) -> Iterator[Case]:
-        """Random requests of all three kinds."""
+        """Random requests of all kinds."""
         rng = random.Random(seed)
+        kinds = list(self.pipelines)
         for i in range(count):
-            kind = ("t2i", "i2i", "inpaint")[i % 3]
+            kind = kinds[i % len(kinds)]
+            redrawn, referring = kind in REDRAWN, "reference" in kind
             width, height = rng.choice((64, 96, 128)), rng.choice((64, 96, 144))
             params = GenerationParams(
                 prompt=" ".join(rng.choices(WORDS, k=rng.randint(1, self.max_words))),
@@ -68,22 +74,31 @@ class Architecture:
                 height=height,
                 num_inference_steps=rng.randint(self.least_steps, 9),
                 seed=rng.randrange(2**31),
-                strength=None if kind == "t2i" else STRENGTHS[i // 3 % len(STRENGTHS)],
+                strength=STRENGTHS[i // len(kinds) % len(STRENGTHS)] if redrawn else None,
                 **self.asked[i % len(self.asked)],
             )
             given = None
-            if kind != "t2i":
+            if redrawn or referring:
                 noise = np.random.default_rng(i)
                 picture = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
                 mask = np.zeros((height, width), dtype=bool)
                 top, left = rng.randrange(height // 2), rng.randrange(width // 2)
                 mask[top : top + height // 2, left : left + width // 2] = True
-                given = Fitted(picture, mask if kind == "inpaint" else None)
+                given = Given(
+                    picture if redrawn else None, mask if kind.startswith("inpaint") else None
+                )
+            if given is not None and referring:
+                sides = [
+                    (rng.randint(64, 120), rng.randint(64, 120))
+                    for _ in range(1 if redrawn else 1 + i // len(kinds) % 4)
+                ]
+                pictures = [noise.integers(0, 256, (*side, 3), dtype=np.uint8) for side in sides]
+                given = replace(given, references=tuple(map(Reference, pictures)))
             yield kind, params, given
 
     def draw(self, components: SharedComponents, case: Case) -> NDArray[np.uint8]:
         """The picture that diffusers makes of it."""
-        kind, params, given = case
+        kind, _, _ = case
         config = components.scheduler_config
         settings = {k: v for k, v in components.settings.items() if not k.startswith("_")}
         pipeline = self.pipelines[kind](
@@ -93,6 +108,12 @@ class Architecture:
             scheduler=getattr(diffusers, config["_class_name"]).from_config(config),
         )
         pipeline.set_progress_bar_config(disable=True)
+        with torch.inference_mode():  # as the engine; its weights know no other
+            return np.asarray(pipeline(**self.asked_of(pipeline, case)).images[0])
+
+    def asked_of(self, pipeline: Any, case: Case) -> dict[str, Any]:
+        """The arguments of diffusers' call."""
+        _, params, given = case
         call: dict[str, Any] = {
             "prompt": params.prompt,
             "width": params.width,
@@ -103,19 +124,18 @@ class Architecture:
             "generator": torch.Generator().manual_seed(params.seed),
             **self.call,
         }
-        if given is not None:
+        if given is not None and given.picture is not None:
             call |= {"image": Image.fromarray(given.picture), "strength": params.strength}
             if given.mask is not None:
                 call["mask_image"] = Image.fromarray(given.mask.astype(np.uint8) * 255)
-        with torch.inference_mode():  # as the engine; its weights know no other
-            return np.asarray(pipeline(**call).images[0])
+        return call
 
 
 def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: int = 7) -> None:
     """Hold `count` random pictures of an engine on `architecture.recording` against diffusers."""
     family: Any = engine._loaded.family
     components = family.components
-    if components.dtype == torch.float16:  # whose VAE each holds as it must
+    if architecture.alters or components.dtype == torch.float16:  # whose VAE each holds as it must
         components = SharedComponents.load(engine.profile.model)
     family.decoded.clear()  # the warm-up's
     torch.set_num_threads(engine.profile.engine.threads)  # bf16 rounds by how the work is split
@@ -129,6 +149,6 @@ def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: 
         (ours,) = family.decoded
         family.decoded.clear()
         assert_same_picture(ours, architecture.draw(components, case))
-        if given is not None and given.mask is not None:
+        if given is not None and given.picture is not None and given.mask is not None:
             kept = ~given.mask
             assert np.array_equal(drawn.pictures[0][kept], given.picture[kept])

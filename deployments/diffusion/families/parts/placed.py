@@ -1,0 +1,103 @@
+"""Attention over rows that have places of their own: FLUX.2's, which by itself knows one table of
+positions for a whole batch.
+
+Rows of any sizes and with any references share a forward so: each is padded to the longest, turned
+by its own positions, and sees nothing of its padding. Arithmetic and dtypes are those of diffusers'
+own processors.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from diffusers.models.attention_dispatch import dispatch_attention_fn
+
+
+class Places(NamedTuple):
+    """Where the tokens of a batch's rows stand. cos, sin: float32 (B, L, 1, D), of each token's
+    rotation. seen: bool (B, 1, 1, L), False for padding; None where there is none.
+    """
+
+    cos: torch.Tensor
+    sin: torch.Tensor
+    seen: torch.Tensor | None
+
+
+class DoubleStream:
+    """What the double blocks attend with: caption and picture by matrices of their own."""
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        image_rotary_emb: object = None,
+        places: Places | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        caption, picture = encoder_hidden_states, hidden_states
+        read = (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
+        theirs = _heads((matrix(caption) for matrix in read), attn)
+        ours = _heads((matrix(picture) for matrix in (attn.to_q, attn.to_k, attn.to_v)), attn)
+        norms = ((attn.norm_added_q, attn.norm_q), (attn.norm_added_k, attn.norm_k))
+        query, key = (
+            torch.cat([norm_theirs(one), norm_ours(other)], 1)
+            for (norm_theirs, norm_ours), one, other in zip(norms, theirs, ours, strict=False)
+        )
+        value = torch.cat([theirs[2], ours[2]], 1)
+        attended = _attend(query, key, value, places)
+        length = caption.shape[1]
+        return (
+            attn.to_out[1](attn.to_out[0](attended[:, length:])),
+            attn.to_add_out(attended[:, :length]),
+        )
+
+
+class SingleStream:
+    """What the single blocks attend with: one matrix for attention and its parallel MLP."""
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        image_rotary_emb: object = None,
+        places: Places | None = None,
+    ) -> torch.Tensor:
+        widths = [3 * attn.inner_dim, attn.mlp_hidden_dim * attn.mlp_mult_factor]
+        attention, mlp = attn.to_qkv_mlp_proj(hidden_states).split(widths, -1)
+        query, key, value = _heads(attention.chunk(3, -1), attn)
+        attended = _attend(attn.norm_q(query), attn.norm_k(key), value, places)
+        out: torch.Tensor = attn.to_out(torch.cat([attended, attn.mlp_act_fn(mlp)], -1))
+        return out
+
+
+def use_places(transformer: Any) -> None:
+    """Have a Flux2Transformer2DModel take `places` among its joint_attention_kwargs."""
+    for block in transformer.transformer_blocks:
+        block.attn.set_processor(DoubleStream())
+    for block in transformer.single_transformer_blocks:
+        block.attn.set_processor(SingleStream())
+
+
+def _heads(projected: Iterable[torch.Tensor], attn: Any) -> list[torch.Tensor]:
+    """Each (B, L, heads * D) as (B, L, heads, D)."""
+    return [one.view(*one.shape[:-1], -1, attn.head_dim) for one in projected]
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, places: Places | None
+) -> torch.Tensor:
+    """(B, L, heads * D), in the query's dtype."""
+    assert places is not None
+    attended: torch.Tensor = dispatch_attention_fn(
+        _turned(query, places), _turned(key, places), value, attn_mask=places.seen
+    )
+    return attended.flatten(2, 3).to(query.dtype)
+
+
+def _turned(values: torch.Tensor, places: Places) -> torch.Tensor:
+    """(B, L, heads, D), each pair of neighbours turned by its angle, computed in float32."""
+    first, second = values.reshape(*values.shape[:-1], -1, 2).unbind(-1)
+    across = torch.stack([-second, first], -1).flatten(-2)
+    return (values.float() * places.cos + across.float() * places.sin).to(values.dtype)
