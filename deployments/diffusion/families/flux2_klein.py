@@ -27,7 +27,7 @@ from deployments.diffusion.families.spellings import FLUX2
 from deployments.diffusion.profile import MAX_REFERENCES
 from deployments.diffusion.request import Embedding, GenerationParams, Row, Start, Work
 from deployments.diffusion.styles import StyledLayers
-from deployments.diffusion.weights import ModelUnavailable, SharedComponents
+from deployments.diffusion.weights import SharedComponents
 from deployments.errors import InvalidValue
 from deployments.handover import Given, Reference
 
@@ -109,7 +109,6 @@ class Flux2Klein:
             attention_mask=tokens.attention_mask.to(device),
             output_hidden_states=True,
             use_cache=False,
-            logits_to_keep=1,  # they are not read: as few as it makes
         ).hidden_states
         read = torch.cat([states[layer][0] for layer in LAYERS], dim=-1)
         return EncodedPrompt(Embedding(read), ())
@@ -259,14 +258,8 @@ class PatchedSpace(LatentSpace):
     mask_mode = "bilinear"
 
     def __init__(self, components: SharedComponents) -> None:
-        """Raises ModelUnavailable for a VAE without these statistics."""
         super().__init__(components)
         vae: Any = components.modules["vae"]
-        if not hasattr(vae, "bn"):
-            raise ModelUnavailable(
-                "vae/config.json: FLUX.2's autoencoder normalises its latents and this one does "
-                "not; give a checkpoint with AutoencoderKLFlux2"
-            )
         self._statistics = vae.bn
         self._eps = float(vae.config.batch_norm_eps)
         self._channels *= PATCH**2
@@ -324,12 +317,7 @@ def _drop_unread_layers(text_encoder: Any) -> None:
 
     One stays in its place, handing on what it gets: the last states go through a norm.
     """
-    layers = text_encoder.model.layers
-    if len(layers) <= LAYERS[-1]:
-        raise ModelUnavailable(
-            f"text_encoder/config.json: num_hidden_layers: {len(layers)} are fewer than the "
-            f"{LAYERS[-1] + 1} whose states FLUX.2-klein reads"
-        )
+    layers = text_encoder.layers
     del layers[LAYERS[-1] + 1 :]
     last = layers[-1]
     for name in [name for name, _ in last.named_children()]:

@@ -106,7 +106,7 @@ def _require_possible(profile: DiffusionProfile, family: Family) -> None:
     wanted = profile.references.most if profile.references else 0
     if wanted > bounds.references:
         read = f"at most {bounds.references}" if bounds.references else "none: leave it out"
-        raise ModelUnavailable(f"references.most: {wanted} are asked for; this model reads {read}")
+        raise ModelRefused(f"references.most: {wanted} are asked for; this model reads {read}")
     width, height = parse_size(profile.sizes.default)
     guidance = profile.guidance.default
     usual = GenerationParams(

@@ -136,6 +136,18 @@ def _flux(configs: Configs) -> Iterator[tuple[str, str]]:
     yield from _reads(configs, "transformer", "pooled_projection_dim", summary)
 
 
+def _flux2_klein(configs: Configs) -> Iterator[tuple[str, str]]:
+    encoder = configs["text_encoder"]
+    if configs["transformer"].get("guidance_embeds"):
+        yield "transformer", "is FLUX.2-dev's, which is told its guidance"
+    packed = 4 * configs["vae"]["latent_channels"]  # 2 x 2 latents to a token
+    yield from _reads(configs, "transformer", "in_channels", packed)
+    states = 3 * encoder["hidden_size"]  # of three layers, side by side
+    yield from _reads(configs, "transformer", "joint_attention_dim", states)
+    if encoder["num_hidden_layers"] < 28:
+        yield "text_encoder", "has fewer than the 28 layers whose states FLUX.2-klein reads"
+
+
 def _reads(
     configs: Configs, part: str, entry: str, given: int, known: Mapping[int, str] | None = None
 ) -> Iterator[tuple[str, str]]:
@@ -231,6 +243,32 @@ COMPOSITIONS: Mapping[str, Composition] = {
         chat=False,
         misfits=_flux,
     ),
+    "flux2-klein": Composition(
+        title="FLUX.2-klein",
+        pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
+        components={
+            "transformer": Component(
+                "diffusers",
+                "Flux2Transformer2DModel",
+                needs={"in_channels": int, "joint_attention_dim": int},
+            ),
+            "text_encoder": Component(
+                "transformers",
+                "Qwen3Model",
+                named=("Qwen3ForCausalLM",),
+                needs={"hidden_size": int, "vocab_size": int, "num_hidden_layers": int},
+                unread=("lm_head.",),
+            ),
+            "vae": Component(
+                "diffusers",
+                "AutoencoderKLFlux2",
+                needs={"latent_channels": int, "block_out_channels": list},
+            ),
+        },
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=True,
+        misfits=_flux2_klein,
+    ),
 }
 
 RELATIVES: Sequence[tuple[str, str]] = (
@@ -239,7 +277,8 @@ RELATIVES: Sequence[tuple[str, str]] = (
     ("FluxControlNet", "FLUX.1 with a ControlNet"),
     ("FluxControl", "FLUX.1-Depth or -Canny, which reads a control picture"),
     ("FluxPriorRedux", "FLUX.1-Redux, which reads pictures"),
-    ("Flux2", "FLUX.2"),
+    ("Flux2KleinKV", "FLUX.2-klein with a cache of its references"),
+    ("Flux2", "FLUX.2-dev"),
     ("StableDiffusionXLInstructPix2Pix", "SDXL InstructPix2Pix, which reads a picture"),
     ("StableDiffusionXLControlNet", "SDXL with a ControlNet"),
     ("StableDiffusionXLAdapter", "SDXL with a T2I-Adapter"),

@@ -11,7 +11,7 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import SharedComponents
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
-from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
+from tests.tiny_families import save_tiny_flux, save_tiny_klein, save_tiny_sdxl
 
 MakeEngine = Callable[..., Engine]
 ProfileOf = Mapping[str, Callable[..., DiffusionProfile]]
@@ -34,6 +34,12 @@ def profiles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Prof
         ),
         "flux": partial(
             tiny_profile, save_tiny_flux(root / "flux"), family="flux", max_prompt_tokens=32
+        ),
+        "flux2-klein": partial(
+            tiny_profile,
+            save_tiny_klein(root / "klein"),
+            family="flux2-klein",
+            max_prompt_tokens=32,
         ),
     }
 

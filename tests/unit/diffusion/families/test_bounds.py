@@ -10,8 +10,8 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import ModelUnavailable
 from tests.unit.diffusion.conftest import ProfileOf
 
-READS = {"z-image": 512, "sdxl": 77, "flux": 512}
-DRAWS = {"z-image": 16, "sdxl": 8, "flux": 16}
+READS = {"z-image": 512, "sdxl": 77, "flux": 512, "flux2-klein": 512}
+DRAWS = {"z-image": 16, "sdxl": 8, "flux": 16, "flux2-klein": 16}
 
 
 def changed(profile: DiffusionProfile, **entries: dict[str, Any]) -> DiffusionProfile:
@@ -68,3 +68,10 @@ def test_a_profile_whose_own_guidance_its_model_refuses(profiles: ProfileOf) -> 
 def test_a_default_beyond_the_most(profiles: ProfileOf) -> None:
     with pytest.raises(ValidationError, match=r"guidance\.default: 5 is above max, 4"):
         changed(profiles["flux"](), guidance={"default": 5.0, "max": 4.0})
+
+
+@pytest.mark.parametrize("family", ["z-image", "sdxl", "flux"])
+def test_references_that_the_model_does_not_read(profiles: ProfileOf, family: str) -> None:
+    told = profiles[family]().model_dump(mode="json") | {"references": {"most": 1}}
+    with pytest.raises(ModelUnavailable, match=r"references\.most: 1 .* reads none: leave it out"):
+        load_family(DiffusionProfile.model_validate(told))
