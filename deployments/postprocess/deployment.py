@@ -19,10 +19,23 @@ from deployments.postprocess.canvas import enlarge
 from deployments.postprocess.design import Brand
 from deployments.postprocess.files import CredentialFiles, Signatory, encode, sign_all, sign_one
 from deployments.postprocess.finish import NO_BRANDS
-from deployments.postprocess.intake import IntakeLimits, SegmentationModel, Segmenter, fit_upload
+from deployments.postprocess.intake import (
+    IntakeLimits,
+    SegmentationModel,
+    Segmenter,
+    add_references,
+    fit_upload,
+)
 from deployments.postprocess.job import Job
 from deployments.postprocess.library import BlobStore, Library
-from deployments.postprocess.schema import Delivery, File, Finished, FinishSpec, Output
+from deployments.postprocess.schema import (
+    Delivery,
+    File,
+    Finished,
+    FinishSpec,
+    KeptVariant,
+    Output,
+)
 from deployments.postprocess.typesetting import fonts
 from deployments.postprocess.worker_pool import WorkerPool
 
@@ -91,8 +104,7 @@ class PostProcessDeployment:
 
     async def intake_kept(
         self,
-        picture_id: str,
-        variant: Literal["clean", "source"],
+        kept: KeptVariant,
         size: tuple[int, int] | None,
         fit: Literal["crop", "pad"],
         keep: Literal["subject"] | None = None,
@@ -101,8 +113,24 @@ class PostProcessDeployment:
         width, height = size or (None, None)
         return await self._look(
             lambda library: kept_pictures.fit_kept(
-                picture_id, variant, width, height, fit, self._sizes, library, keep, self._segmenter
+                kept, width, height, fit, self._sizes, library, keep, self._segmenter
             )
+        )
+
+    async def refer(
+        self, given: Given | None, pictures: Sequence[bytes | KeptVariant], max_pixels: int
+    ) -> Given:
+        """What is given, and references beside it, uploads or kept pictures; raises NotFound, and
+        what `add_references` raises."""
+
+        def files(library: Library | None) -> list[bytes]:
+            return [
+                one if isinstance(one, bytes) else kept_pictures.file_of(one, library)
+                for one in pictures
+            ]
+
+        return await self._reach(
+            lambda: add_references(given, files(self._library), max_pixels, self._limits)
         )
 
     async def finish(self, drawn: Drawn, spec: FinishSpec, given: Given | None = None) -> Delivery:

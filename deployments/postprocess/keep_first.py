@@ -27,7 +27,7 @@ NOT_KEPT = "the picture could not be kept: it is in this answer alone"
 
 
 def begin(drawn: Drawn, spec: FinishSpec, given: Given | None, library: Library | None) -> Job:
-    """Keep what was drawn, and the picture it was drawn from, to be finished as `spec` says."""
+    """Keep what was drawn, and the pictures it was drawn from, to be finished as `spec` says."""
     drawing = Drawing(
         facts=dict(spec.metadata),
         asked=dict(spec.asked),
@@ -51,6 +51,11 @@ def begin(drawn: Drawn, spec: FinishSpec, given: Given | None, library: Library 
             mask = _as_file(_as_picture(given.mask))
             drawing = drawing.model_copy(update={"mask": digest(mask)})
             data[digest(mask)] = mask
+    if given is not None and given.references:
+        files = [_as_file(one.picture) for one in given.references]
+        references = tuple(map(digest, files))
+        drawing = drawing.model_copy(update={"references": references})
+        data |= dict(zip(references, files, strict=True))
     clean = Clean(drawing, pixels, drawn.seeds, names, data)
     # What other layouts there are is not known yet; the first ones hold all that was drawn.
     records = [_record(clean, spec, part) for part in spec.parts if part.layout == 0]

@@ -23,7 +23,14 @@ from deployments.postprocess.job import Clean, Job
 from deployments.postprocess.keep_first import as_pixels
 from deployments.postprocess.library import Library, Record
 from deployments.postprocess.placing import NoOtherPlace
-from deployments.postprocess.schema import MEDIA_TYPES, File, FinishSpec, Output, is_id
+from deployments.postprocess.schema import (
+    MEDIA_TYPES,
+    File,
+    FinishSpec,
+    KeptVariant,
+    Output,
+    is_id,
+)
 
 PNG = Output("png")
 UNLIMITED = IntakeLimits(max_bytes=maxsize, max_pixels=maxsize)  # they are our own files
@@ -51,7 +58,7 @@ def take_up(picture_id: str, spec: FinishSpec, library: Library) -> Job:
     data = {record.clean: _file(record, library)}
     given = {name: file for name in drawing.given if (file := library.file(name))}
     if len(given) < len(drawing.given):
-        drawing = drawing.model_copy(update={"source": None, "mask": None})
+        drawing = drawing.model_copy(update={"source": None, "mask": None, "references": ()})
     else:
         data |= given
     spec = replace(spec, prompt_in_file=spec.prompt_in_file and record.prompt_in_file)
@@ -106,9 +113,32 @@ def clean_file(picture_id: str, library: Library) -> File:
     return File(encode(_pixels(record, library), PNG, bare.file_facts), MEDIA_TYPES[PNG.format])
 
 
+def file_of(kept: KeptVariant, library: Library | None) -> bytes:
+    """The file of a kept picture, without its mask. Raises NotFound."""
+    if library is None:
+        raise _missing(kept.image_id)
+    record = find(kept.image_id, library)
+    if kept.variant == "clean":
+        return _file(record, library)
+    drawing = record.drawing
+    if kept.variant == "source":
+        name, what = drawing.source, "The picture"
+    else:
+        name = dict(enumerate(drawing.references, 1)).get(kept.number)
+        what = f"Reference {kept.number}"
+    file = library.file(name) if name else None
+    if file is None:
+        raise NotFound(
+            f"{what} that {kept.image_id} was drawn from is not kept: it is no edit, or "
+            "it is gone.",
+            "references" if kept.variant == "reference" else "image",
+            "source_not_found",
+        )
+    return file
+
+
 def fit_kept(
-    picture_id: str,
-    variant: Literal["clean", "source"],
+    kept: KeptVariant,
     width: int | None,
     height: int | None,
     fit: Literal["crop", "pad"],
@@ -117,19 +147,14 @@ def fit_kept(
     keep: Literal["subject"] | None = None,
     segmenter: Segmenter | None = None,
 ) -> Given:
-    """A kept picture as if it were uploaded: the clean one, or what an edit started from with its
-    mask. Raises NotFound, and what `fit_upload` raises."""
-    record = find(picture_id, library)
-    if variant == "clean":
-        clean = _file(record, library)
-        return fit_upload(clean, None, width, height, fit, sizes, UNLIMITED, keep, segmenter)
-    source, mask = record.drawing.source, record.drawing.mask
-    picture = library.file(source) if source else None
+    """A kept picture as if it were uploaded; what an edit started from with its mask. Raises
+    NotFound, and what `fit_upload` raises."""
+    picture = file_of(kept, library)
+    mask = find(kept.image_id, library).drawing.mask if kept.variant == "source" else None
     repainted = library.file(mask) if mask else None
-    if picture is None or (mask and repainted is None):
+    if mask and repainted is None:
         raise NotFound(
-            f"The picture that {picture_id} was drawn from is not kept: it is no edit, or its "
-            "source is gone.",
+            f"The mask that {kept.image_id} was drawn with is not kept any more.",
             "image",
             "source_not_found",
         )

@@ -1,7 +1,15 @@
 """The two rooms behind the routes, called through Serve handles; errors are the rooms' own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -20,7 +28,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentRes
 from deployments.diffusion.request import Event, GenerationParams, Preview, Terms
 from deployments.errors import DeadlineMissed, Overloaded, ReplicaDown, RequestError
 from deployments.handover import Drawn, Given
-from deployments.postprocess.schema import Delivery, FinishSpec, Output
+from deployments.postprocess.schema import Delivery, FinishSpec, KeptVariant, Output
 
 Handle = DeploymentHandle[Any]
 Pending = DeploymentResponse[Any]
@@ -45,10 +53,10 @@ COUNTED: Mapping[str, Callable[[Iterable[int]], int]] = {
 
 
 class TakenIn(NamedTuple):
-    """A picture that was taken in. pending: what hands it on from room to room."""
+    """Pictures that were taken in. pending: what hands them on from room to room."""
 
     pending: Pending
-    fitted: Given
+    given: Given
 
 
 class Rooms:
@@ -79,15 +87,22 @@ class Rooms:
 
     async def intake_kept(
         self,
-        picture_id: str,
-        variant: str,
+        kept: KeptVariant,
         size: tuple[int, int] | None,
         fit: str,
         keep: str | None,
     ) -> TakenIn:
         """The same of a kept picture. Raises NotFound, or what `intake` raises."""
+        return await self._given(lambda: _call(self.postprocess.intake_kept, kept, size, fit, keep))
+
+    async def refer(
+        self, taken: TakenIn | None, pictures: Sequence[bytes | KeptVariant], max_pixels: int
+    ) -> TakenIn:
+        """What was taken in, if anything, and references beside it. Raises NotFound, or what
+        `intake` raises."""
+        before = taken and taken.pending
         return await self._given(
-            lambda: _call(self.postprocess.intake_kept, picture_id, variant, size, fit, keep)
+            lambda: _call(self.postprocess.refer, before, pictures, max_pixels)
         )
 
     async def _given(self, begin: Callable[[], Pending]) -> TakenIn:
@@ -97,8 +112,8 @@ class Rooms:
             begun.append(begin())
             return (begun[-1],)
 
-        fitted = cast(Given, await self._answer(once))
-        return TakenIn(begun[-1], fitted)
+        given = cast(Given, await self._answer(once))
+        return TakenIn(begun[-1], given)
 
     async def deliver(
         self, params: GenerationParams, terms: Terms, given: Pending | None, spec: FinishSpec

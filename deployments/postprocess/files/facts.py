@@ -55,6 +55,7 @@ def of_picture(
         **asked,
         "id": picture_id,
         "seed": seed,
+        "references": asked.get("references") or None,
         "overlay": how.overlay and how.overlay.model_dump(mode="json"),
         "placement": how.placement,
         "extend": None if how.extension == "auto" else how.extension,

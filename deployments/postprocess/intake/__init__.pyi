@@ -4,4 +4,5 @@ from .decoding import decode as decode
 from .fit import fit_upload as fit_upload
 from .limits import IntakeLimits as IntakeLimits
 from .limits import SegmentationModel as SegmentationModel
+from .references import add_references as add_references
 from .segmentation import Segmenter as Segmenter

@@ -53,8 +53,9 @@ class Drawing(Stored):
     """How pictures came to be: all that is known when they leave the diffusion room.
 
     facts: what drew them (signboard's version, model, revision). asked: the engine's parameters
-    by name. source, mask: of an edit, the picture it started from and what of it was to be
-    repainted (white), by their objects. tokens: what the model read and drew.
+    by name. source, mask, references: of an edit, the picture it started from, what of it was to be
+    repainted (white), and what was read beside the prompt, by their objects. tokens: what the model
+    read and drew.
     """
 
     facts: dict[str, str]
@@ -63,12 +64,13 @@ class Drawing(Stored):
     warnings: tuple[str, ...] = ()
     source: str | None = None
     mask: str | None = None
+    references: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
 
     @property
     def given(self) -> list[str]:
         """Names of the files that an edit started from."""
-        return [name for name in (self.source, self.mask) if name]
+        return [name for name in (self.source, self.mask, *self.references) if name]
 
 
 class Result(Stored):

@@ -19,6 +19,7 @@ from .delivery import Part as Part
 from .image_reference import KEPT as KEPT
 from .image_reference import PICTURE_ID as PICTURE_ID
 from .image_reference import DataUrl as DataUrl
+from .image_reference import KeptVariant as KeptVariant
 from .image_reference import created_s as created_s
 from .image_reference import is_data_url as is_data_url
 from .image_reference import is_id as is_id

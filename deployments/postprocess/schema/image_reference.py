@@ -5,7 +5,8 @@ import binascii
 import re
 import secrets
 import time
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pydantic import AfterValidator
@@ -30,6 +31,18 @@ def _checked(text: str) -> str:
     if not is_data_url(text):
         raise ValueError(f"give {DATA_URL_EXPECTED}")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVariant:
+    """A kept picture: the clean one, or of an edit what it started from, or one of its references.
+
+    number: of the reference, from 1.
+    """
+
+    image_id: str
+    variant: Literal["clean", "source", "reference"] = "clean"
+    number: int = 1
 
 
 DataUrl = Annotated[str, AfterValidator(_checked)]

@@ -8,12 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from deployments.diffusion.profile import DiffusionProfile
-from deployments.diffusion.request import GenerationParams, request_key
+from deployments.diffusion.profile import MAX_REFERENCES, DiffusionProfile
+from deployments.diffusion.request import GenerationParams, check_references, request_key
 from deployments.diffusion.sizes import SizeRange, parse_size
 from deployments.errors import InvalidValue
+from deployments.handover import Given
 from deployments.postprocess.design import Brand, check_names
-from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, find_placement
+from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, KeptVariant, find_placement
 from serve import VERSION
 from serve.http.rooms import Pending, Rooms, TakenIn
 from serve.http.routes.kept_images import url_of
@@ -25,9 +26,9 @@ from serve.http.wire import (
     Habits,
     ImagesAnswer,
     KeptEditBody,
-    KeptPicture,
     Kind,
     PiecewiseJSON,
+    ReferringEditBody,
     SentEditBody,
     Streamed,
     TakenRequest,
@@ -81,27 +82,50 @@ class Images:
         return await self._deliver("image_generation", body, params, None, spec, request)
 
     async def edit(self, request: Request) -> Response:
-        """A picture from a prompt and a picture, or of the part that a mask names."""
+        """A picture from a prompt and a picture, or of the part that a mask names, or from
+        references."""
         form = await read_edit(request, self.args.max_upload_bytes, self.habits)
         body = form.body
         spec = self._spec(body, request, form.warnings)
         canvas = self._canvas(body)
-        strength = body.strength_by(self.profile)
-        default = parse_size(self.profile.sizes.default)
+        strength = None
+        if form.image is None:
+            body.check_only_references()
+        else:
+            strength = body.strength_by(self.profile)
+        default = parse_size(self._sizes(body).default)
         params = body.params(self.profile, canvas or default, strength)
         body.terms()  # refused before any work, as all of the above
-        given = await self._given(form, canvas)
-        height, width, _ = given.fitted.picture.shape
-        params = replace(params, width=width, height=height)
-        spec = self._keyed(spec, body, params, given.fitted.digest)
-        return await self._deliver("image_edit", body, params, given.pending, spec, request)
+        taken = await self._taken(form, canvas)
+        width, height = canvas or self._canvas_of(body, taken.given)
+        params = replace(params.bringing(taken.given), width=width, height=height)
+        spec = self._keyed(spec, body, params, taken.given.digest)
+        return await self._deliver("image_edit", body, params, taken.pending, spec, request)
 
-    async def _given(self, form: EditForm, canvas: tuple[int, int] | None) -> TakenIn:
+    async def _taken(self, form: EditForm, canvas: tuple[int, int] | None) -> TakenIn:
+        taken = None if form.image is None else await self._redrawn(form.image, form, canvas)
+        if not form.references:
+            assert taken is not None
+            return taken
+        check_references(len(form.references), self.profile)
+        assert self.profile.references is not None
+        return await self.rooms.refer(taken, form.references, self.profile.references.max_pixels)
+
+    async def _redrawn(
+        self, image: bytes | KeptVariant, form: EditForm, canvas: tuple[int, int] | None
+    ) -> TakenIn:
         fit, keep = form.body.fit, form.body.keep
-        if isinstance(form.image, KeptPicture):
-            kept = form.image
-            return await self.rooms.intake_kept(kept.image_id, kept.variant, canvas, fit, keep)
-        return await self.rooms.intake(form.image, form.mask, canvas, fit, keep)
+        if isinstance(image, KeptVariant):
+            return await self.rooms.intake_kept(image, canvas, fit, keep)
+        return await self.rooms.intake(image, form.mask, canvas, fit, keep)
+
+    def _canvas_of(self, body: GenerationBody, given: Given) -> tuple[int, int]:
+        """The size that the given picture was fitted to, or the nearest to the first reference."""
+        if given.picture is not None:
+            height, width, _ = given.picture.shape
+            return width, height
+        width, height = given.reference_sizes[0]
+        return self._sizes(body).nearest(width / height)
 
     async def _deliver(
         self,
@@ -230,10 +254,18 @@ def edit_form_schema() -> dict[str, Any]:
     schema = EditBody.model_json_schema(ref_template=template)
     sent = SentEditBody.model_json_schema(ref_template=template)
     kept = KeptEditBody.model_json_schema(ref_template=template)
-    kept["properties"]["image"] = kept["$defs"]["KeptPicture"]
-    del schema["$defs"], sent["$defs"], kept["$defs"]  # GenerationBody's own are the same
+    referring = ReferringEditBody.model_json_schema(ref_template=template)
+    one = kept["$defs"]["KeptPicture"]
+    kept["properties"]["image"] = one
+    for model in (sent, kept, referring):
+        named = model["properties"]["references"]["items"]["anyOf"]
+        named[:] = [one if "$ref" in choice else choice for choice in named]
+        del model["$defs"]  # GenerationBody's own are the same
+    del schema["$defs"]
     file = {"type": "string", "format": "binary"}
-    schema["properties"] = {"image": file, "mask": file} | schema["properties"]
+    files = {"type": "array", "items": file, "maxItems": MAX_REFERENCES}
+    pictures = {"image": {"anyOf": [file, files]}, "mask": file, "references": files}
+    schema["properties"] = pictures | schema["properties"]
     schema["properties"]["overlay"] = {
         "type": "string",
         "contentMediaType": "application/json",
@@ -245,16 +277,17 @@ def edit_form_schema() -> dict[str, Any]:
         "contentMediaType": "application/json",
         "contentSchema": placements,
     }
-    schema["required"] = ["image", "prompt"]
+    schema["required"] = ["prompt"]
+    schema["anyOf"] = [{"required": ["image"]}, {"required": ["references"]}]
     for name, told in schema["properties"].items():
-        if name not in ("image", "mask", "prompt"):
+        if name not in (*pictures, "prompt"):
             schema["properties"][name] = {"anyOf": [told, {"const": ""}]}  # left empty: absent
     return {
         "requestBody": {
             "required": True,
             "content": {
                 "multipart/form-data": {"schema": schema},
-                "application/json": {"schema": {"anyOf": [sent, kept]}},
+                "application/json": {"schema": {"anyOf": [sent, kept, referring]}},
             },
         }
     }

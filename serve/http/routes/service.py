@@ -102,6 +102,7 @@ def model_routes(
             "hires": profile.hires and profile.hires.model_dump(mode="json"),
             "steps": profile.steps.model_dump(mode="json"),
             "guidance": profile.guidance.model_dump(mode="json"),
+            "references": profile.references and profile.references.model_dump(mode="json"),
             "default_strength": profile.default_strength,
             "styles": {
                 name: style.model_dump(include={"description", "trigger", "licence"})

@@ -9,6 +9,7 @@ from .bodies import EditBody as EditBody
 from .bodies import GenerationBody as GenerationBody
 from .bodies import KeptEditBody as KeptEditBody
 from .bodies import KeptPicture as KeptPicture
+from .bodies import ReferringEditBody as ReferringEditBody
 from .bodies import SentEditBody as SentEditBody
 from .conditional import as_asked as as_asked
 from .described import ErrorAnswer as ErrorAnswer

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
 
-from deployments.diffusion.profile import MAX_WEIGHT, DiffusionProfile
+from deployments.diffusion.profile import MAX_REFERENCES, MAX_WEIGHT, DiffusionProfile
 from deployments.diffusion.request import MAX_STYLES, AskedStyle, GenerationParams, Priority, Terms
 from deployments.errors import InvalidValue
-from deployments.postprocess.schema import PICTURE_ID, DataUrl
+from deployments.postprocess.schema import PICTURE_ID, DataUrl, KeptVariant
 from serve.http.wire.errors import ModelNotFound
 from serve.http.wire.finishing import FinishBody
 from serve.http.wire.named_values import parse_json
@@ -213,6 +213,17 @@ class EditBody(GenerationBody):
         default=None, description="Instead of a mask: repaint all but the picture's subject."
     )
 
+    def check_only_references(self) -> None:
+        """Raise InvalidValue for what is said of a picture to redraw, where there is none."""
+        for name in ("strength", "fit", "keep"):
+            if name in self.model_fields_set and getattr(self, name) is not None:
+                raise InvalidValue(
+                    f"{name}: it is of a picture to redraw, and references are read as they are; "
+                    "leave it out, or send a picture as 'image'",
+                    name,
+                    f"{name}_without_image",
+                )
+
     def strength_by(self, profile: DiffusionProfile) -> float:
         """The strength that is asked for. What is around a kept subject is drawn wholly anew."""
         if self.strength is not None:
@@ -221,18 +232,35 @@ class EditBody(GenerationBody):
 
 
 class KeptPicture(BaseModel):
-    """A picture of the library: the clean one, or what an edit started from, with its mask."""
+    """A picture of the library: the clean one, or what an edit started from, with its mask, or one
+    of the references that it read."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     image_id: str = Field(pattern=f"^{PICTURE_ID}$", description="Of a kept picture.")
-    variant: Literal["clean", "source"] = "clean"
+    variant: Literal["clean", "source", "reference"] = "clean"
+    number: int = Field(default=1, ge=1, le=MAX_REFERENCES, description="Of the reference, from 1.")
+
+    @property
+    def kept(self) -> KeptVariant:
+        """The same for the library."""
+        return KeptVariant(self.image_id, self.variant, self.number)
+
+
+References = Annotated[
+    list[DataUrl | KeptPicture],
+    Field(
+        max_length=MAX_REFERENCES,
+        description="Pictures that the model reads beside the prompt, each in its own size.",
+    ),
+]
 
 
 class KeptEditBody(EditBody):
     """The JSON body of POST /v1/images/edits, of a kept picture and the mask that it had."""
 
     image: KeptPicture
+    references: References = Field(default=[])
 
 
 class SentEditBody(EditBody):
@@ -240,6 +268,13 @@ class SentEditBody(EditBody):
 
     image: DataUrl = Field(description="A data URL (base64) of a PNG, JPEG, WebP or AVIF.")
     mask: DataUrl | None = Field(default=None, description="As in the form, as a data URL.")
+    references: References = Field(default=[])
+
+
+class ReferringEditBody(EditBody):
+    """The same, of references alone: no picture is redrawn."""
+
+    references: References = Field(min_length=1)
 
 
 def form_value(name: str, text: str) -> Any:

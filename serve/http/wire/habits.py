@@ -60,6 +60,9 @@ MEANT: Mapping[str, str] = {
     **dict.fromkeys(("negative", "neg_prompt"), "negative_prompt"),
     **dict.fromkeys(("file", "input_image", "init_image", "images"), "image"),
     **dict.fromkeys(("mask_image", "mask_url"), "mask"),
+    **dict.fromkeys(
+        ("reference_images", "reference_image", "image_reference", "ref_images"), "references"
+    ),
     **dict.fromkeys(("text", "input"), "prompt"),
     **dict.fromkeys(("ad_text", "caption", "texts"), "overlay"),
 }

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from deployments.errors import InvalidValue
 from deployments.postprocess.files import Credentials
-from serve.http.wire.bodies import GenerationBody, KeptEditBody
+from serve.http.wire.bodies import GenerationBody, KeptEditBody, ReferringEditBody
 from serve.http.wire.errors import validate
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
@@ -57,7 +57,7 @@ def inspection_answer(told: dict[str, Any], kept: bool | None) -> InspectionAnsw
 def repeat_of(making: Mapping[str, Any]) -> Repeat:
     """The request that made the picture of a file. making: its facts as values, by name.
 
-    An edit starts from the source that the library keeps under the picture's id. Raises
+    An edit starts from the pictures that the library keeps under its own picture's id. Raises
     InvalidValue where the facts are too few, or none that make a request.
     """
     needed = ("prompt", "seed", "width", "height", "index")
@@ -77,9 +77,16 @@ def repeat_of(making: Mapping[str, Any]) -> Repeat:
     }
     layouts = (making.get("overlay") or {}).get("layouts", 1)
     index = making["index"] * layouts + making.get("layout", 0)
+    kept = {"image_id": making.get("id")}
+    read = making.get("references") or []
+    if read:
+        numbers = range(1, len(read) + 1)
+        body["references"] = [{**kept, "variant": "reference", "number": n} for n in numbers]
     if "strength" not in making:
+        if read:
+            return _checked(EDITS, body, ReferringEditBody, index)
         return _checked(GENERATIONS, body, GenerationBody, index)
-    body["image"] = {"image_id": making.get("id"), "variant": "source"}
+    body["image"] = {**kept, "variant": "source"}
     body.pop("hires", None)  # of pictures from a prompt alone
     return _checked(EDITS, body, KeptEditBody, index)
 

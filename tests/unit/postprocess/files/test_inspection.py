@@ -17,7 +17,7 @@ from deployments.postprocess.files.inspection import inspect
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.schema.delivery import FinishSpec
-from deployments.postprocess.schema.image_reference import new_id
+from deployments.postprocess.schema.image_reference import KeptVariant, new_id
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
 from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from tests.unit.postprocess.jobs import deliver, finish_kept
@@ -118,11 +118,13 @@ def test_what_an_edit_started_from_comes_back_as_it_was(library: Library, masked
     kept_pictures.forget(one.ids[0], library)
 
     for picture_id in (one.ids[1], other):
-        given = kept_pictures.fit_kept(picture_id, "source", 96, 64, "crop", SIZES, library)
+        given = kept_pictures.fit_kept(
+            KeptVariant(picture_id, "source"), 96, 64, "crop", SIZES, library
+        )
         assert np.array_equal(given.picture, noise(96, 64, 5))
         assert (given.mask is not None) == masked
         assert mask is None or np.array_equal(given.mask, mask)
-    clean = kept_pictures.fit_kept(other, "clean", None, None, "crop", SIZES, library)
+    clean = kept_pictures.fit_kept(KeptVariant(other, "clean"), None, None, "crop", SIZES, library)
     assert np.array_equal(clean.picture, DRAWN.pictures[0])
 
 
@@ -130,9 +132,9 @@ def test_a_source_that_is_not_there(library: Library) -> None:
     one = spec()
     deliver(DRAWN, one, None, library)
     with pytest.raises(NotFound, match="no edit"):
-        kept_pictures.fit_kept(one.ids[0], "source", 96, 64, "crop", SIZES, library)
+        kept_pictures.fit_kept(KeptVariant(one.ids[0], "source"), 96, 64, "crop", SIZES, library)
     with pytest.raises(NotFound, match="no picture"):
-        kept_pictures.fit_kept(new_id(), "clean", 96, 64, "crop", SIZES, library)
+        kept_pictures.fit_kept(KeptVariant(new_id(), "clean"), 96, 64, "crop", SIZES, library)
 
 
 def test_an_id_in_a_file_is_not_followed_out_of_the_library(library: Library) -> None:

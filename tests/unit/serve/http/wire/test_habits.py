@@ -9,6 +9,7 @@ from serve.http.wire.bodies import EditBody, GenerationBody
 from serve.http.wire.errors import validate
 from serve.http.wire.finishing import FinishBody
 from serve.http.wire.habits import MEANT, UNREAD, WORDS, Habits
+from serve.http.wire.uploads import FILE_NAMES
 from serve.profiles import load_profile
 
 PROFILE = load_profile("embedded")
@@ -25,7 +26,7 @@ def take(
 
 
 def test_the_list_names_nothing_of_ours_as_another_servers() -> None:
-    known = {*EditBody.model_fields, *FinishBody.model_fields, "image", "mask"}
+    known = {*EditBody.model_fields, *FinishBody.model_fields, *FILE_NAMES}
     assert not known & set(UNREAD)
     assert not known & set(MEANT)
     assert set(MEANT.values()) <= known

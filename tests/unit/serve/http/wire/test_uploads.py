@@ -10,8 +10,9 @@ import pytest
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from deployments.diffusion.profile import References
 from deployments.errors import InvalidValue, TooLarge
-from serve.http.wire.bodies import KeptPicture
+from deployments.postprocess.schema import KeptVariant
 from serve.http.wire.habits import Habits
 from serve.http.wire.uploads import EditForm, read_edit
 from serve.profiles import load_profile
@@ -76,7 +77,7 @@ def test_a_picture_and_its_mask_come_as_data_urls() -> None:
 
 def test_a_kept_picture_is_still_named_by_its_id() -> None:
     form = read(image=KEPT)
-    assert isinstance(form.image, KeptPicture)
+    assert form.image == KeptVariant(KEPT["image_id"])
     assert form.mask is None
 
 
@@ -231,3 +232,88 @@ def test_other_media_types_are_told_what_to_send(kind: str, says: str) -> None:
     with pytest.raises(HTTPException, match=says) as caught:
         read_body(b"x", kind)
     assert caught.value.status_code == 415
+
+
+OTHER = as_file(plain(8, 8, (9, 9, 9)))
+REFERRING = Habits(
+    HABITS.profile.model_copy(update={"references": References(most=3)}), unknown="refuse"
+)
+
+
+def sent_json(**fields: Any) -> EditForm:
+    body = json.dumps({"prompt": "a pear", **fields}).encode()
+    return read_body(body, "application/json", REFERRING)
+
+
+def sent_files(*names: str) -> EditForm:
+    """Files in turn, under these names."""
+    files = [FILE, OTHER, FILE]
+    parts = [
+        (f'name="{name}"; filename="{i}.png"', file)
+        for i, (name, file) in enumerate(zip(names, files, strict=False))
+    ]
+    return read_form(*parts, image=False, habits=REFERRING)
+
+
+def test_references_come_as_every_other_picture_does() -> None:
+    url, other = data_url(FILE), data_url(OTHER)
+    kept = {**KEPT, "variant": "reference", "number": 2}
+    form = sent_json(references=[url, {"image_url": {"url": other}}, kept])
+    assert form.references == (FILE, OTHER, KeptVariant(KEPT["image_id"], "reference", 2))
+    assert (form.image, form.mask) == (None, None)
+    form = sent_json(image=url, references=[other])
+    assert (form.image, form.references) == (FILE, (OTHER,))
+    form = sent_json(image=KEPT, references=[other])
+    assert (form.image, form.references) == (KeptVariant(KEPT["image_id"]), (OTHER,))
+    for names in (("references", "references"), ("references[]",) * 2, ("image", "image[]")):
+        form = sent_files(*names)
+        assert (form.image, form.references) == (None, (FILE, OTHER))
+    form = sent_files("image", "references")
+    assert (form.image, form.references) == (FILE, (OTHER,))
+
+
+def test_several_images_are_references_but_for_the_one_of_a_mask() -> None:
+    url, other = data_url(FILE), data_url(OTHER)
+    several = {"images": [{"image_url": url}, {"image_url": other}]}
+    assert sent_json(**several).references == (FILE, OTHER)
+    masked = sent_json(**several, mask={"image_url": url})
+    assert (masked.image, masked.mask, masked.references) == (FILE, FILE, (OTHER,))
+    masked = sent_files("image[]", "image[]", "mask")
+    assert (masked.image, masked.mask, masked.references) == (FILE, FILE, (OTHER,))
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "says"),
+    [
+        ({"images": [data_url(FILE)] * 4}, "references", "4 are more than the 3"),
+        ({"references": [data_url(FILE)] * 4}, "references", "4 are more than the 3"),
+        ({"references": [data_url(FILE) + "%"]}, "references.0", "base64"),
+        ({"references": ["a.png"]}, "references.0", ""),
+        ({"references": []}, "references", ""),
+        ({"references": [data_url(FILE)], "mask": data_url(FILE)}, "mask", ""),
+    ],
+)
+def test_references_that_cannot_be_taken_are_refused(
+    fields: dict[str, Any], param: str, says: str
+) -> None:
+    with pytest.raises(InvalidValue, match=says) as caught:
+        sent_json(**fields)
+    assert (caught.value.param or "").startswith(param)
+
+
+def test_a_model_that_reads_none_says_so() -> None:
+    with pytest.raises(InvalidValue, match="reads no references, so one picture") as caught:
+        read_form(IMAGE)
+    assert caught.value.param == "image"
+    for form in (
+        lambda: read(references=[data_url(FILE)]),
+        lambda: read_form(('name="references"; filename="a.png"', FILE)),
+    ):
+        with pytest.raises(InvalidValue, match=r"references: embedded reads none; .*'image'"):
+            form()
+
+
+def test_a_mask_without_its_picture_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="image: required") as caught:
+        sent_files("references", "mask")
+    assert caught.value.param == "image"
