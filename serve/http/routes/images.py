@@ -17,6 +17,7 @@ from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, find_placeme
 from serve import VERSION
 from serve.http.rooms import Given, Pending, Rooms
 from serve.http.routes.kept_images import url_of
+from serve.http.routes.styles import Styles
 from serve.http.wire import (
     MEDIA_TYPE,
     EditBody,
@@ -63,8 +64,10 @@ class Images:
         drawn_by: str | None,
         brands: Mapping[str, Brand],
         habits: Habits,
+        styles: Styles,
     ) -> None:
         self.rooms = rooms
+        self.styles = styles
         self.habits = habits
         self.profile = profile
         self.args = args
@@ -76,7 +79,8 @@ class Images:
         """A picture from a prompt."""
         spec = self._spec(body, request, request.warnings)
         default = parse_size(self._sizes(body).default)
-        params = body.params(self.profile, self._canvas(body) or default)
+        added = await self.styles.beside_the_profile(body.style_names)
+        params = body.params(self.profile, self._canvas(body) or default, added=added)
         spec = self._keyed(spec, body, params, None)
         return await self._deliver("image_generation", body, params, None, spec, request)
 
@@ -88,7 +92,8 @@ class Images:
         canvas = self._canvas(body)
         strength = body.strength_by(self.profile)
         default = parse_size(self.profile.sizes.default)
-        params = body.params(self.profile, canvas or default, strength)
+        added = await self.styles.beside_the_profile(body.style_names)
+        params = body.params(self.profile, canvas or default, strength, added)
         body.terms()  # refused before any work, as all of the above
         given = await self._given(form, canvas)
         height, width, _ = given.fitted.picture.shape
