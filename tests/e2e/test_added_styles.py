@@ -134,3 +134,22 @@ def test_the_command_adds_lists_and_removes(
     assert "remove it first" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["styles", "remove", "dusk", "--url", service.url]) == 0
     assert "dusk" not in client.get("/v1/capabilities").json()["styles"]
+    assert cli.main(["styles", "remove", "dusk", "--url", service.url]) == 1
+    assert "no style 'dusk' was added" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_command_sends_pefts_settings_or_names_a_file_that_is_there(
+    service: Running, client: httpx.Client, tmp_path: Path
+) -> None:
+    about = ["--licence", "own", "--description", "blue", "--weight", "-0.5", "--url", service.url]
+    beside = tmp_path / "adapter_config.json"
+    beside.write_text('{"r": 4, "lora_alpha": 4}')
+    sent = tmp_path / "night.safetensors"
+    sent.write_bytes(NIGHT.read_bytes())
+    (Path(service.styles) / "there.safetensors").write_bytes(NIGHT.read_bytes())
+    assert cli.main(["styles", "add", "sent", str(sent), *about]) == 0
+    assert cli.main(["styles", "add", "there", "there.safetensors", "--there", *about]) == 0
+    _, _, first, second = client.get("/v1/styles").json()["data"]
+    assert (first["id"], second["id"], first["weight"]) == ("sent", "there", -0.5)
+    assert first["bytes"] == second["bytes"]
+    assert first["digest"] != second["digest"]  # settings are a part of what is worn

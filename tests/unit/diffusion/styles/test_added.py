@@ -18,6 +18,7 @@ from deployments.diffusion.engine.callers import Callers
 from deployments.diffusion.engine.engine import Engine
 from deployments.diffusion.families.load import FAMILIES, load_family
 from deployments.diffusion.families.z_image import ZImage
+from deployments.diffusion.memory.profile_plan import computed
 from deployments.diffusion.profile import DiffusionProfile, Relief
 from deployments.diffusion.request.identity import request_key
 from deployments.diffusion.request.params import AddedStyle, GenerationParams
@@ -290,6 +291,12 @@ def test_of_those_who_add_at_a_time_one_has_the_name(
         thread.join(DEADLINE_S)
     assert sorted(outcomes) == ["added", *["style_exists"] * 7]
     assert list(folder.records()) == ["late"]
+
+
+def test_a_plan_counts_the_room_for_them(checkpoint: Path) -> None:
+    bare = tiny_profile(checkpoint)
+    kept = computed(with_room(bare)).kept
+    assert kept == computed(bare).kept | {"added styles": ROOM}
 
 
 def test_a_compiled_model_takes_none(checkpoint: Path) -> None:
