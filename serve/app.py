@@ -30,7 +30,9 @@ def bind(args: AppArgs, load: "LoadFamily | None" = None) -> Application:
     brands = find_brands(args)
     options = {"num_cpus": DIFFUSION_CPUS, "num_gpus": gpus(profile)}
     diffusion = (
-        deployment(DiffusionDeployment).options(ray_actor_options=options).bind(profile, load)
+        deployment(DiffusionDeployment)
+        .options(ray_actor_options=options)
+        .bind(profile, load, args.added_styles)
     )
     postprocess = deployment(PostProcessDeployment).bind(
         profile.sizes.recommended_pixels,

@@ -32,7 +32,9 @@ class AppArgs(BaseModel):
     credentials: what files are signed with (C2PA); by paths that every machine has.
     brands: a folder of brand kits, beside the packaged ones.
     operator_routes: whether what only operators should ask is answered over HTTP too: the audit of
-    weights, which walks all memory of the process that draws.
+    weights, which walks all memory of the process that draws; adding and removing styles.
+    added_styles: a folder by its absolute path, the same on every machine, where styles are kept
+    that are added while it runs; None takes none.
     fonts: a folder of fonts of your own, the same on every machine; None takes the packaged alone.
     segmentation_model: what cuts products out of photographs; None leaves it to OpenCV's own ways.
     public_url: the address by which clients reach the application, which the URLs of pictures begin
@@ -59,6 +61,7 @@ class AppArgs(BaseModel):
     fonts: str | None = None
     segmentation_model: SegmentationModel | None = None
     operator_routes: bool = False
+    added_styles: str | None = None
     public_url: str | None = None
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = ()
@@ -95,6 +98,13 @@ class AppArgs(BaseModel):
         if library is not None:
             open_address(library)
         return library
+
+    @field_validator("added_styles")
+    @classmethod
+    def _is_absolute(cls, folder: str | None) -> str | None:
+        if folder is not None and not Path(folder).expanduser().is_absolute():
+            raise ValueError(f"added_styles: give an absolute path, not {folder!r}")
+        return folder
 
     @field_validator("fonts")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
@@ -79,19 +80,27 @@ class DiffusionDeployment:
 
     load: makes the profile's family; None does it as everywhere. The engine brings the model's
     libraries, so it is imported here, where it runs: whoever binds this class gets by without.
+    added_styles: the folder of those that are added while it runs; None takes none.
     """
 
-    def __init__(self, profile: DiffusionProfile, load: "LoadFamily | None" = None) -> None:
+    def __init__(
+        self,
+        profile: DiffusionProfile,
+        load: "LoadFamily | None" = None,
+        added_styles: str | None = None,
+    ) -> None:
         start = StartTimes()
         with in_one_go():
             from deployments.diffusion.engine import Callers, Engine
             from deployments.diffusion.families import load_family
+            from deployments.diffusion.styles import StyleFolder
             from deployments.diffusion.weights import Audit
         start.end("imports")
         self._imports_s = start.seconds
         self._start_is_told = False
         self._profile = profile
-        self._engine = Engine(profile, partial(load or load_family, profile))
+        styles = None if added_styles is None else StyleFolder(added_styles)
+        self._engine = Engine(profile, partial(load or load_family, profile), styles=styles)
         self._callers = Callers(self._engine)
         self._audit = Audit(self._engine.held_twice_bytes)
         self._meters = [(metric, Meter(metric)) for metric in METRICS]
@@ -126,6 +135,15 @@ class DiffusionDeployment:
         async with aclosing(told):  # a listener that leaves stops it now, not when it is collected
             async for event in told:
                 yield event
+
+    async def follow_styles(self) -> None:
+        """Hold the added styles that the folder says, from now on. Raises RequestErrors."""
+        await self._callers.follow_styles()
+
+    async def weigh_style(self, path: str, settings: str | None) -> int:
+        """Bytes that a file would take as a style. Raises InvalidValue for one that cannot be worn,
+        and what `Engine.weigh_style` raises."""
+        return await asyncio.wrap_future(self._engine.weigh_style(Path(path), settings))
 
     async def state(self) -> dict[str, Any]:
         """The engine's state, by the names of EngineState's fields; imports are a phase too."""

@@ -78,6 +78,13 @@ METRICS = (
         "device_bytes",
     ),
     Metric(
+        "signboard_added_styles_bytes",
+        "gauge",
+        "bytes",
+        "Of the styles that were added while it runs.",
+        "added_styles_bytes",
+    ),
+    Metric(
         "signboard_recoveries_total",
         "counter",
         "uses",

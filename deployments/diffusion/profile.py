@@ -163,7 +163,8 @@ class EngineLimits(Strict):
     max_running: pictures of one priority being stepped. max_waiting: pictures queued behind them.
     ageing_borders: steps that bulk work waits for interactive work at a time.
     max_prompt_tokens: of a prompt in its chat template. embedding_cache_bytes: of prompts'
-    embeddings kept for the next request with the same prompt.
+    embeddings kept for the next request with the same prompt. added_styles_bytes: of the styles
+    that are added while it runs, in the model's dtype, all together; 0 takes none.
     threads: CPU threads that draw, when the device is the CPU; from two on, half of them decode
     while the others step.
     load_retry_s: until a failed load is tried again; twice as long each time, 300 at most.
@@ -177,6 +178,7 @@ class EngineLimits(Strict):
     ageing_borders: int = Field(default=16, gt=0)
     max_prompt_tokens: int = Field(default=512, gt=0)
     embedding_cache_bytes: int = Field(default=32 * 2**20, ge=0)
+    added_styles_bytes: int = Field(default=0, ge=0)
     threads: int = Field(default=1, gt=0)
     load_retry_s: float = Field(default=5.0, gt=0, le=300)
     stall_s: float = Field(default=60.0, ge=2)
@@ -228,5 +230,10 @@ class DiffusionProfile(Strict):
             raise ValueError(
                 "model.compile: compiled blocks do not notice styles; set it to false, or leave "
                 "the styles out"
+            )
+        if self.model.compile and self.engine.added_styles_bytes:
+            raise ValueError(
+                "engine.added_styles_bytes: compiled blocks do not notice styles; set it to 0, or "
+                "model.compile to false"
             )
         return self

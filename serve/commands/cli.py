@@ -34,6 +34,11 @@ def parser() -> argparse.ArgumentParser:
         "--library",
         help="folder or URL where pictures are kept (default: only until it stops)",
     )
+    serve.add_argument(
+        "--styles",
+        type=Path,
+        help="folder where added styles are kept (default: only until it stops)",
+    )
 
     models = actions.add_parser("models", help="the models' files on this machine")
     pull = models.add_subparsers(dest="models_action", required=True).add_parser(
@@ -41,6 +46,23 @@ def parser() -> argparse.ArgumentParser:
     )
     pull.add_argument("--profile", default="z-image-turbo-24gb", help="as of serve")
     pull.add_argument("--into", type=Path, help="a folder (default: one that serve finds)")
+
+    styles = actions.add_parser("styles", help="the styles of a running application")
+    doings = styles.add_subparsers(dest="styles_action", required=True)
+    add = doings.add_parser("add", help="add a LoRA file as a style, for all who draw from now on")
+    add.add_argument("name", help="by which requests ask for it")
+    add.add_argument("file", type=Path, help="safetensors; peft's adapter_config.json beside it")
+    add.add_argument("--licence", required=True, help="of the file, CC-BY-4.0 for example")
+    add.add_argument("--description", required=True, help="what pictures look like in it")
+    add.add_argument("--weight", help="how strongly it acts (default: 1, as it was trained)")
+    add.add_argument("--trigger", help="words that it was trained with")
+    add.add_argument(
+        "--there", action="store_true", help="the file lies in the server's folder of added styles"
+    )
+    remove = doings.add_parser("remove", help="remove a style that was added")
+    remove.add_argument("name")
+    for doing in (doings.add_parser("list", help="show all of them"), add, remove):
+        doing.add_argument("--url", default="http://127.0.0.1:8000", help="of the server")
 
     demo = actions.add_parser("demo", help="draw three pictures and an advert, then stop")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder to write them into")
@@ -113,13 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return pull_model(options.profile, options.into)
         if options.action == "inspect":
             return inspect(options)
+        if options.action == "styles":
+            return styles(options)
         if options.action == "strength":
             return strength(options.photo, options.out, options.prompt, options.profile)
         if options.action == "gallery":
             return gallery(options.out)
         if options.action == "bench":
             return bench(options.names, options.quick, options.out)
-        return serve(options.profile, options.port, options.library)
+        return serve(options.profile, options.port, options.library, options.styles)
     except (StartFailed, DemoFailed) as error:
         return failed(error)
     except KeyboardInterrupt:
@@ -138,13 +162,17 @@ def plan(profile: str, budgets: Sequence[int] | None) -> int:
     return 0
 
 
-def serve(profile: str, port: int, library: str | None = None) -> int:
+def serve(profile: str, port: int, library: str | None = None, styles: Path | None = None) -> int:
     """Run the application until Ctrl-C or SIGTERM, which stop it while it starts, too."""
     if Path(profile).is_file():
         profile = str(Path(profile).resolve())
     if library is not None and "://" not in library:
         library = str(Path(library).expanduser().resolve())
-    with suppress(KeyboardInterrupt), started(profile, port, library, dashboard=True) as running:
+    folder = None if styles is None else str(styles.expanduser().resolve())
+    with (
+        suppress(KeyboardInterrupt),
+        started(profile, port, library, folder, dashboard=True) as running,
+    ):
         console.print(addresses(running))
         console.print("Ctrl-C stops it.")
         threading.Event().wait()
@@ -182,6 +210,29 @@ def pull_model(profile: str, into: Path | None) -> int:
     console.print(f"{source.source} is in {folder}", highlight=False)
     if into:
         console.print(f"serve it from a profile with model.source: {folder.resolve()}")
+    return 0
+
+
+def styles(options: argparse.Namespace) -> int:
+    """Show a running application's styles, or change them."""
+    from serve.commands import styles as running  # brings the HTTP client
+
+    try:
+        if options.styles_action == "list":
+            console.print(running.table(running.listed(options.url)))
+        elif options.styles_action == "remove":
+            running.remove(options.url, options.name)
+            console.print(f"removed {options.name}")
+        else:
+            fields = {
+                name: getattr(options, name)
+                for name in ("name", "licence", "description", "weight", "trigger")
+                if getattr(options, name) is not None
+            }
+            added = running.add(options.url, fields, options.file, there=options.there)
+            console.print(f"added {added['id']}: {added['bytes']:,} bytes", highlight=False)
+    except running.StylesFailed as error:
+        return failed(error)
     return 0
 
 

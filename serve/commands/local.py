@@ -40,7 +40,7 @@ class StartFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where the started application is reached, and where it keeps its pictures.
+    """Where the started application is reached, and where it keeps its pictures and added styles.
 
     token: opens Ray's dashboard, if there is one.
     """
@@ -50,12 +50,15 @@ class Running:
     token: str
     logs: Path
     library: str
+    styles: str
 
 
-def read_config(profile: str, port: int, library: str | None = None) -> dict[str, Any]:
+def read_config(
+    profile: str, port: int, library: str | None = None, styles: str | None = None
+) -> dict[str, Any]:
     """The production config for one profile, on one loopback port, whose users are its operators.
 
-    library: instead of its own.
+    library, styles: where pictures and added styles are kept, instead of its own.
     """
     config = _packaged()
     del config["controller_options"]  # what they set is in this process's environment already
@@ -67,6 +70,8 @@ def read_config(profile: str, port: int, library: str | None = None) -> dict[str
         application["args"] |= {"profile": profile, "operator_routes": True}
         if library is not None:
             application["args"]["library"] = library
+        if styles is not None:
+            application["args"]["added_styles"] = styles
     return config
 
 
@@ -135,11 +140,12 @@ def application(
     *,
     dashboard: bool = False,
     library: str | None = None,
+    styles: str | None = None,
 ) -> Iterator[Running]:
     """The application on a cluster of its own, ready when the block is entered.
 
-    on_wait is told the state while it is waited for. library: where pictures are kept; None keeps
-    them while the block runs. Raises StartFailed.
+    on_wait is told the state while it is waited for. library, styles: where pictures and added
+    styles are kept; None keeps them while the block runs. Raises StartFailed.
     """
     if not is_free(port):
         raise StartFailed(f"port {port} is in use; choose another with --port")
@@ -156,9 +162,10 @@ def application(
                 token=prepare_environment(),
                 logs=folder / "session_latest" / "logs" / "serve",
                 library=library or str(folder / "library"),
+                styles=styles or str(folder / "styles"),
             )
             on_wait("starting Serve")
-            deploy(read_config(profile, port, running.library), folder)
+            deploy(read_config(profile, port, running.library, running.styles), folder)
             try:
                 wait_until_ready(running, on_wait)
                 yield running

@@ -22,7 +22,12 @@ def failed(error: Exception) -> int:
 
 @contextmanager
 def started(
-    profile: str, port: int, library: str | None = None, *, dashboard: bool = False
+    profile: str,
+    port: int,
+    library: str | None = None,
+    styles: str | None = None,
+    *,
+    dashboard: bool = False,
 ) -> Iterator[local.Running]:
     """The application, with its progress shown while it starts and stops."""
     with (
@@ -33,6 +38,7 @@ def started(
             lambda state: show(status, state),
             dashboard=dashboard,
             library=library,
+            styles=styles,
         ) as running,
     ):
         status.stop()

@@ -16,7 +16,7 @@ from deployments.postprocess.typesetting import fonts
 from serve import VERSION
 from serve.http.asgi import BoundedBody, Cors, Heads, LastResort, PublicAddress
 from serve.http.rooms import Handle, Rooms
-from serve.http.routes import images, kept_images, service
+from serve.http.routes import images, kept_images, service, styles
 from serve.http.wire import Habits, errors, without_422
 from serve.settings import MIB, AppArgs
 
@@ -44,13 +44,16 @@ def create_api(
         nearest_sizes=args.nearest_sizes,
         by_url=args.library is not None,
     )
-    drawing = images.Images(rooms, profile, args, drawn_by, brands, habits)
+    worn = styles.Styles(rooms, profile, args)
+    drawing = images.Images(rooms, profile, args, drawn_by, brands, habits, worn)
     api.include_router(images.drawing_routes(drawing))
     api.include_router(
         kept_images.library_routes(rooms, profile, habits, prompts=args.prompt_in_files)
     )
     api.include_router(kept_images.inspection_routes(rooms, args))
-    api.include_router(service.model_routes(rooms, profile, args, brands))
+    api.include_router(service.model_routes(rooms, profile, args, brands, worn))
+    if args.operator_routes:
+        api.include_router(styles.style_routes(worn, args))
     api.include_router(service.health_routes(rooms))
     without_422(api)
     return api

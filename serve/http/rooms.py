@@ -12,6 +12,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ Telling = DeploymentResponseGenerator[Any]
 
 BUSY_RETRY_S = 2.0
 STATE_TIMEOUT_S = 3.0
+FOLLOW_TIMEOUT_S = 30.0
 ATTEMPTS = 3  # of a call whose replica is gone, or going: the router may not know it at once
 GONE = (
     RayActorError,
@@ -189,6 +191,20 @@ class Rooms:
     ) -> bytes:
         """A preview as a file of `size`."""
         return cast(bytes, await self.ask("preview", pixels, size, output))
+
+    async def weigh_style(self, path: Path, settings: str | None) -> int:
+        """Bytes that a file, which all processes reach, would take as a style. Raises InvalidValue
+        for one that cannot be worn."""
+        weigh = partial(_call, self.diffusion.weigh_style, str(path), settings)
+        return cast(int, await self._answer(lambda: (weigh(),)))
+
+    async def follow_styles(self) -> None:
+        """Have all replicas hold the added styles that the folder says now. One that does not hear
+        of it, or that is still being started, looks when it is asked for a style."""
+        with suppress(TimeoutError, DeploymentUnavailableError):
+            await self.diffusion.broadcast("follow_styles").results_async(
+                timeout_s=FOLLOW_TIMEOUT_S, return_exceptions=True
+            )
 
     async def state(self) -> dict[str, Any]:
         """The engine's state; {"phase": "starting"} while there is none to ask."""

@@ -19,7 +19,8 @@ def url(service: local.Running, tmp_path: Path) -> Iterator[str]:
     profile["model"]["source"] = "./nowhere"
     path = tmp_path / "absent.yaml"
     path.write_text(yaml.safe_dump(profile), encoding="utf-8")
-    config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
+    port = httpx.URL(service.url).port or 0
+    config = local.read_config("embedded", port, service.library, service.styles)
     (absent,) = local.read_config(str(path), 0, service.library)["applications"]
     absent |= {"name": "absent", "route_prefix": "/absent"}
     for deployment in absent["deployments"]:

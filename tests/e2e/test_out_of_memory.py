@@ -74,7 +74,8 @@ def small(service: local.Running, tmp_path_factory: pytest.TempPathFactory) -> I
     profile = tiny_profile(folder / "model", embedding_cache_bytes=0)
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(profile.model_dump(mode="json")), encoding="utf-8")
-    config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
+    port = httpx.URL(service.url).port or 0
+    config = local.read_config("embedded", port, service.library, service.styles)
     (small,) = local.read_config(str(path), 0)["applications"]
     small |= {
         "name": "small",

@@ -22,7 +22,8 @@ def signing(
 ) -> Iterator[httpx.Client]:
     """A client of a second application beside the first."""
     folder = tmp_path_factory.mktemp("signing")
-    config = local.read_config("embedded", httpx.URL(service.url).port or 0, service.library)
+    port = httpx.URL(service.url).port or 0
+    config = local.read_config("embedded", port, service.library, service.styles)
     (second,) = local.read_config("embedded", 0, str(folder / "library"))["applications"]
     second |= {"name": "signing", "route_prefix": "/signing"}
     second["args"] |= {

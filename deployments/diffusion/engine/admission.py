@@ -7,10 +7,11 @@ dead or stuck, whoever finds it so gives up in its place.
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from deployments.diffusion.engine import forecast
 from deployments.diffusion.engine.scheduler import StepScheduler
@@ -23,7 +24,17 @@ from deployments.handover import Drawn
 log = logging.getLogger(__name__)
 
 IDLE_BEAT_S = 1.0  # an idle device thread wakes this often, so that its heartbeat is always young
+MAX_ERRANDS = 32
 BESIDE_S = 0.05  # one that waits for a decode beside it wakes this often, for deadlines and cancels
+
+T = TypeVar("T")
+
+
+class Errand(NamedTuple):
+    """Something that the device thread is to do between two steps, and who waits for it."""
+
+    work: Callable[[], Any]
+    done: Future[Any]
 
 
 class Admission:
@@ -34,6 +45,7 @@ class Admission:
         self._lock = threading.Condition()
         self._scheduler: StepScheduler[Request, Row] = StepScheduler(profile.engine)
         self._requests: dict[str, Request] = {}
+        self._errands: deque[Errand] = deque()
         self._most_tokens: int | None = None
         self._phase: Phase = "loading"
         self._reason: str | None = None
@@ -79,6 +91,21 @@ class Admission:
             self._lock.notify()
         return request.future
 
+    def send(self, work: Callable[[], T]) -> Future[T]:
+        """Have the device thread do something between two steps; a sleeping model wakes for it.
+
+        Raises ReplicaDown where no request is taken, Overloaded where too much waits already.
+        """
+        done: Future[T] = Future()
+        with self._lock:
+            self._require_serving()
+            if len(self._errands) >= MAX_ERRANDS:
+                message = "The model has too much else to do; try again later."
+                raise Overloaded(message, None, "errands_full", IDLE_BEAT_S)
+            self._errands.append(Errand(work, done))
+            self._lock.notify()
+        return done
+
     def cancel(self, request_id: str) -> None:
         """Flag a request; an id that is not known is done already."""
         with self._lock:
@@ -112,12 +139,14 @@ class Admission:
         """Fail everything on its way, since the device thread will not; take nothing any more."""
         with self._lock:
             self._enter("failed", reason)
-            given_up = list(self._requests.values())
+            given_up = [request.future for request in self._requests.values()]
+            given_up += [errand.done for errand in self._errands]
             self._requests.clear()
+            self._errands.clear()
             self._lock.notify()
-        for request in given_up:
+        for future in given_up:
             with suppress(InvalidStateError):  # the thread may have come back this very moment
-                request.future.set_exception(ReplicaDown("The engine has failed.", None, "stopped"))
+                future.set_exception(ReplicaDown("The engine has failed.", None, "stopped"))
 
     def wake(self) -> None:
         """Have a device thread that waits look again."""
@@ -144,7 +173,7 @@ class Admission:
     def serving(self) -> bool:
         """Wait for work, a while at most; False once the engine is to end."""
         with self._lock:
-            if not self._requests and self._phase in SERVING:
+            if not self._requests and not self._errands and self._phase in SERVING:
                 self._lock.wait(IDLE_BEAT_S)
             return self._phase in SERVING
 
@@ -165,6 +194,18 @@ class Admission:
         """Everything on its way."""
         with self._lock:
             return list(self._requests.values())
+
+    def errands(self) -> list[Errand]:
+        """What is to be done between two steps, taken out."""
+        with self._lock:
+            errands = list(self._errands)
+            self._errands.clear()
+        return errands
+
+    def worn(self) -> set[str]:
+        """Digests of the added styles that requests on their way wear."""
+        mixes = [request.mix for request in self.requests()]
+        return {worn.digest for mix in mixes for worn in mix if worn.digest is not None}
 
     def shared(self) -> bool:
         """Whether several requests want the device now; what is bulk only where nothing else is."""

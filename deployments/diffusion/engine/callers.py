@@ -6,6 +6,7 @@ last one to do so.
 
 import asyncio
 from collections.abc import AsyncGenerator, Hashable
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import count
@@ -39,6 +40,7 @@ class Callers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._joinable: dict[Hashable, _Drawing] = {}
+        self._following: Future[None] | None = None
         self._numbers = count(1)
 
     async def draw(
@@ -54,6 +56,7 @@ class Callers:
         each caller. Cancelled, it leaves the drawing to those who wait for it too; the last one
         stops it within a step.
         """
+        await self._hold_styles(params)
         key = _key(params, given, terms)
         drawing = self._joinable.get(key)
         if drawing is None:
@@ -83,6 +86,7 @@ class Callers:
     ) -> AsyncGenerator[Event | Drawn, None]:
         """The same for one caller alone, telling of the way: events as they happen, the pictures
         last. Closing the iterator stops the drawing within a step."""
+        await self._hold_styles(params)
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by one request's steps
 
@@ -98,6 +102,21 @@ class Callers:
         finally:
             if not drawing.drawn.done():  # the listener has left
                 await self._stop(drawing)
+
+    async def follow_styles(self) -> None:
+        """Hold the added styles that the folder says now; those who ask at a time ask together.
+
+        Raises what `Engine.follow_styles` raises and its future fails with.
+        """
+        following = self._following
+        if following is None or following.running() or following.done():
+            following = self._following = self._engine.follow_styles()
+        await asyncio.shield(asyncio.wrap_future(following))
+
+    async def _hold_styles(self, params: GenerationParams) -> None:
+        """Look for added styles that this replica was not told of."""
+        if not self._engine.holds(params):
+            await self.follow_styles()
 
     def _begin(
         self,

@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
@@ -20,7 +22,7 @@ from deployments.diffusion.engine.health import EngineDead
 from deployments.diffusion.engine.lane import Lane
 from deployments.diffusion.engine.loading import load_until_ready, warm_up
 from deployments.diffusion.engine.loop import Loaded, Loop
-from deployments.diffusion.engine.preparation import EmbeddingCache, Preparation
+from deployments.diffusion.engine.preparation import EmbeddingCache, Preparation, require_held
 from deployments.diffusion.engine.preview import LatentProjection
 from deployments.diffusion.engine.state import SERVING, EngineState, Gauges
 from deployments.diffusion.families import Family, plan_passes
@@ -28,6 +30,7 @@ from deployments.diffusion.memory import Recovery, Residency, hold_to, start_pla
 from deployments.diffusion.profile import DiffusionProfile, EngineLimits, Relief
 from deployments.diffusion.request import NO_HURRY, GenerationParams, Request, Sink, Terms, Work
 from deployments.diffusion.start import StartTimes
+from deployments.diffusion.styles import HeldStyles, StyleFolder
 from deployments.diffusion.weights import held_twice_bytes
 from deployments.errors import NotReady, ReplicaDown
 from deployments.handover import Drawn, Given
@@ -50,8 +53,10 @@ class Engine:
         profile: DiffusionProfile,
         load: Callable[[Collection[Relief]], Family],
         reliefs: Collection[Relief] | None = None,
+        styles: StyleFolder | None = None,
     ) -> None:
         """Begin to load. reliefs: where the weights are to lie; None lets the memory plan say.
+        styles: those that are added while it runs.
 
         load: reads the weights, and is told the reliefs, so that it need not bring to the device
         what will not stay there.
@@ -59,6 +64,7 @@ class Engine:
         self.profile = profile
         self._load = load
         self._reliefs = reliefs
+        self._styles = styles
         self._crash: str | None = None
         self._loaded: Loaded | None = None
         self._admission = Admission(profile)
@@ -80,14 +86,15 @@ class Engine:
     ) -> Future[Drawn]:
         """Queue a request; `sink` is told of its events, on the device thread.
 
-        Raises InvalidValue for what the profile cannot serve, ReplicaDown outside the ready phase,
-        Overloaded when the queue is full or the deadline cannot be met. The future fails with a
-        RequestError, or with CancelledError.
+        Raises InvalidValue for what the profile cannot serve, ReplicaDown outside the ready phase
+        and for an added style that is not held, Overloaded when the queue is full or the deadline
+        cannot be met. The future fails with a RequestError, or with CancelledError.
         """
         params = params if given is None else params.bringing(given)
         params.check(self.profile)
         terms.check()
         self._admission.require_ready()
+        require_held(self.holds(params))
         family = self._require_loaded().family
         family.check(params)
         passes = plan_passes(params, self.profile, family)
@@ -97,6 +104,26 @@ class Engine:
     def cancel(self, request_id: str) -> None:
         """Ask a request to stop: at most one more step of it begins. An unknown id is done."""
         self._admission.cancel(request_id)
+
+    def holds(self, params: GenerationParams) -> bool:
+        """Whether the added styles that a request asks for are held; one that was added a moment
+        ago, or to another replica, is held after `follow_styles`."""
+        styles = self._loaded and self._loaded.styles
+        return not params.added_styles or bool(styles and styles.holds(params.added_styles))
+
+    def follow_styles(self) -> Future[None]:
+        """Hold the added styles that the folder says, from some next step on.
+
+        Raises ReplicaDown outside the ready phase, Overloaded; the future fails with ReplicaDown.
+        """
+        return self._admission.send(lambda: self._added.follow(self._admission.worn()))
+
+    def weigh_style(self, path: Path, settings: str | None) -> Future[int]:
+        """Bytes that a file would take as a style of this model. settings: peft's, as text.
+
+        Raises as `follow_styles`; the future fails with InvalidValue for one that cannot be worn.
+        """
+        return self._admission.send(lambda: self._added.weigh(path, settings))
 
     def retune(self, limits: EngineLimits) -> None:
         """Change the queue's bounds and the token budget; what is admitted already stays."""
@@ -171,6 +198,13 @@ class Engine:
             raise AssertionError("requests are taken only once the model is loaded")
         return self._loaded
 
+    @property
+    def _added(self) -> HeldStyles:
+        styles = self._require_loaded().styles
+        if styles is None:
+            raise AssertionError("styles are added only where there is a folder for them")
+        return styles
+
     # The device thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -190,9 +224,12 @@ class Engine:
                 self._crash = f"the device thread has failed ({type(error).__name__})"
                 self._admission.enter("failed", "internal error of the engine; see its log")
             finally:
+                stopped = ReplicaDown("The engine has stopped.", None, "stopped")
                 for request in self._admission.requests():
-                    stopped = ReplicaDown("The engine has stopped.", None, "stopped")
-                    self._admission.fail(request, stopped)
+                    self._admission.fail(request, copy(stopped))
+                for errand in self._admission.errands():
+                    if errand.done.set_running_or_notify_cancel():
+                        errand.done.set_exception(copy(stopped))
                 self._lane.join(self.profile.engine.stall_s)
 
     def _discard(self) -> None:
@@ -210,12 +247,13 @@ class Engine:
             hold_to(profile.model, plan.budget)
         times.end("plan")
         family = self._load(reliefs)
+        styles = self._hold_styles(family)
         times.end("weights")
         residency = Residency(family)
         recovery = Recovery(residency, profile.sizes, plan)
         preparation = Preparation(family, self._embeddings, recovery)
         residency.apply(reliefs)
-        self._gauges.hold(family.components, recovery, plan)
+        self._gauges.hold(family.components, recovery, plan, styles)
         if plan:
             self._admission.limit_forwards(plan.token_budget)
         elif family.components.device.type == "cpu" and not reliefs:
@@ -229,5 +267,17 @@ class Engine:
         projection = LatentProjection(family.latents_of)
         times.end("warm_up")
         self._gauges.start_s = times.seconds
-        self._loaded = Loaded(family, recovery, preparation, decoder, self._lane, clock, projection)
+        self._loaded = Loaded(
+            family, recovery, preparation, decoder, self._lane, clock, projection, styles
+        )
         self._admission.enter("ready")
+
+    def _hold_styles(self, family: Family) -> HeldStyles | None:
+        """The added styles, held before a residency changes the weights that they may look at."""
+        if self._styles is None:
+            return None
+        adapters, most = family.components.adapters, self.profile.engine.added_styles_bytes
+        layers, device = family.styled_layers(), family.components.device
+        held = HeldStyles(self._styles, layers, adapters, device, family.components.dtype, most)
+        held.follow(())
+        return held

@@ -7,13 +7,13 @@ decodes pictures beside it, from final latents that it is lent.
 
 import logging
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
-from deployments.diffusion.engine.admission import Admission
+from deployments.diffusion.engine.admission import Admission, Errand
 from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.decoder import Decoded, Decoder, Picture
 from deployments.diffusion.engine.health import Health, draw_once, require_device
@@ -32,6 +32,7 @@ from deployments.diffusion.memory import (
 )
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.request import Request, Row, Work, forward_work
+from deployments.diffusion.styles import HeldStyles
 from deployments.errors import DeadlineMissed, GenerationFailed, ReplicaDown, RequestError
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What there is once the model is loaded and warm. For the device thread alone."""
+    """What there is once the model is loaded and warm. For the device thread alone.
+
+    styles: the added ones; None where none can be.
+    """
 
     family: Family
     recovery: Recovery
@@ -48,6 +52,7 @@ class Loaded:
     lane: Lane[Picture]
     clock: DeviceClock
     projection: LatentProjection
+    styles: HeldStyles | None = None
 
     @property
     def residency(self) -> Residency:
@@ -85,6 +90,7 @@ class Loop:
         """Between two steps: everything that may change does so here."""
         self._loaded.clock.collect()
         self._drop_unwanted()
+        self._change_styles()
         self._loaded.recovery.restore()
         self._loaded.lane.share(self._admission.shared())
         for stage in (self._admit, self._step, self._tell, self._decode):
@@ -102,6 +108,14 @@ class Loop:
         if not self._admission.requests():
             self._rest()
             return not self._loaded.residency.asleep
+        if self._wake():
+            return True
+        for request in self._admission.requests():
+            self._fail(request, no_room("the sleeping model", "no_room_to_wake"))
+        return False
+
+    def _wake(self) -> bool:
+        """Bring the weights back, if they sleep; False where there is no room for them."""
         self._idle_since = time.monotonic()
         if not self._loaded.residency.asleep:
             return True
@@ -111,10 +125,32 @@ class Loop:
             return True
         if not is_out_of_memory(error):
             raise error
-        for request in self._admission.requests():
-            message = "The device has no room for the sleeping model now; try again later."
-            self._fail(request, ReplicaDown(message, None, "no_room_to_wake"))
         return False
+
+    def _change_styles(self) -> None:
+        """Do what others have sent this thread to do; let go of styles that rows do not wear any
+        more. A model that sleeps wakes for it."""
+        errands, styles = self._admission.errands(), self._loaded.styles
+        if styles is not None and styles.leaving - (worn := self._admission.worn()):
+            errands.append(Errand(partial(styles.follow, worn), Future()))
+        for errand in errands:
+            if not errand.done.set_running_or_notify_cancel():
+                continue
+            room = self._wake()
+            outcome = (
+                attempt(errand.work) if room else no_room("the sleeping model", "no_room_to_wake")
+            )
+            self._loaded.residency.settle()
+            self._gauges.weigh(self._loaded.family.components, styles)
+            self._gauges.beat()
+            if not isinstance(outcome, Exception):
+                errand.done.set_result(outcome)
+                continue
+            require_device(outcome)
+            log.warning("a change of styles failed: %r", outcome)
+            short = is_out_of_memory(outcome)
+            error = no_room("the style", "no_room_for_style") if short else outcome
+            errand.done.set_exception(error)
 
     def _rest(self) -> None:
         """Sleep after an idle while, if the profile says so; if that fails, again after a pause."""
@@ -295,3 +331,8 @@ class Loop:
         if isinstance(error, GenerationFailed):
             self._gauges.failures[error.code] += 1
         request.future.set_exception(without_frames(error))
+
+
+def no_room(what: str, code: str) -> ReplicaDown:
+    """The refusal of what needs something that finds no room on the device."""
+    return ReplicaDown(f"The device has no room for {what} now; try again later.", None, code)

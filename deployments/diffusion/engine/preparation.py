@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.families import EncodedPrompt, Family
 from deployments.diffusion.memory import Recovery
 from deployments.diffusion.request import Embedding, Mix, Request, Row
-from deployments.errors import RequestError
+from deployments.errors import ReplicaDown, RequestError
 from deployments.handover import Given, Reference
 
 AsRead = tuple[str, Mix, tuple[str, ...]]
@@ -67,6 +67,7 @@ class Preparation:
     def rows(self, request: Request) -> list[Row]:
         """One a picture. Raises InvalidValue and OutOfMemory for this request alone."""
         params, family = request.params, self._family
+        require_held(family.components.adapters.has(request.mix))
         embedding = self._encode(request, "prompt", request.prompt)
         guided = family.guided(params)
         unwanted = params.negative_prompt or ""
@@ -127,6 +128,17 @@ class Preparation:
                 self._embeddings.put(as_read, encoding)
         request.warn(*(_told_of(field, warning) for warning in encoding.warnings))
         return encoding.embedding
+
+
+def require_held(held: bool) -> None:
+    """Raise ReplicaDown unless all styles of a request are held here."""
+    if not held:
+        raise ReplicaDown(
+            "style: it was removed or replaced this very moment, or has found no room here; "
+            "ask again",
+            "style",
+            "style_not_held",
+        )
 
 
 def _told_of(field: str, said: str) -> str:

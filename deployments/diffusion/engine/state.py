@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from deployments.diffusion.memory import MemoryPlan, Recovery
 from deployments.diffusion.request import Row, smooth
+from deployments.diffusion.styles import HeldStyles
 from deployments.diffusion.weights import SharedComponents
 
 Phase = Literal["loading", "warming", "ready", "sleeping", "failed", "draining"]
@@ -52,7 +53,9 @@ class EngineState(QueueState):
     those with rows of more than one request. decodes_beside: pictures decoded on a CPU while
     others were stepped. encodes: prompts encoded; encode_hits: those whose
     embedding was still there. held_bytes: of the weights, wherever they lie; device_bytes: of
-    those that stay on the device, by `residency`. plan: of the memory, where it was planned.
+    those that stay on the device, by `residency`. added_styles: bytes of the styles that were
+    added and are held, by name; added_styles_bytes: of all of them, those included that were
+    removed but for rows on their way. plan: of the memory, where it was planned.
     rungs: how often each step of the recovery was taken when memory did not suffice.
     reliefs_left_s: of those that last, the seconds until it is undone, if memory suffices until
     then; 0 where it is not in force. loads_failed: loads that did not end in a ready model.
@@ -70,6 +73,8 @@ class EngineState(QueueState):
     encodes: int
     encode_hits: int
     held_bytes: int
+    added_styles: dict[str, int]
+    added_styles_bytes: int
     device_bytes: int
     residency: str | None
     plan: MemoryPlan | None
@@ -99,6 +104,7 @@ class Gauges:
         self.idle_s = 0.0
         self._recovery: Recovery | None = None
         self._plan: MemoryPlan | None = None
+        self._styles: HeldStyles | None = None
         self._held_bytes = 0
         self._device: str | None = None
         self._dtype: str | None = None
@@ -106,18 +112,27 @@ class Gauges:
         self._beat = time.monotonic()
 
     def hold(
-        self, components: SharedComponents, recovery: Recovery, plan: MemoryPlan | None
+        self,
+        components: SharedComponents,
+        recovery: Recovery,
+        plan: MemoryPlan | None,
+        styles: HeldStyles | None,
     ) -> None:
         """Note what the loaded components are and weigh, where they lie, and by which plan."""
+        self.weigh(components, styles)
         self._recovery = recovery
         self._plan = plan
-        self._held_bytes = components.held_bytes
         self._device = str(components.device)
         self._dtype = str(components.dtype).removeprefix("torch.")
 
+    def weigh(self, components: SharedComponents, styles: HeldStyles | None) -> None:
+        """Note what they weigh, which changes with the styles that are added."""
+        self._held_bytes = components.held_bytes
+        self._styles = styles
+
     def release(self) -> None:
         """Forget components that could not be used."""
-        self._recovery = self._plan = None
+        self._recovery = self._plan = self._styles = None
         self._held_bytes = 0
 
     def stepped(self, rows: Sequence[Row]) -> None:
@@ -148,6 +163,8 @@ class Gauges:
             "decodes_beside": self.decodes_beside,
             "rows": self.rows,
             "held_bytes": self._held_bytes,
+            "added_styles": dict(self._styles.by_name) if self._styles else {},
+            "added_styles_bytes": self._styles.nbytes if self._styles else 0,
             "device_bytes": recovery.residency.device_bytes if recovery else 0,
             "residency": recovery.residency.strongest if recovery else None,
             "plan": self._plan,

@@ -83,6 +83,8 @@ def kept_bytes(profile: DiffusionProfile, family: Family, row: Row) -> dict[str,
     }
     if profile.styles:
         kept["styles"] = bytes_of(family.components.adapters)
+    if engine.added_styles_bytes:
+        kept["added styles"] = engine.added_styles_bytes
     return kept if profile.model.device == "cpu" else {**kept, "CUDA context": CUDA_CONTEXT}
 
 

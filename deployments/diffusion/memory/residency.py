@@ -127,7 +127,7 @@ class Residency:
         self.reliefs = tuple(one for one in RELIEFS if one in reliefs)
         for tensor in self._staying(self._everything()):
             tensor.data = tensor.data.to(self.device)
-        self._settle()
+        self.settle()
 
     def text_encoder_out(self) -> bool:
         """Keep what `encode` uses in host memory from now on; False if it lies there already.
@@ -138,7 +138,7 @@ class Residency:
         if not any(True for _ in self._staying(encoders)):
             return False
         self._moved_out = self._on_demand(encoders)
-        self._settle()
+        self.settle()
         return True
 
     def text_encoder_back(self) -> None:
@@ -148,7 +148,7 @@ class Residency:
             one.end()
             self._hosted -= one.ids
         self._moved_out = []
-        self._settle()
+        self.settle()
 
     @contextmanager
     def alone(self, stage: Stage) -> Iterator[None]:
@@ -185,7 +185,7 @@ class Residency:
         for one in parked.values():
             one.drop()
         self._asleep |= parked
-        self._settle()
+        self.settle()
 
     def _unpark(self, modules: Iterable[torch.nn.Module]) -> None:
         """Bring the sleeping ones of the modules back, all or none."""
@@ -193,9 +193,9 @@ class Residency:
         bring([self._asleep[one] for one in sleeping])
         for one in sleeping:
             del self._asleep[one]
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """What must follow when weights have moved."""
         release_cache(self.device)
         kept = self._staying(m for m in self._everything() if id(m) not in self._asleep)

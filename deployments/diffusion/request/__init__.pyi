@@ -3,11 +3,13 @@ from .identity import model_identity as model_identity
 from .identity import request_key as request_key
 from .params import MAX_STYLES as MAX_STYLES
 from .params import NO_HURRY as NO_HURRY
+from .params import AddedStyle as AddedStyle
 from .params import AskedStyle as AskedStyle
 from .params import GenerationParams as GenerationParams
 from .params import Mix as Mix
 from .params import Priority as Priority
 from .params import Terms as Terms
+from .params import adapter_of as adapter_of
 from .params import check_references as check_references
 from .request import Embedding as Embedding
 from .request import Inpainting as Inpainting

@@ -23,12 +23,34 @@ class AskedStyle:
     weight: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AddedStyle:
+    """A style that was added while the application runs, as it stood when it was asked for.
+
+    digest: SHA-256 of its file in hexadecimal. weight, trigger: as of the profile's styles.
+    """
+
+    name: str
+    digest: str
+    weight: float = 1.0
+    trigger: str | None = None
+
+
 class Worn(NamedTuple):
-    """A style as a row wears it. weight: 1 is as it was trained. trigger: words that it needs."""
+    """A style as a row wears it. weight: 1 is as it was trained. trigger: words that it needs.
+
+    digest: of an added style's file; None of the profile's own.
+    """
 
     name: str
     weight: float
     trigger: str | None = None
+    digest: str | None = None
+
+    @property
+    def adapter(self) -> str:
+        """Its adapter's name. What was added under a name that another had is another."""
+        return self.name if self.digest is None else adapter_of(self.digest)
 
 
 Mix = tuple[Worn, ...]
@@ -43,7 +65,8 @@ class GenerationParams:
     strength: in (0, 1], how far a given picture is noised; None without a picture.
     guidance_scale: how closely the prompt is followed, on the family's own scale; 0 is off.
     style: one of the profile's by name; None draws as the model itself does. styles: up to
-    MAX_STYLES of them instead, together.
+    MAX_STYLES of them instead, together. added_styles: those among them that are none of the
+    profile's.
     hires: whether it is drawn in two passes, the first at a size of the profile's `sizes`.
     references: (width, height) of each of those that it brings.
     """
@@ -59,6 +82,7 @@ class GenerationParams:
     negative_prompt: str | None = None
     style: str | None = None
     styles: tuple[AskedStyle, ...] | None = None
+    added_styles: tuple[AddedStyle, ...] | None = None
     hires: bool = False
     references: tuple[tuple[int, int], ...] = ()
 
@@ -114,10 +138,14 @@ class GenerationParams:
         check_references(len(self.references), profile)
 
     def mix(self, styles: Mapping[str, Style]) -> Mix:
-        """What is worn of these styles. Raises InvalidValue for what cannot be."""
+        """What is worn of these styles and of the added ones. Raises InvalidValue for what cannot
+        be."""
+        known: dict[str, Style | AddedStyle] = dict(styles)
+        for one in self.added_styles or ():
+            known.setdefault(one.name, one)
         if self.styles is None:
             asked = () if self.style is None else (AskedStyle(self.style),)
-            return tuple(_worn(one, styles, "style") for one in asked)
+            return tuple(_worn(one, known, "style") for one in asked)
         if self.style is not None:
             raise InvalidValue(
                 "styles: style names one too; give one of them", "styles", "contradiction"
@@ -134,7 +162,7 @@ class GenerationParams:
             raise InvalidValue(
                 f"styles: {twice!r} is asked for twice; add its weights up", "styles", "style_twice"
             )
-        return tuple(_worn(one, styles, "styles") for one in self.styles)
+        return tuple(_worn(one, known, "styles") for one in self.styles)
 
     def _check_size(self, profile: DiffusionProfile) -> None:
         if not self.hires:
@@ -163,7 +191,12 @@ class GenerationParams:
             )
 
 
-def _worn(asked: AskedStyle, styles: Mapping[str, Style], field: str) -> Worn:
+def adapter_of(digest: str) -> str:
+    """The name of an added style's adapter, which no style's name looks like."""
+    return f"sha256:{digest}"
+
+
+def _worn(asked: AskedStyle, styles: Mapping[str, Style | AddedStyle], field: str) -> Worn:
     if asked.name not in styles:
         ours = ", ".join(styles) or "none: leave it out"
         raise InvalidValue(
@@ -180,7 +213,8 @@ def _worn(asked: AskedStyle, styles: Mapping[str, Style], field: str) -> Worn:
             field,
             "style_weight_out_of_range",
         )
-    return Worn(asked.name, weight, style.trigger)
+    digest = style.digest if isinstance(style, AddedStyle) else None
+    return Worn(asked.name, weight, style.trigger, digest)
 
 
 def check_references(count: int, profile: DiffusionProfile) -> None:

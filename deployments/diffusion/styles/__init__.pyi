@@ -1,4 +1,9 @@
 from .adapters import Adapters as Adapters
+from .added import AboutStyle as AboutStyle
+from .added import AddedName as AddedName
+from .added import StyleFolder as StyleFolder
+from .added import StyleRecord as StyleRecord
+from .held import HeldStyles as HeldStyles
 from .layers import Half as Half
 from .layers import Names as Names
 from .layers import StyledLayers as StyledLayers

@@ -75,9 +75,18 @@ class Adapters(nn.Module):
         self._by_name[name] = adapter
         self._all = nn.ModuleList(self._by_name.values())
 
+    def remove(self, name: str) -> None:
+        """Let go of an adapter that no row wears."""
+        del self._by_name[name]
+        self._all = nn.ModuleList(self._by_name.values())
+
+    def has(self, mix: Mix) -> bool:
+        """Whether all that a mix wears is here."""
+        return all(worn.adapter in self._by_name for worn in mix)
+
     def reading(self, mix: Mix) -> Mix:
         """What of a mix has a say in how a prompt is read."""
-        return tuple(worn for worn in mix if self._by_name[worn.name].reads)
+        return tuple(worn for worn in mix if self._by_name[worn.adapter].reads)
 
     @contextmanager
     def worn(
@@ -89,8 +98,9 @@ class Adapters(nn.Module):
         many are each row's. What a row wears is added by name, whatever others wear.
         """
         pieces: dict[Layer, list[_Piece]] = defaultdict(list)
-        for worn in sorted({worn for mix in rows for worn in mix}):
-            adapter = self._by_name[worn.name]
+        every = {worn for mix in rows for worn in mix}
+        for worn in sorted(every, key=lambda worn: (worn.name, worn.weight, worn.adapter)):
+            adapter = self._by_name[worn.adapter]
             wearers = [i for i, mix in enumerate(rows) if worn in mix]
             places = torch.tensor(wearers, device=adapter.device)
             for layer, update in zip(adapter.layers, adapter.updates, strict=True):

@@ -20,6 +20,7 @@ from deployments.diffusion.styles.peft_settings import (
 )
 
 NAMED = 3  # of a file's faults, in the message
+MOST_TENSORS = 50_000
 
 ENDINGS = {
     "lora_A": "down", "lora_down": "down", "lora.down": "down", "lora_linear_layer.down": "down",
@@ -97,16 +98,19 @@ class LoraFile(NamedTuple):
         return PeftSettings()
 
 
-def read_lora(path: Path, beside: Callable[[], Path | None], layers: StyledLayers) -> LoraFile:
-    """The file taken apart. beside: finds the file of peft's settings, if there is one.
+def read_lora(path: Path, beside: Callable[[], str | None], layers: StyledLayers) -> LoraFile:
+    """The file taken apart. beside: finds the text of peft's settings, if there is one.
 
     Raises ValueError for what has no place in the model, what is told twice, what is not computed.
     """
     with safe_open(path, framework="pt") as file:
         settings = settings_in(file.metadata() or {})
-        tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+        keys = list(file.keys())
+        if len(keys) > MOST_TENSORS:
+            raise ValueError(f"it holds {len(keys)} tensors, and no LoRA {MOST_TENSORS} of them")
+        tensors = {key: file.get_tensor(key) for key in keys}
     if not settings and any(PEFTS.search(key) for key in tensors) and (found := beside()):
-        settings = settings_beside(found.read_text(encoding="utf-8"))
+        settings = settings_beside(found)
     return LoraFile(_by_matrix(tensors, layers), settings)
 
 

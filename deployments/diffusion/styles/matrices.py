@@ -100,6 +100,7 @@ class Matrix:
         if "mid" in has:  # Tucker's: down is of one pixel, mid of the whole kernel
             mid = has["mid"]
             self._require(mid.shape[1] == rank and down.numel() == rank * inputs[0])
+            self._require(up.shape[:2] == (self._outputs, len(mid)))
             down = torch.einsum("ijhw,jr->irhw", mid.float(), down.flatten(1).float())
         self._require(rank > 0 and down.shape[1:2] == inputs[:1])
         self._require(up.shape[:2] == (self._outputs, len(down)))
@@ -117,7 +118,7 @@ class Matrix:
     def _kronecker(self) -> Kronecker:
         has, inputs = self.told.tensors, self._inputs
         ranks = [len(has[one]) for one in ("w1_b", "w2_b") if one in has]
-        first = has["w1"] if "w1" in has else has["w1_a"].float() @ has["w1_b"].float()
+        first = has["w1"] if "w1" in has else self._product("w1_a", "w1_b")
         second = has["w2"] if "w2" in has else self._second()
         self._require(first.dim() == 2 and second.dim() >= 2)
         self._require(first.shape[0] * second.shape[0] == self._outputs)
@@ -131,10 +132,22 @@ class Matrix:
 
     def _second(self) -> Tensor:
         has = self.told.tensors
-        a, b = has["w2_a"].float(), has["w2_b"].float()
-        if "t2" in has:
-            return torch.einsum("ijhw,jr,ip->prhw", has["t2"].float(), b, a)
-        return a @ b
+        if "t2" not in has or "w2_b" not in has:
+            return self._product("w2_a", "w2_b")
+        a, b, core = has["w2_a"], has["w2_b"], has["t2"]
+        self._require_small(a.shape[1], *b.shape[1:], *core.shape[2:])
+        return torch.einsum("ijhw,jr,ip->prhw", core.float(), b.float(), a.float())
+
+    def _product(self, first: str, second: str) -> Tensor:
+        if second not in self.told.tensors:
+            raise Misfit(f"{self.told.found.name!r} lacks one of its two matrices")
+        a, b = self.told.tensors[first], self.told.tensors[second]
+        self._require_small(len(a), *b.shape[1:])
+        return a.float() @ b.float()
+
+    def _require_small(self, *shape: int) -> None:
+        """Before it is multiplied out: long thin factors would take any memory."""
+        self._require(prod(shape) <= self._outputs * prod(self._inputs))
 
     @property
     def _by_inputs(self) -> bool:

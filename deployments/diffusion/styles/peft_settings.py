@@ -4,24 +4,25 @@ Either `adapter_config.json` beside the file, or the file's own metadata, where 
 same settings for each component of a pipeline.
 """
 
-import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
+import regex
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import from_json
 
 IN_METADATA = "lora_adapter_metadata"  # where diffusers keeps them, as JSON
 BESIDE = "adapter_config.json"
+PATTERN_S = 0.05  # for one layer's name: a pattern may be made to take for ever
 T = TypeVar("T")
 CHANGED_MODEL = ("pissa", "olora", "corda")  # ways to begin that change the model's own weights
 
 
 def _expression(pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except re.error as error:
+        regex.compile(pattern)
+    except regex.error as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
     return pattern
 
@@ -73,7 +74,11 @@ class PeftSettings(BaseModel):
 
 def _by_pattern(patterns: Mapping[str, T] | None, layer: str, usual: T | None) -> T | None:
     for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", layer):
+        try:
+            found = regex.match(rf"(.*\.)?({pattern})$", layer, timeout=PATTERN_S)
+        except TimeoutError:
+            raise ValueError(f"{pattern!r} takes too long to find in {layer!r}") from None
+        if found:
             return value
     return usual
 
@@ -84,7 +89,10 @@ def settings_in(metadata: Mapping[str, str]) -> dict[str, PeftSettings]:
     Raises ValueError for what are no settings, or an adapter's of another model than ours.
     """
     told: dict[str, dict[str, Any]] = {}
-    for key, value in dict(json.loads(metadata.get(IN_METADATA, "{}"))).items():
+    all_told = from_json(metadata.get(IN_METADATA, "{}"))
+    if not isinstance(all_told, dict):
+        raise ValueError(f"{IN_METADATA} in its metadata is no object")
+    for key, value in all_told.items():
         component, _, name = key.rpartition(".")
         told.setdefault(component, {})[name] = value
     return {component: _read(one) for component, one in told.items()}
@@ -92,7 +100,7 @@ def settings_in(metadata: Mapping[str, str]) -> dict[str, PeftSettings]:
 
 def settings_beside(text: str) -> dict[str, PeftSettings]:
     """Of any component, from the text of an adapter_config.json. Raises as `settings_in`."""
-    return {"": _read(json.loads(text))}
+    return {"": _read(from_json(text))}
 
 
 def _read(told: object) -> PeftSettings:

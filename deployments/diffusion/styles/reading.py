@@ -1,5 +1,6 @@
 """Styles: from LoRA files, as trainers write them, to adapters that fit the model."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -32,8 +33,20 @@ def load_style(style: Style, layers: StyledLayers, dtype: torch.dtype) -> Adapte
     """
     try:
         path = _path(style)
-        file = read_lora(path, partial(_beside, style, path), layers)
-        updates = _updates(file, layers, dtype)
+    except ValueError as error:
+        raise StyleUnfit(str(error)) from error
+    return read_adapter(path, partial(_beside, style, path), layers, dtype)
+
+
+def read_adapter(
+    path: Path, beside: Callable[[], str | None], layers: StyledLayers, dtype: torch.dtype
+) -> Adapter:
+    """The same of a file that is here. beside: finds the text of peft's settings, if there is one.
+
+    Raises as `load_style` does.
+    """
+    try:
+        updates = _updates(read_lora(path, beside, layers), layers, dtype)
     except (ValueError, SafetensorError) as error:
         raise StyleUnfit(str(error)) from error
     reads = any(not layer.startswith(f"{layers.denoiser}.") for layer in updates)
@@ -49,16 +62,17 @@ def _path(style: Style) -> Path:
     return path
 
 
-def _beside(style: Style, path: Path) -> Path | None:
+def _beside(style: Style, path: Path) -> str | None:
     """Peft's settings, from where the file is; a hub is asked for them beside peft's own file."""
     if style.is_local:
         beside = path.with_name(BESIDE)
-        return beside if beside.is_file() else None
+        return beside.read_text(encoding="utf-8") if beside.is_file() else None
     if path.name != PEFTS_OWN:
         return None
     name = (Path(style.file).parent / BESIDE).as_posix()
     try:
-        return Path(hf_hub_download(style.source, name, revision=style.revision))
+        found = Path(hf_hub_download(style.source, name, revision=style.revision))
+        return found.read_text(encoding="utf-8")
     except RemoteEntryNotFoundError:
         return None
 

@@ -18,6 +18,7 @@ from deployments.postprocess.schema import MEDIA_TYPES, FinishSpec, KeptVariant,
 from serve import VERSION
 from serve.http.rooms import Pending, Rooms, TakenIn
 from serve.http.routes.kept_images import url_of
+from serve.http.routes.styles import Styles
 from serve.http.wire import (
     MEDIA_TYPE,
     EditBody,
@@ -64,8 +65,10 @@ class Images:
         drawn_by: str | None,
         brands: Mapping[str, Brand],
         habits: Habits,
+        styles: Styles,
     ) -> None:
         self.rooms = rooms
+        self.styles = styles
         self.habits = habits
         self.profile = profile
         self.args = args
@@ -77,7 +80,8 @@ class Images:
         """A picture from a prompt."""
         spec = self._spec(body, request, request.warnings)
         default = parse_size(self._sizes(body).default)
-        params = body.params(self.profile, self._canvas(body) or default)
+        added = await self.styles.beside_the_profile(body.style_names)
+        params = body.params(self.profile, self._canvas(body) or default, added=added)
         spec = self._keyed(spec, body, params, None)
         return await self._deliver("image_generation", body, params, None, spec, request)
 
@@ -94,7 +98,8 @@ class Images:
         else:
             strength = body.strength_by(self.profile)
         default = parse_size(self._sizes(body).default)
-        params = body.params(self.profile, canvas or default, strength)
+        added = await self.styles.beside_the_profile(body.style_names)
+        params = body.params(self.profile, canvas or default, strength, added)
         body.terms()  # refused before any work, as all of the above
         taken = await self._taken(form, canvas)
         width, height = canvas or self._canvas_of(body, taken.given)

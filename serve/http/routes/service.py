@@ -14,6 +14,7 @@ from deployments.postprocess.design import Brand, find_template, template_names
 from deployments.postprocess.schema import MAX_FILES, MAX_PIXELS, PLACEMENTS
 from deployments.postprocess.typesetting import fonts
 from serve.http.rooms import Rooms
+from serve.http.routes.styles import Styles
 from serve.http.wire import (
     FORMATS,
     MAX_PROMPT_CHARACTERS,
@@ -58,7 +59,11 @@ READINESS = refusals() | {200: {"model": Readiness}, 503: NOT_READY}
 
 
 def model_routes(
-    rooms: Rooms, profile: DiffusionProfile, args: AppArgs, brands: Mapping[str, Brand]
+    rooms: Rooms,
+    profile: DiffusionProfile,
+    args: AppArgs,
+    brands: Mapping[str, Brand],
+    styles: Styles,
 ) -> APIRouter:
     """The served model, and what may be asked of it."""
     router = APIRouter(prefix="/v1", tags=["models"])
@@ -95,7 +100,9 @@ def model_routes(
     @router.get("/capabilities", responses=refusals())
     async def capabilities() -> dict[str, Any]:
         """Sizes, limits, defaults, formats, and the counters of both rooms as they stand."""
-        engine, library = await asyncio.gather(rooms.state(), rooms.library())
+        engine, library, described = await asyncio.gather(
+            rooms.state(), rooms.library(), styles.described()
+        )
         return {
             "model": profile.name,
             "sizes": profile.sizes.model_dump(mode="json"),
@@ -104,10 +111,7 @@ def model_routes(
             "guidance": profile.guidance.model_dump(mode="json"),
             "references": profile.references and profile.references.model_dump(mode="json"),
             "default_strength": profile.default_strength,
-            "styles": {
-                name: style.model_dump(include={"description", "trigger", "licence"})
-                for name, style in profile.styles.items()
-            },
+            "styles": described,
             "limits": {
                 "n": profile.max_n,
                 "prompt_characters": MAX_PROMPT_CHARACTERS,

@@ -21,6 +21,9 @@ from .errors import envelope as envelope
 from .finishing import FinishBody as FinishBody
 from .finishing import prompt_in_file as prompt_in_file
 from .habits import Habits as Habits
+from .named_values import FORM as FORM
+from .new_style import NewStyle as NewStyle
+from .new_style import read_style as read_style
 from .pieces import PiecewiseJSON as PiecewiseJSON
 from .repeat import InspectionAnswer as InspectionAnswer
 from .repeat import inspection_answer as inspection_answer

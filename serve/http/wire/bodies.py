@@ -1,14 +1,22 @@
 """What a client may send: strict bodies, and the parameters that they ask for."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
 
 from deployments.diffusion.profile import MAX_REFERENCES, MAX_WEIGHT, DiffusionProfile
-from deployments.diffusion.request import MAX_STYLES, AskedStyle, GenerationParams, Priority, Terms
+from deployments.diffusion.request import (
+    MAX_STYLES,
+    AddedStyle,
+    AskedStyle,
+    GenerationParams,
+    Priority,
+    Terms,
+)
 from deployments.errors import InvalidValue
 from deployments.postprocess.schema import PICTURE_ID, DataUrl, KeptVariant
 from serve.http.wire.errors import ModelNotFound
@@ -172,10 +180,23 @@ class GenerationBody(FinishBody):
         terms.check()
         return terms
 
+    @property
+    def style_names(self) -> list[str]:
+        """Of all styles that are asked for."""
+        several = [one.name for one in self.styles or ()]
+        return several if self.style is None else [self.style, *several]
+
     def params(
-        self, profile: DiffusionProfile, canvas: tuple[int, int], strength: float | None = None
+        self,
+        profile: DiffusionProfile,
+        canvas: tuple[int, int],
+        strength: float | None = None,
+        added: Sequence[AddedStyle] = (),
     ) -> GenerationParams:
-        """What the engine is asked for. Raises InvalidValue where the profile cannot serve it."""
+        """What the engine is asked for. added: the styles there are beside the profile's.
+
+        Raises InvalidValue where the profile cannot serve it.
+        """
         self.check_model(profile)
         guidance = self.guidance_scale
         params = GenerationParams(
@@ -192,10 +213,12 @@ class GenerationBody(FinishBody):
             styles=None
             if self.styles is None
             else tuple(AskedStyle(one.name, one.weight) for one in self.styles),
+            added_styles=tuple(added),
             hires=self.hires,
         )
         params.check(profile)
-        return params
+        asked = tuple(style for style in added if style.name in self.style_names)
+        return replace(params, added_styles=asked or None)
 
 
 class EditBody(GenerationBody):

@@ -12,5 +12,5 @@ from serve.settings import AppArgs
 def test_the_audit_of_weights_is_for_operators(allowed: bool) -> None:
     args = AppArgs(operator_routes=allowed) if allowed else AppArgs()
     api = FastAPI()
-    api.include_router(model_routes(None, load_profile("embedded"), args, {}))
+    api.include_router(model_routes(None, load_profile("embedded"), args, {}, None))
     assert ("/v1/models/{name}/weights" in api.openapi()["paths"]) is allowed
