@@ -1,5 +1,6 @@
 """Compiled modules draw what the written ones draw; what cannot be compiled is refused."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,7 @@ def test_a_picture_is_the_same_to_a_grey_level(profile: DiffusionProfile) -> Non
             assert engine.held_twice_bytes() == 0  # what a compiler keeps has no storage
         finally:
             engine.close()
+            gc.collect()
 
     assert np.ptp(pictures[0]) > 10
     assert np.abs(pictures[0] - pictures[1]).max() <= 1

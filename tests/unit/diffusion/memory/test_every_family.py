@@ -19,7 +19,7 @@ from tests.polling import wait_until
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import ProfileOf
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.weights.lora_files import random_updates, write_lora
+from tests.unit.diffusion.styles.lora_files import random_updates, write_lora
 
 DEADLINE_S = 200
 STYLE = "bold"
