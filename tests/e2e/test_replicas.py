@@ -127,6 +127,7 @@ def test_two_diffusion_replicas(
     assert crowd.told.keys() == {"200"}, crowd.told
 
 
+@pytest.mark.timeout(900)  # it waits for replicas three times
 def test_every_replica_has_a_style_that_is_added(
     service: local.Running, config: dict[str, Any], tmp_path: Path
 ) -> None:
