@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from deployments.diffusion.engine.admission import Admission
 from deployments.diffusion.engine.clock import DeviceClock
 from deployments.diffusion.engine.health import require_device
@@ -28,6 +30,7 @@ from deployments.diffusion.request import (
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelRefused, ModelUnavailable
 from deployments.errors import GenerationFailed, RequestError
+from deployments.handover import Given, Reference
 
 log = logging.getLogger(__name__)
 MAX_RETRY_S = 300.0
@@ -119,6 +122,14 @@ def warm_up(
         error = attempt(partial(_time_step, other, family, preparation, clock, cost))
         if error:  # which is no reason not to serve: it may never be asked for
             log.warning("a step at %dx%d could not be timed: %r", side, side, error)
+    if profile.references:
+        side = math.isqrt(profile.references.max_pixels)
+        picture = np.zeros((side, side, 3), np.uint8)
+        given = Given(None, references=(Reference(picture),) * profile.references.most)
+        other = _request(profile, family, width, height, given)
+        error = attempt(partial(_time_step, other, family, preparation, clock, cost))
+        if error:
+            log.warning("a step with all references could not be timed: %r", error)
     if profile.model.compile and profile.engine.max_running > 1:
         for rows in _rows_together(profile, family, preparation):
             recovery.run("forward", request, partial(family.velocity, rows))
@@ -139,9 +150,16 @@ def _time_step(
             family.velocity([row])
 
 
-def _request(profile: DiffusionProfile, family: Family, width: int, height: int) -> Request:
+def _request(
+    profile: DiffusionProfile,
+    family: Family,
+    width: int,
+    height: int,
+    given: Given | None = None,
+) -> Request:
     params = GenerationParams("warm up", width, height, 1, seed=0)
-    return Request("warm-up", params, None, NO_HURRY, plan_passes(params, profile, family))
+    params = params if given is None else params.bringing(given)
+    return Request("warm-up", params, given, NO_HURRY, plan_passes(params, profile, family))
 
 
 def _rows_together(

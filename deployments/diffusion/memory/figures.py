@@ -34,6 +34,9 @@ class Line:
         return max(-(-(self.fixed + self.each * count) // 1), 0)
 
 
+NO_GROWTH = Line(Fraction(0), Fraction(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Bytes of a component in one storage; of `blocks` in all, the largest has `largest_block`.
@@ -65,7 +68,8 @@ class Figures:
 
     encode: the longest prompt. forward: by tokens, padding included. decode, encode_picture: one
     picture by pixels; tiled_*: the same through the tiled VAE. picture_tokens: tokens of one
-    picture and its longest caption, by pixels. kept: what is held beside the weights in all
+    picture and its longest caption, by pixels. brought_tokens: what the most that it may bring adds
+    to them, an edit's own picture and all references. kept: what is held beside the weights in all
     phases, by name. dropped: weights of the checkpoint that are never read, and freed at load.
     basis: "computed" from shapes, or "measured" on the device.
     """
@@ -81,6 +85,7 @@ class Figures:
     kept: Mapping[str, int]
     dropped: int
     basis: Basis
+    brought_tokens: Line = NO_GROWTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 The same phases run on meta tensors, where shapes alone are followed, and on a CUDA device.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from deployments.diffusion.request import Embedding, GenerationParams, Request, 
 from deployments.diffusion.sizes import parse_size
 from deployments.diffusion.weights import ModelRefused, SharedComponents
 from deployments.errors import InvalidValue
+from deployments.handover import Given, Reference
 
 
 def take_figures(
@@ -47,6 +51,8 @@ def take_figures(
     encode_picture = [partial(family.latents_of, picture) for picture in pictures]
     encode_in_tiles = [partial(family.latents_of, picture, tiled=True) for picture in pictures]
     tokens = [row.tokens for row in rows]
+    brought = [_brought(profile, family, row) for row in (*rows, longest)]
+    every = [*areas, largest[0] * largest[1]]
     return Figures(
         components=weigh(family.components),
         encode=encode,
@@ -55,8 +61,9 @@ def take_figures(
         tiled_decode=line(areas, in_tiles),
         encode_picture=line(areas, encode_picture),
         tiled_encode_picture=line(areas, encode_in_tiles),
-        picture_tokens=Line.over([*areas, largest[0] * largest[1]], [*tokens, longest.tokens]),
-        kept=kept_bytes(profile, family, longest),
+        picture_tokens=Line.over(every, [*tokens, longest.tokens]),
+        brought_tokens=Line.over(every, [one.tokens for one in brought]),
+        kept=kept_bytes(profile, family, longest, brought[-1].bytes),
         dropped=dropped,
         basis=gauge.basis,
     )
@@ -70,8 +77,12 @@ def weigh(components: SharedComponents) -> tuple[Component, ...]:
     )
 
 
-def kept_bytes(profile: DiffusionProfile, family: Family, row: Row) -> dict[str, int]:
-    """What is held beside the weights in every phase; `row`: the largest picture's."""
+def kept_bytes(
+    profile: DiffusionProfile, family: Family, row: Row, brought: int = 0
+) -> dict[str, int]:
+    """What is held beside the weights in every phase; `row`: the largest picture's; brought: bytes
+    of the references that one may bring.
+    """
     engine = profile.engine
     # Running rows of both priorities, and those that wait for their decode.
     places = 3 * max(engine.max_running, profile.max_n)
@@ -79,7 +90,7 @@ def kept_bytes(profile: DiffusionProfile, family: Family, row: Row) -> dict[str,
     embeddings = row.embedding.nbytes * (2 if may_guide(profile) else 1)
     kept = {
         "embedding cache": engine.embedding_cache_bytes,
-        "requests on their way": places * (latents + embeddings),
+        "requests on their way": places * (latents + embeddings + brought),
     }
     if profile.styles:
         kept["styles"] = bytes_of(family.components.adapters)
@@ -130,6 +141,33 @@ def _row(
         batch_key=family.batch_key(start),
         passes=passes,
     )
+
+
+class _Brought(NamedTuple):
+    """What the most that a picture may bring adds to its forwards, and what of it is held."""
+
+    tokens: int
+    bytes: int
+
+
+def _brought(profile: DiffusionProfile, family: Family, row: Row) -> _Brought:
+    """Of an edit with a mask and all references at their largest, at the row's size."""
+    if profile.references is None:
+        return _Brought(0, 0)
+    grid = family.bounds.multiple
+    side = math.isqrt(profile.references.max_pixels) // grid * grid
+    params = replace(row.request.params, strength=1.0)
+    canvas = np.zeros((params.height, params.width, 3), np.uint8)
+    reference = Reference(np.zeros((side, side, 3), np.uint8))
+    given = Given(
+        canvas,
+        np.ones(canvas.shape[:2], np.bool_),
+        references=(reference,) * profile.references.most,
+    )
+    with torch.inference_mode():
+        (start,) = family.start(params.bringing(given), given)
+    tokens = sum(family.lengths(start, row.embedding, None)) - row.tokens
+    return _Brought(tokens, sum(one.nbytes for one in start.references))
 
 
 def _role(name: str) -> Role:

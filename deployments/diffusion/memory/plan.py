@@ -117,7 +117,8 @@ class _Room:
 
     def tokens(self, pixels: int) -> int:
         """Tokens that one picture may bring into a forward."""
-        return self.figures.picture_tokens.at(pixels) * (2 if self.demand.guided else 1)
+        own = self.figures.picture_tokens.at(pixels) + self.figures.brought_tokens.at(pixels)
+        return own * (2 if self.demand.guided else 1)
 
     def fits(self, reliefs: tuple[Relief, ...], tokens: int, pixels: int) -> bool:
         return all(p.peak <= self.budget for p in self.phases(reliefs, tokens, pixels))

@@ -1,6 +1,7 @@
 """Figures from shapes against figures that are known, and from a device against what it says."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from deployments.diffusion.families.base import EncodedPrompt
 from deployments.diffusion.families.load import load_family
 from deployments.diffusion.families.z_image import ZImage
-from deployments.diffusion.memory.figures import Basis, Figures
+from deployments.diffusion.memory.figures import NO_GROWTH, Basis, Figures
 from deployments.diffusion.memory.gauge import ShapeGauge
 from deployments.diffusion.memory.measure import take_figures
 from deployments.diffusion.memory.plan import MIB, MemoryPlan, plan_memory
@@ -34,6 +35,7 @@ PLANNED: dict[str, dict[str, Relief]] = {
     "sdxl-turbo": {"16gb": "resident", "24gb": "resident", "80gb": "resident"},
     "flux-dev": {"16gb": "streamed_blocks", "24gb": "fp8_storage", "80gb": "resident"},
     "flux-schnell": {"16gb": "streamed_blocks", "24gb": "fp8_storage", "80gb": "resident"},
+    "flux2-klein": {"24gb": "resident", "80gb": "resident"},
 }
 Result = TypeVar("Result")
 
@@ -248,6 +250,10 @@ def test_the_embedded_model_weighs_as_its_files_say() -> None:
             "flux-dev",
             {"transformer": 11.901, "text_encoder": 0.1231, "text_encoder_2": 4.762, "vae": 0.0838},
         ),
+        (  # of whose text encoder 27 layers of 36 are read
+            "flux2-klein",
+            {"transformer": 3.8755, "text_encoder": 3.1141, "vae": 0.084},
+        ),
     ],
 )
 def test_the_other_families_weigh_what_their_files_do(
@@ -260,8 +266,9 @@ def test_the_other_families_weigh_what_their_files_do(
     }
 
 
-@pytest.mark.parametrize("card", PLANNED["z-image-turbo"])
-@pytest.mark.parametrize("model", PLANNED)
+@pytest.mark.parametrize(
+    ("model", "card"), [(model, card) for model, cards in PLANNED.items() for card in cards]
+)
 def test_each_cards_profile_asks_for_what_its_card_can_do(model: str, card: str) -> None:
     """The figures of one card do for all: they differ in what is kept for larger queues."""
     profile = load_profile(f"{model}-{card}")
@@ -283,3 +290,19 @@ def row_of(profile: DiffusionProfile, made: MemoryPlan) -> str:
     reliefs = " + ".join(f"`{relief}`" for relief in made.reliefs) or "`resident`"
     host = f"{sum(made.host.values()) / GIB:.1f}"
     return f"| `{profile.name}` | {made.budget / GIB:g} | {reliefs} | {host} |"
+
+
+def test_a_plan_counts_what_a_picture_may_bring() -> None:
+    """An edit with a mask reads its own picture too, and four references of 4,096 tokens."""
+    figures = figures_of("flux2-klein-24gb")
+    pixels = 1024 * 1024
+
+    assert figures.brought_tokens.at(pixels) == 5 * 4096
+    alone = replace(figures, brought_tokens=NO_GROWTH)
+    demand = demand_of(load_profile("flux2-klein-24gb"))
+    peaks = [
+        {phase.name: phase.peak for phase in plan_memory(one, demand, 12 * GIB).phases}["forward"]
+        for one in (figures, alone)
+    ]
+    assert peaks[0] > peaks[1]
+    assert figures_of("z-image-turbo-24gb").brought_tokens.at(pixels) == 0
