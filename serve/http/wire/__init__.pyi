@@ -8,7 +8,6 @@ from .bodies import MAX_PROMPT_CHARACTERS as MAX_PROMPT_CHARACTERS
 from .bodies import EditBody as EditBody
 from .bodies import GenerationBody as GenerationBody
 from .bodies import KeptEditBody as KeptEditBody
-from .bodies import KeptPicture as KeptPicture
 from .bodies import ReferringEditBody as ReferringEditBody
 from .bodies import SentEditBody as SentEditBody
 from .conditional import as_asked as as_asked

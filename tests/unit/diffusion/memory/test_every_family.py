@@ -19,7 +19,7 @@ from tests.polling import wait_until
 from tests.unit.diffusion.comparison import assert_same_picture
 from tests.unit.diffusion.conftest import ProfileOf
 from tests.unit.diffusion.requests import image_to_image, inpaint, text_to_image
-from tests.unit.diffusion.styles.lora_files import random_updates, write_lora
+from tests.unit.diffusion.styles.test_parity import random_pairs, written
 
 DEADLINE_S = 200
 STYLE = "bold"
@@ -45,8 +45,7 @@ def styled(
     def made(family: str) -> DiffusionProfile:
         profile = profiles[family](embedding_cache_bytes=0)
         folder = tmp_path_factory.mktemp("styles")
-        layers = load_family(profile).styled_layers()
-        write_lora(folder / "bold.safetensors", random_updates(layers, seed=1))
+        written(random_pairs(profile, seed=1), folder / "bold.safetensors", alpha=4.0)
         style = {"source": str(folder), "file": "bold.safetensors"}
         told = profile.model_dump(mode="json")
         told["styles"] = {STYLE: {**style, "licence": "own", "description": "for tests"}}

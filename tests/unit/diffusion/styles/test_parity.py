@@ -25,6 +25,7 @@ PIPELINES = {
     "z-image": diffusers.ZImagePipeline,
     "sdxl": diffusers.StableDiffusionXLPipeline,
     "flux": diffusers.FluxPipeline,
+    "flux2-klein": diffusers.Flux2KleinPipeline,
 }
 STYLED = {
     "z-image": {"transformer": (".layers.", "refiner.", "all_x_embedder", "cap_embedder",
@@ -36,6 +37,8 @@ STYLED = {
     "flux": {"transformer": ("transformer_blocks.", "x_embedder", "context_embedder",
                              "time_text_embed", "norm_out", ".proj_out"),
              "text_encoder": CLIP, "text_encoder_2": (".SelfAttention.", ".DenseReluDense.")},
+    "flux2-klein": {"transformer": ("transformer_blocks.", "x_embedder", "context_embedder",
+                                    "norm_out", ".proj_out")},
 }  # fmt: skip
 
 
@@ -101,6 +104,18 @@ def styled(profile: DiffusionProfile, files: Mapping[str, tuple[Path, float]]) -
     return profile.model_copy(update={"styles": styles})
 
 
+def wear(modules: Mapping[str, nn.Module], worn: Worn) -> None:
+    """Put these adapters on the layers of a pipeline's modules, with such scales."""
+    for component in {component for pairs, _ in worn for component in pairs}:
+        module = modules[component]
+        for name in {name for pairs, _ in worn for name in pairs[component]}:
+            own = [(pairs[component], by) for pairs, by in worn]
+            added = [(*every[name], by) for every, by in own if name in every]
+            parent, _, last = name.rpartition(".")
+            holder = module.get_submodule(parent)
+            setattr(holder, last, Peft(getattr(holder, last), added))
+
+
 def theirs(profile: DiffusionProfile, worn: Worn, guidance: float) -> np.ndarray:
     """The picture of diffusers' pipeline, wearing these with such scales."""
     dtype = getattr(torch, profile.model.dtype)
@@ -108,26 +123,20 @@ def theirs(profile: DiffusionProfile, worn: Worn, guidance: float) -> np.ndarray
         profile.model.source, torch_dtype=dtype
     )
     pipeline.set_progress_bar_config(disable=True)
-    for component in STYLED[profile.model.family]:
-        module = getattr(pipeline, component)
-        for name in {name for pairs, _ in worn for name in pairs[component]}:
-            own = [(pairs[component], by) for pairs, by in worn]
-            added = [(*every[name], by) for every, by in own if name in every]
-            parent, _, last = name.rpartition(".")
-            holder = module.get_submodule(parent)
-            setattr(holder, last, Peft(getattr(holder, last), added))
+    wear({name: getattr(pipeline, name) for name in STYLED[profile.model.family]}, worn)
     params, _ = text_to_image()
-    more = {"max_sequence_length": 32} if profile.model.family == "flux" else {}
+    read = profile.engine.max_prompt_tokens
+    more = {"max_sequence_length": read} if "flux" in profile.model.family else {}
     with torch.inference_mode():
         drawn = pipeline(
-            params.prompt, height=64, width=64, num_inference_steps=4, guidance_scale=guidance,
-            generator=torch.Generator().manual_seed(params.seed), output_type="np", **more,
+            prompt=params.prompt, height=64, width=64, num_inference_steps=4,
+            guidance_scale=guidance, generator=torch.Generator().manual_seed(params.seed), output_type="np", **more,
         )  # fmt: skip
     return np.round(drawn.images[0] * 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("family", ["z-image", "sdxl", "flux"])
+@pytest.mark.parametrize("family", STYLED)
 def test_a_style_of_every_layer_is_drawn_as_peft_draws_it(
     profiles: ProfileOf, make_engine: MakeEngine, tmp_path: Path, family: str, dtype: str
 ) -> None:
@@ -135,7 +144,7 @@ def test_a_style_of_every_layer_is_drawn_as_peft_draws_it(
     pairs = random_pairs(profile, seed=1)
     path = written(pairs, tmp_path / "one.safetensors", alpha=8.0)
     engine = make_engine(styled(profile, {"one": (path, 0.7)}))
-    guidance = {"z-image": 2.0, "sdxl": 3.0, "flux": 2.0}[family]
+    guidance = 3.0 if family == "sdxl" else 2.0
     params, _ = text_to_image(style="one", guidance_scale=guidance)
     ours = engine.submit("one", params).result(DEADLINE_S).pictures[0]
     plain, _ = text_to_image(guidance_scale=guidance)

@@ -95,7 +95,7 @@ def of_configs(family: str) -> Iterator[Malformed]:
 
             file = f"{part}/config.json"
             yield Malformed(family, f"{file} {way}", "its ", "", True, changed)
-    by_count = {"z-image": "n_layers", "sdxl": "layers_per_block", "flux": "num_layers"}[family]
+    by_count = {"z-image": "n_layers", "sdxl": "layers_per_block"}.get(family, "num_layers")
     denoiser = next(iter(components))
     for value in (3, 0, -1, None, "many", [1], {}):
 
