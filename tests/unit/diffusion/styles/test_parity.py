@@ -129,9 +129,15 @@ def theirs(profile: DiffusionProfile, worn: Worn, guidance: float) -> np.ndarray
     more = {"max_sequence_length": read} if "flux" in profile.model.family else {}
     with torch.inference_mode():
         drawn = pipeline(
-            prompt=params.prompt, height=64, width=64, num_inference_steps=4,
-            guidance_scale=guidance, generator=torch.Generator().manual_seed(params.seed), output_type="np", **more,
-        )  # fmt: skip
+            prompt=params.prompt,
+            height=64,
+            width=64,
+            num_inference_steps=4,
+            guidance_scale=guidance,
+            generator=torch.Generator().manual_seed(params.seed),
+            output_type="np",
+            **more,
+        )
     return np.round(drawn.images[0] * 255).astype(np.uint8)
 
 
