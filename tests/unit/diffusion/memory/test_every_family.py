@@ -45,7 +45,7 @@ def styled(
     def made(family: str) -> DiffusionProfile:
         profile = profiles[family](embedding_cache_bytes=0)
         folder = tmp_path_factory.mktemp("styles")
-        layers = load_family(profile).styled_layers()
+        layers = load_family(profile).styled_layers().modules
         write_lora(folder / "bold.safetensors", random_updates(layers, seed=1))
         style = {"source": str(folder), "file": "bold.safetensors"}
         told = profile.model_dump(mode="json")
