@@ -40,7 +40,7 @@ def profiles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Prof
             tiny_profile,
             save_tiny_klein(root / "klein"),
             family="flux2-klein",
-            max_prompt_tokens=32,
+            max_prompt_tokens=48,
         ),
     }
 

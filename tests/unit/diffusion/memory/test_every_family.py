@@ -98,7 +98,7 @@ def test_wherever_the_weights_lie(
         engine.close()
         for name, picture in pictures.items():
             if "fp8_storage" in reliefs or "tiled_decode" in reliefs:
-                assert np.abs(picture.astype(int) - resident[name]).mean() < 20, (reliefs, name)
+                assert np.abs(picture.astype(int) - resident[name]).mean() < 25, (reliefs, name)
             else:
                 assert_same_picture(picture, resident[name])
 
