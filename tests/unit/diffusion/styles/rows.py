@@ -114,6 +114,11 @@ def with_key(write: Write, key: str, tensor: Tensor) -> Write:
     return lambda family: write(family) | {key: tensor}
 
 
+def sevens(*shape: int) -> Tensor:
+    """Values that no weight of a tiny model has: audits of what is held twice see every tensor."""
+    return torch.full(shape, 7.0)
+
+
 def alone(key: str) -> Write:
     return lambda family: {key: torch.ones(4, 4)}
 
@@ -208,10 +213,10 @@ LAYOUTS = [
            f"{SGM}.a1.weight", alone(f"{SGM}.a1.weight"), refused="GLoRA"),
     Layout("sdxl", "LyCORIS: full", f"{SGM}.diff", alone(f"{SGM}.diff"), refused="whole change"),
     Layout("sdxl", "LyCORIS with train_norm", "lora_unet_input_blocks_4_1_norm.w_norm",
-           with_key(SDXL_UNET(kohya()), "lora_unet_input_blocks_4_1_norm.w_norm", torch.full((32,), 7.0)),
+           with_key(SDXL_UNET(kohya()), "lora_unet_input_blocks_4_1_norm.w_norm", sevens(32)),
            refused="norms.*without train_norm"),
     Layout("sdxl", "kohya with a bundled embedding", "bundle_emb.word.string_to_param.*",
-           with_key(SDXL_UNET(kohya()), "bundle_emb.word.string_to_param.*", torch.full((2, 32), 7.0)),
+           with_key(SDXL_UNET(kohya()), "bundle_emb.word.string_to_param.*", sevens(2, 32)),
            refused=WORD),
     Layout("sdxl", "made for SD 1.5", "lora_unet_input_blocks_1_1_….lora_down.weight",
            alone("lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_down.weight"),
@@ -267,7 +272,7 @@ LAYOUTS = [
                 named("text_encoder", "text_encoder.", alpha=None)), remark="with CLIP"),
     Layout("flux", "BFL's control LoRA", "double_blocks.0.img_attn.norm.query_norm.scale",
            with_key(flux(FLUX_BLOCKS, spelling=(dotted(""), A_B), **NO_ALPHA),
-                    "double_blocks.0.img_attn.norm.query_norm.scale", torch.full((128,), 7.0)),
+                    "double_blocks.0.img_attn.norm.query_norm.scale", sevens(128)),
            refused="control LoRA"),
     Layout("flux", "LyCORIS: OFT", "lycoris_transformer_blocks_0_attn_to_q.oft_blocks",
            alone("lycoris_transformer_blocks_0_attn_to_q.oft_blocks"), refused=OFT),
