@@ -3,12 +3,13 @@
 Lengths are in ems, so that one break serves every font size of the same proportion.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
 from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, clusters
+from deployments.postprocess.typesetting.direction import MARKS, carried
 from deployments.postprocess.typesetting.text import Copy, Paragraph, ink_length, is_cursive
 
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
@@ -84,8 +85,18 @@ def break_lines(
             row = _measured(pieces, advance, paragraph.rtl)
             if row.widest > width:
                 return None
-        lines += [_line(row, first, last) for first, last in _best_breaks(row, width, balance)]
+        broken = [_line(row, first, last) for first, last in _best_breaks(row, width, balance)]
+        lines += _isolates_carried(broken) if MARKS.search(paragraph.text) else broken
     return tuple(lines)
+
+
+def _isolates_carried(lines: Sequence[Line]) -> Iterator[Line]:
+    """Each line of a paragraph is ordered by itself, so an isolate that a break parts is opened
+    again behind it."""
+    before = ""
+    for line in lines:
+        yield replace(line, text=carried(before, line.text))
+        before += line.text
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,16 +5,13 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from fontTools.unicodedata import script
 
+from deployments.postprocess.typesetting import direction as bidi
 from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, LineBreak, breakable
+from deployments.postprocess.typesetting.direction import Direction
 
-Direction = Literal["auto", "ltr", "rtl"]
-
-# Unicode's explicit directional marks, embeddings, overrides and isolates: they can reverse copy.
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # C0 and C1 controls (less the newline), annotation anchors, tags, the byte order mark and friends.
 _CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
@@ -25,9 +22,6 @@ _LANGUAGE = {
     "Hebr": "he", "Deva": "hi", "Cyrl": "ru", "Grek": "el", "Latn": "en", "Beng": "bn",
     "Taml": "ta", "Telu": "te", "Laoo": "lo", "Khmr": "km", "Mymr": "my",
 }  # fmt: skip
-_RTL_LANGUAGES = frozenset(
-    ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "ug", "ur", "yi")
-)
 # Arabic, Syriac and their kin are written in one stroke.
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
@@ -64,8 +58,8 @@ def prepare(
 ) -> Copy:
     """Clean `text`, split it into paragraphs at newlines, and mark where lines may break.
 
-    `lang` is a BCP 47 tag; where None, the script decides. `direction` "auto": each paragraph's
-    first letter decides, and the language where there is none. `paragraphs` is empty when nothing
+    `lang` is a BCP 47 tag; where None, the script decides. `direction` "auto": as
+    `direction.is_rtl` finds it for each paragraph. `paragraphs` is empty when nothing
     visible is left.
     """
     clean, warnings = sanitise(text)
@@ -73,7 +67,7 @@ def prepare(
     lines = [" ".join(line.split()) for line in clean.split("\n")]
     return Copy(
         tuple(
-            Paragraph(breakable(line, tag, line_break), _is_rtl(line, tag, direction))
+            Paragraph(breakable(line, tag, line_break), bidi.is_rtl(line, tag, direction))
             for line in lines
             if _is_visible(line)
         ),
@@ -84,10 +78,10 @@ def prepare(
 
 
 def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
-    """NFC, without controls and without characters that override the direction; and warnings."""
+    """NFC, without controls and without embeddings and overrides of the direction; and warnings."""
     normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     normal = normal.replace("\t", " ")
-    without_bidi = _BIDI.sub("", normal)
+    without_bidi = bidi.UNSAFE.sub("", normal)
     clean = _CONTROL.sub("", without_bidi)
     warnings = []
     if without_bidi != normal:
@@ -98,11 +92,11 @@ def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def ink_length(text: str) -> int:
-    """How many characters of `text` are neither spaces nor U+200B.
+    """How many characters of `text` are neither spaces nor U+200B nor marks of direction.
 
-    Cleaning and breaking move only those two, so this counts a place alike before and after.
+    Cleaning and breaking move only those, so this counts a place alike before and after.
     """
-    return len("".join(text.replace(ZERO_WIDTH_SPACE, "").split()))
+    return len("".join(bidi.MARKS.sub("", text.replace(ZERO_WIDTH_SPACE, "")).split()))
 
 
 def language(text: str) -> str:
@@ -144,14 +138,3 @@ def capitals(text: str, lang: str | None) -> str:
 def _is_visible(line: str) -> bool:
     """Whether there is more than spaces, marks without a letter, joiners and the like."""
     return any(unicodedata.category(char)[0] not in "ZMC" for char in line)
-
-
-def _is_rtl(line: str, lang: str, direction: Direction) -> bool:
-    """The first strong character decides (Unicode Bidirectional Algorithm, rules P2 and P3)."""
-    if direction != "auto":
-        return direction == "rtl"
-    for char in line:
-        kind = unicodedata.bidirectional(char)
-        if kind in ("L", "R", "AL"):
-            return kind != "L"
-    return lang.lower().split("-")[0] in _RTL_LANGUAGES
