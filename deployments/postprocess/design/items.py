@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from deployments.postprocess.design import ai_label
 from deployments.postprocess.design.brand import Brand
-from deployments.postprocess.design.names import check_copy
+from deployments.postprocess.design.names import check_copy, language_of
 from deployments.postprocess.design.plaques import is_block
 from deployments.postprocess.design.roles import ROLES, Plaque, RoleStyle
 from deployments.postprocess.schema import Backing, Fill, OverlaySpec, Size, Span, TextLayer
@@ -16,6 +16,7 @@ from deployments.postprocess.typesetting import (
     Spans,
     Typeface,
     fonts,
+    languages,
     metrics,
     spans,
     text,
@@ -119,7 +120,7 @@ def prepare_items(
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
-    lang = _language(spec)
+    lang = language_of(spec)
     for index, layer in enumerate(spec.layers):
         if not isinstance(layer, TextLayer):
             continue
@@ -137,23 +138,15 @@ def prepare_items(
     return items, problems, warnings
 
 
-def _language(spec: OverlaySpec) -> str:
-    """The language of the first words that tell it."""
-    for layer in spec.layers:
-        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.words)):
-            return layer.lang or text.language(layer.words)
-    return "en"
-
-
 def _item(
     index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
 ) -> Item:
-    """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
+    """`around`: the advert's language, which a layer is in unless its letters say otherwise."""
     said = layer.spans or [Span(text=layer.words)]
     if style.upper:
         said = [_reworded(span, text.capitals(span.text, layer.lang)) for span in said]
     words = _joined(said)
-    lang = layer.lang or (text.language(words) if text.scripts(words) else around)
+    lang = layer.lang or languages.guess(words, around)
     copy = _copy(words, layer, lang)
     font = brand.font(role) if brand and layer.font == "auto" else layer.font
     families = fonts.order(copy.plain, copy.lang, font)

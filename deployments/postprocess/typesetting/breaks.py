@@ -8,6 +8,8 @@ import budoux
 import regex
 from fontTools.unicodedata import script
 
+from deployments.postprocess.typesetting.languages import is_traditional
+
 LineBreak = Literal["auto", "keep_all", "anywhere", "phrase"]
 ZERO_WIDTH_SPACE = "\u200b"
 _CLUSTER = regex.compile(r"\X")
@@ -28,12 +30,6 @@ def clusters(text: str) -> list[str]:
 def has_phrases(lang: str) -> bool:
     """Whether phrases can be found in the language of the BCP 47 tag."""
     return _phrase_parser(lang) is not None
-
-
-def is_traditional(lang: str) -> bool:
-    """Whether the tag of a Chinese language means traditional characters."""
-    tag = lang.lower()
-    return tag in ("zh-hant", "zh-tw", "zh-hk", "zh-mo") or tag.startswith("zh-hant-")
 
 
 def breakable(line: str, lang: str, line_break: LineBreak = "auto") -> str:

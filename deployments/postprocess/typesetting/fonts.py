@@ -12,9 +12,8 @@ from types import MappingProxyType
 
 from deployments.errors import InvalidValue
 from deployments.postprocess.typesetting import fontfile
-from deployments.postprocess.typesetting.breaks import is_traditional
 from deployments.postprocess.typesetting.fontfile import Face
-from deployments.postprocess.typesetting.text import scripts
+from deployments.postprocess.typesetting.languages import is_traditional, scripts
 
 KOREAN, JAPANESE = "Noto Sans KR", "Noto Sans JP"
 SIMPLIFIED, TRADITIONAL = "Noto Sans SC", "Noto Sans TC"

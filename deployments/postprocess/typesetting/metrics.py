@@ -11,8 +11,8 @@ import numpy as np
 
 from deployments.postprocess.typesetting import drawing, fonts
 from deployments.postprocess.typesetting.drawing import Setting, Typeface
+from deployments.postprocess.typesetting.languages import scripts
 from deployments.postprocess.typesetting.lines import Line
-from deployments.postprocess.typesetting.text import scripts
 
 # A letter of common height for each script; capitals for those that have them.
 _LETTER = {

@@ -2,13 +2,10 @@
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
-
-from fontTools.unicodedata import script
 
 from deployments.postprocess.typesetting import direction as bidi
+from deployments.postprocess.typesetting import languages
 from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, LineBreak, breakable
 from deployments.postprocess.typesetting.direction import Direction
 
@@ -17,11 +14,6 @@ _CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff\ud800-\udfff\u2028\u2029]"
 )
-_LANGUAGE = {
-    "Hang": "ko", "Hira": "ja", "Kana": "ja", "Hani": "zh-Hans", "Thai": "th", "Arab": "ar",
-    "Hebr": "he", "Deva": "hi", "Cyrl": "ru", "Grek": "el", "Latn": "en", "Beng": "bn",
-    "Taml": "ta", "Telu": "te", "Laoo": "lo", "Khmr": "km", "Mymr": "my",
-}  # fmt: skip
 # Arabic, Syriac and their kin are written in one stroke.
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
@@ -58,12 +50,12 @@ def prepare(
 ) -> Copy:
     """Clean `text`, split it into paragraphs at newlines, and mark where lines may break.
 
-    `lang` is a BCP 47 tag; where None, the script decides. `direction` "auto": as
+    `lang` is a BCP 47 tag; where None, its letters tell it. `direction` "auto": as
     `direction.is_rtl` finds it for each paragraph. `paragraphs` is empty when nothing
     visible is left.
     """
     clean, warnings = sanitise(text)
-    tag = lang or language(clean)
+    tag = lang or languages.guess(clean)
     lines = [" ".join(line.split()) for line in clean.split("\n")]
     return Copy(
         tuple(
@@ -97,30 +89,6 @@ def ink_length(text: str) -> int:
     Cleaning and breaking move only those, so this counts a place alike before and after.
     """
     return len("".join(bidi.MARKS.sub("", text.replace(ZERO_WIDTH_SPACE, "")).split()))
-
-
-def language(text: str) -> str:
-    """A BCP 47 tag guessed from the script; English where there is none.
-
-    Any Hangul means Korean and any kana Japanese, since both mix with Han and Latin; otherwise
-    the commonest script decides. Han alone reads as simplified Chinese.
-    """
-    counts = scripts(text)
-    kana = counts["Hira"] + counts["Kana"]
-    if counts["Hang"] or kana:
-        return "ko" if counts["Hang"] >= kana else "ja"
-    return next((_LANGUAGE[name] for name, _ in counts.most_common() if name in _LANGUAGE), "en")
-
-
-def scripts(text: str) -> Counter[str]:
-    """How many letters of each script, by ISO 15924 codes; digits and the like are of none."""
-    return Counter(name for name in map(_script, text) if name)
-
-
-@lru_cache(maxsize=8192)
-def _script(char: str) -> str:
-    """The ISO 15924 code of a letter; empty for what is none."""
-    return script(char) if unicodedata.category(char)[0] == "L" else ""
 
 
 def is_cursive(word: str) -> bool:
