@@ -7,6 +7,7 @@ what has no room is set smaller than its rules say, and in the end left out, and
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from deployments.postprocess.canvas import CostMap, Rect
 from deployments.postprocess.design import BENT, RULES, SMALL, Item, SetText
@@ -230,6 +231,12 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
         problems.append(f"{item.name}: takes {lines} lines, more than its {item.max_lines}")
     if text.cut:
         problems.append(f"{item.name}: cut to {item.max_lines} lines")
+    for line, after in pairwise(text.setting.lines):
+        word = f"{line.text.split()[-1]}|{after.text.split()[0]}" if line.joint else ""
+        if line.joint == "cut":
+            problems.append(f"{item.name}: a word is wider than its line and was cut: {word}")
+        elif line.joint == "hyphen":
+            problems.append(f"{item.name}: a word is wider than its line, hyphenated: {word}")
     return problems
 
 

@@ -79,7 +79,7 @@ def spaced(face: Typeface, stretch: str, rtl: bool) -> Iterator[tuple[str, float
     parts = [("", before), (words, words), ("", after)]
     for shown, part in reversed(parts) if rtl else parts:
         if part:
-            yield shown, face.advance(part) if shown else len(part) * face.advance(" ")
+            yield shown, face.advance(part)
 
 
 def glyphs(setting: Setting, x: float, y: float, part: int | None = None) -> Tile:
@@ -194,6 +194,8 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
     leading, size = setting.leading * setting.size, setting.size
     drop = fonts.baseline(setting.face.families[0]) - setting.face.sink
     for index, line in enumerate(setting.lines):
+        if not line.text:
+            continue  # a blank line
         runs = line.runs or _plain_runs(setting.face, line)
         base = y + (index + 0.5) * leading + drop * size * max(run.scale for run in runs)
         for run in runs:

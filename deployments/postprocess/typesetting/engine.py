@@ -44,7 +44,7 @@ def advance(text: str, families: tuple[str, ...], weight: int, tracking: float, 
         "fontSize": _MEASURED_AT,
         "fontWeight": weight,
         "letterSpacing": tracking * _MEASURED_AT,
-        "whiteSpace": "nowrap",
+        "whiteSpace": "pre",
     }
 
     def extent(line: str) -> float:
@@ -56,8 +56,8 @@ def advance(text: str, families: tuple[str, ...], weight: int, tracking: float, 
         )
         return float(sum(run["width"] for run in tree["runs"]))
 
-    if text == " ":
-        return (extent("| |") - extent("||")) / _MEASURED_AT
+    if text.isspace():
+        return (extent(f"|{text}|") - extent("||")) / _MEASURED_AT
     return extent(text) / _MEASURED_AT
 
 
@@ -75,7 +75,7 @@ def visual_order(
             text_node(piece, style={"color": f"#{n:06x}", "letterSpacing": (n == spaced) * _FAR})
             for n, piece in enumerate(pieces)
         ]
-        style = {"display": "block", "fontSize": _MEASURED_AT, "whiteSpace": "nowrap"}
+        style = {"display": "block", "fontSize": _MEASURED_AT, "whiteSpace": "pre"}
         line = container(nodes, style=style, dir="rtl" if rtl else "ltr", lang=lang)
         tree = _engine(families).measure(
             line, width=10_000 * _MEASURED_AT, font_families=list(families), lang=lang
@@ -116,7 +116,7 @@ def words(
         "fontWeight": weight,
         "lineHeight": leading,
         "letterSpacing": tracking * size,
-        "whiteSpace": "nowrap",
+        "whiteSpace": "pre",
         "color": colour,
     }
     if stroke:

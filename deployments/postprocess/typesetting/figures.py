@@ -32,6 +32,50 @@ WEB_NAME = regex.compile(
     regex.IGNORECASE,
 )
 
+# Counters and units that follow a number of East Asia's, and the words that belong before it.
+_COUNTER = (
+    r"(?:[십백천만억조十百千万萬億亿兆]*"
+    r"(?:원|월|일|년|시간|시|분|초|개월|개|명|인분|인|번|층|호선|호점|호|회|권|장|대|주|살|세|박|평|배|잔|병|"
+    r"마리|켤레|가지|종|점|위|도|퍼센트|달러|유로|円|元|月|日|年|時間|时间|時|时|分|秒|個|个|名|人|号|號|番|階|"
+    r"楼|樓|回|次|冊|枚|台|週間|周|週|歳|岁|歲|泊|坪|倍|杯|本|匹|種|种|点|點|位|度|折|割|件|"
+    r"%|％|℃)?)"
+)
+_NUMBER = r"\d+(?:[.,:/]\d+)*"
+_COUNTED = rf"{_NUMBER}{_COUNTER}"
+_BEFORE = (
+    r"(?:(?:매?[월주일년]|연|총|약|단|각|제|오전|오후|최대|최소|하루|午前|午後|上午|下午|全|約|约|第|税込|税抜)"
+    r"[ \u00a0]?)?"
+)
+_COUNTED_ROW = regex.compile(
+    rf"(?<![\p{{Latin}}\p{{N}}]){_BEFORE}[+\-−~≈]?\p{{Sc}}?{_COUNTED}"
+    rf"(?:(?:(?<=[억만천조년월일시분亿億万萬兆年月日時时分])[ \u00a0]?| ?[~〜～–-] ?){_COUNTED})*"
+    r"(?:(?<=번|호|층|호선|호점|관) (?:출구|게이트|홀|매장|승강장|버스|테이블|창구|방))?"
+    r"(?: (?:이상|이하|미만|이내|까지|부터|할인|OFF))?"
+)
+# A word beside a number that is its currency, unit or label: "199 บาท", "CHF 49", "No. 5".
+_AFTER = (
+    r"บาท|น\.|ชิ้น|กก\.|ริงกิต|kr|Kč|zł|lei|Ft|TL|лв|руб|грн|тг|сом|ден|дин|zl|Rs|USD|EUR|GBP|CHF|AED|SAR|"
+    r"ر\.س|ريال|درهم|د\.إ|جنيه|دينار|تومان|ریال|روپے|ש״ח|ש\"ח|शेकल|रुपये|रु|টাকা|ரூபாய்|రూపాయలు|"
+    r"đồng|đ|h|Uhr|heures|uur|Mio|Mrd|mil|mln|млн|тыс|million|billion|a\.m|p\.m|am|pm|AM|PM"
+)
+_LABELLED = regex.compile(
+    rf"(?:(?<![\p{{L}}])(?:[A-Z]{{3}}|Rs\.?|No\.?|Nr\.?|№|§|RM|Rp)[ \u00a0])?"
+    rf"(?<![\p{{L}}\p{{N}}])[+\-−]?{_NUMBER}"
+    rf"(?:[ \u00a0](?:{_AFTER})(?![\p{{L}}\p{{M}}])\.?)?"
+)
+# A space that a mark keeps with its words: "50 % !", "« oui »", "( a )".
+_CLINGING = regex.compile(r"[«‹“„‘‚([{¿¡「『（] | (?=[!?:;»›)\]}%‰”」』）])")
+
+
+def ties(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each stretch that no line break parts: figures with their groups, signs,
+    units and counters, and marks that cling to a word over a space."""
+    for pattern in (FIGURE, _COUNTED_ROW, _LABELLED):
+        for found in pattern.finditer(text):
+            yield found.span()
+    for found in _CLINGING.finditer(text):
+        yield found.start(), found.end() + 1
+
 
 def literal_spans(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of each stretch whose letters mean something by their case: units, web names."""

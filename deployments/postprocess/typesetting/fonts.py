@@ -224,8 +224,9 @@ def _visible(text: str) -> set[str]:
 
 @lru_cache(maxsize=8192)
 def _is_invisible(char: str) -> bool:
-    is_format = unicodedata.category(char) in ("Cc", "Cf")
-    return char.isspace() or is_format or "\ufe00" <= char <= "\ufe0f"
+    is_format = unicodedata.category(char) in ("Cc", "Cf") or char in "\u034f\u180b\u180c\u180d"
+    selects = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return char.isspace() or is_format or selects
 
 
 @lru_cache

@@ -45,7 +45,7 @@ class Spans:
         laid, at = [], 0
         for line in lines:
             laid.append(replace(line, runs=tuple(self._runs(line, at))))
-            at += ink_length(line.text)
+            at += ink_length(line.text) - line.hyphenated
         return tuple(laid)
 
     def _cut(self, text: str, at: int) -> list[tuple[Span, str]]:

@@ -4,17 +4,33 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+import regex
+
 from deployments.postprocess.typesetting import direction as bidi
 from deployments.postprocess.typesetting import languages
-from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, LineBreak, breakable
+from deployments.postprocess.typesetting.breaks import (
+    SOFT_HYPHEN,
+    SPACES,
+    WORD_JOINER,
+    ZERO_WIDTH_SPACE,
+    LineBreak,
+    breakable,
+)
 from deployments.postprocess.typesetting.direction import Direction
 
+# What ends a line, as Unicode has it: LF, VT, FF, CR, NEL, the line and paragraph separators.
+_NEW_LINE = regex.compile("\r\n|[\n\x0b\x0c\r\x85\u2028\u2029]")
+_TAG_SEQUENCE = "\U0001f3f4[\U000e0020-\U000e007e]++\U000e007f"  # the flag of a part of a country
 # C0 and C1 controls (less the newline), annotation anchors, tags, the byte order mark and friends.
-_CONTROL = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff\ud800-\udfff\u2028\u2029]"
+_CONTROL = regex.compile(
+    f"({_TAG_SEQUENCE})|"
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2061-\u2064\u206a-\u206f\ufff9-\ufffb"
+    "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\ud800-\udfff]|^\ufeff"
 )
+# NFC would put other characters for these: the forms of Han that a name is written in.
+_NORMAL = regex.compile("[^\uf900-\ufaff\U0002f800-\U0002fa1f]+")
 # Arabic, Syriac and their kin are written in one stroke.
+_BREAK_MARKS = regex.compile(f"[{ZERO_WIDTH_SPACE}{WORD_JOINER}{SOFT_HYPHEN}]")
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
 _JOINED = re.compile(
@@ -39,7 +55,8 @@ class Copy:
 
     @property
     def plain(self) -> str:
-        return "\n".join(p.text for p in self.paragraphs).replace(ZERO_WIDTH_SPACE, "")
+        """The words without marks of where they may break."""
+        return _BREAK_MARKS.sub("", "\n".join(p.text for p in self.paragraphs))
 
 
 def prepare(
@@ -48,7 +65,8 @@ def prepare(
     direction: Direction = "auto",
     line_break: LineBreak = "auto",
 ) -> Copy:
-    """Clean `text`, split it into paragraphs at newlines, and mark where lines may break.
+    """Clean `text`, split it into paragraphs at line ends, and mark where lines may break. A blank
+    line between others is a paragraph without text.
 
     `lang` is a BCP 47 tag; where None, its letters tell it. `direction` "auto": as
     `direction.is_rtl` finds it for each paragraph. `paragraphs` is empty when nothing
@@ -56,12 +74,12 @@ def prepare(
     """
     clean, warnings = sanitise(text)
     tag = lang or languages.guess(clean)
-    lines = [" ".join(line.split()) for line in clean.split("\n")]
+    lines = [_spaced(line) if _is_visible(line) else "" for line in clean.split("\n")]
+    seen = [number for number, line in enumerate(lines) if line]
     return Copy(
         tuple(
             Paragraph(breakable(line, tag, line_break), bidi.is_rtl(line, tag, direction))
-            for line in lines
-            if _is_visible(line)
+            for line in (lines[seen[0] : seen[-1] + 1] if seen else ())
         ),
         tag,
         tracked=not _JOINED.search(clean),
@@ -70,11 +88,12 @@ def prepare(
 
 
 def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
-    """NFC, without controls and without embeddings and overrides of the direction; and warnings."""
-    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    normal = normal.replace("\t", " ")
+    """NFC but for compatibility ideographs, without controls, embeddings and overrides of the
+    direction, and with one kind of line end; and warnings."""
+    lines = _NEW_LINE.sub("\n", text).replace("\t", " ")
+    normal = _NORMAL.sub(lambda found: unicodedata.normalize("NFC", found.group()), lines)
     without_bidi = bidi.UNSAFE.sub("", normal)
-    clean = _CONTROL.sub("", without_bidi)
+    clean = _CONTROL.sub(r"\1", without_bidi)
     warnings = []
     if without_bidi != normal:
         warnings.append("characters that override the text direction were removed")
@@ -84,11 +103,11 @@ def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def ink_length(text: str) -> int:
-    """How many characters of `text` are neither spaces nor U+200B nor marks of direction.
+    """How many characters of `text` are neither spaces nor marks of breaks or of direction.
 
     Cleaning and breaking move only those, so this counts a place alike before and after.
     """
-    return len("".join(bidi.MARKS.sub("", text.replace(ZERO_WIDTH_SPACE, "")).split()))
+    return len("".join(bidi.MARKS.sub("", _BREAK_MARKS.sub("", text)).split()))
 
 
 def is_cursive(word: str) -> bool:
@@ -101,6 +120,13 @@ def capitals(text: str, lang: str | None) -> str:
     if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
         text = text.replace("i", "İ")
     return text.upper()
+
+
+def _spaced(line: str) -> str:
+    """`line` with one space for each row of them; wide and narrow ones keep their widths."""
+    spaces = regex.sub(" +", " ", line)
+    first = regex.match(f"[{SPACES}]*", spaces).end()
+    return regex.sub(f"[{SPACES}]+$", "", spaces[first:])
 
 
 def _is_visible(line: str) -> bool:
