@@ -15,6 +15,7 @@ from deployments.postprocess.typesetting import (
     Line,
     Spans,
     Typeface,
+    capitals,
     fonts,
     languages,
     metrics,
@@ -143,10 +144,11 @@ def _item(
 ) -> Item:
     """`around`: the advert's language, which a layer is in unless its letters say otherwise."""
     said = layer.spans or [Span(text=layer.words)]
+    lang = layer.lang or languages.guess(layer.words, around)
     if style.upper:
-        said = [_reworded(span, text.capitals(span.text, layer.lang)) for span in said]
+        raised = capitals([span.text for span in said], lang)
+        said = [_reworded(span, words) for span, words in zip(said, raised, strict=True)]
     words = _joined(said)
-    lang = layer.lang or languages.guess(words, around)
     copy = _copy(words, layer, lang)
     font = brand.font(role) if brand and layer.font == "auto" else layer.font
     families = fonts.order(copy.plain, copy.lang, font)

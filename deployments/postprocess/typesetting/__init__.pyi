@@ -7,6 +7,7 @@ from . import metrics as metrics
 from . import spans as spans
 from . import text as text
 from .breaks import clusters as clusters
+from .capitals import capitals as capitals
 from .drawing import Align as Align
 from .drawing import Setting as Setting
 from .drawing import Typeface as Typeface

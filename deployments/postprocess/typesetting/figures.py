@@ -8,7 +8,7 @@ import regex
 UNITS = (
     "km/h|m/s|Mbit/s|Gbit/s|kcal|mbar|mmol|dpi|kWh|mAh|GHz|MHz|kHz|rpm|mph|Mbps|Gbps|kbps|lbs|"
     "[kKMGT]i?B|[kM]?W|[kmMG]?Hz|k?J|[mµμ]?[gslLmA]|[kcdm]?m[²³23]?|kg|[cdh][lL]|mA|kV|V|A|Ah|[kh]?Pa|"
-    "cal|hPa|px|pt|in|ft|yd|lb|oz|bar|min|hrs?|h|ha|lm|lx|dB"
+    "cal|hPa|px|pt|ft|yd|lb|oz|bar|min|hrs?|h|ha|lm|lx|dB"
 )
 _SPACE = "[ \u00a0\u2007\u202f]"
 # A telephone number: groups after a plus sign, an area code in brackets, or a nought.
@@ -22,8 +22,13 @@ _FIGURE = (
 )
 FIGURE = regex.compile(_FIGURE)
 PHONE = regex.compile(_PHONE)
-# Letters that belong to a measure: "5 km", "256GB".
-MEASURE = regex.compile(rf"(?<=\d{_SPACE}?)(?:{UNITS})(?![\p{{L}}\p{{N}}])")
+# Letters that belong to a measure: "5 km", "256GB", "2 €/kg"; some are nothing else anywhere.
+_MEASURE = regex.compile(
+    rf"(?<=(?:\d{_SPACE}?|/))(?:{UNITS})(?![\p{{L}}\p{{N}}])"
+    r"|(?<![\p{L}\p{N}])(?:[kmµμ]g|[kcmnµμ]m|[mcd]l|kWh|mAh|kHz|pH)(?![\p{L}\p{N}])"
+)
+# Brands that begin small: iPhone, eBay.
+_CAMEL = regex.compile(r"(?<![\p{L}\p{N}])\p{Ll}{1,2}\p{Lu}\p{L}*")
 # Addresses, domains, handles and hashtags: copied letter by letter, so never changed.
 WEB_NAME = regex.compile(
     r"(?:[a-z][a-z+.-]*://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
@@ -77,8 +82,9 @@ def ties(text: str) -> Iterator[tuple[int, int]]:
         yield found.start(), found.end() + 1
 
 
-def literal_spans(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each stretch whose letters mean something by their case: units, web names."""
-    for pattern in (WEB_NAME, MEASURE):
+def cased(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each stretch whose letters mean something by their case: units, addresses,
+    handles, hashtags and brands such as iPhone."""
+    for pattern in (WEB_NAME, _MEASURE, _CAMEL):
         for found in pattern.finditer(text):
             yield found.span()

@@ -115,13 +115,6 @@ def is_cursive(word: str) -> bool:
     return _CURSIVE.search(word) is not None
 
 
-def capitals(text: str, lang: str | None) -> str:
-    """`text` in capitals; in the languages that write i with and without a dot, with it."""
-    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
-        text = text.replace("i", "İ")
-    return text.upper()
-
-
 def _spaced(line: str) -> str:
     """`line` with one space for each row of them; wide and narrow ones keep their widths."""
     spaces = regex.sub(" +", " ", line)
