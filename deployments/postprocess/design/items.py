@@ -121,11 +121,11 @@ def prepare_items(
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
-    lang = language_of(spec)
+    advert = _advert(spec, brand)
     for index, layer in enumerate(spec.layers):
         if not isinstance(layer, TextLayer):
             continue
-        item = _item(index, layer.role, layer, styles[layer.role], brand, lang)
+        item = _item(index, layer.role, layer, styles[layer.role], brand, advert)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
@@ -135,28 +135,62 @@ def prepare_items(
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
     if spec.ai_label in ("visible", "both"):
-        items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
+        items.append(_ai_label(len(spec.layers), advert, styles["ai_label"], brand))
     return items, problems, warnings
 
 
+@dataclass(frozen=True, slots=True)
+class _Advert:
+    """What an advert's layers share: its language, and the face of its Latin letters."""
+
+    lang: str
+    face: str
+
+
+def _advert(spec: OverlaySpec, brand: Brand | None) -> _Advert:
+    lang = language_of(spec)
+    free = [
+        (layer.words, layer.lang or languages.guess(layer.words, lang))
+        for layer in spec.layers
+        if isinstance(layer, TextLayer) and _font(layer, layer.role, brand) == "auto"
+    ]
+    return _Advert(lang, fonts.advert_face(free, lang))
+
+
+def _font(layer: TextLayer, role: str, brand: Brand | None) -> str:
+    return brand.font(role) if brand and layer.font == "auto" else layer.font
+
+
 def _item(
-    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
+    index: int,
+    role: str,
+    layer: TextLayer,
+    style: RoleStyle,
+    brand: Brand | None,
+    advert: _Advert,
 ) -> Item:
-    """`around`: the advert's language, which a layer is in unless its letters say otherwise."""
+    """A layer is in its advert's language unless its letters say otherwise."""
     said = layer.spans or [Span(text=layer.words)]
-    lang = layer.lang or languages.guess(layer.words, around)
+    lang = layer.lang or languages.guess(layer.words, advert.lang)
     if style.upper:
         raised = capitals([span.text for span in said], lang)
         said = [_reworded(span, words) for span, words in zip(said, raised, strict=True)]
-    words = _joined(said)
-    copy = _copy(words, layer, lang)
-    font = brand.font(role) if brand and layer.font == "auto" else layer.font
-    families = fonts.order(copy.plain, copy.lang, font)
+    copy = _copy(_joined(said), layer, lang)
+    font = _font(layer, role, brand)
+    families = fonts.order(copy.plain, lang, font, advert.face)
+    warnings = copy.warnings
+    forms = fonts.plainer(copy.plain, families)
+    if forms:
+        said = [_reworded(span, span.text.translate(str.maketrans(forms))) for span in said]
+        copy = _copy(_joined(said), layer, lang)
+        families = fonts.order(copy.plain, lang, font, advert.face)
+        told = ", ".join(f"{char} as {form}" for char, form in sorted(forms.items()))
+        warnings += (f"no face has these letters, which are set plain: {told}",)
     gone = fonts.missing(copy.plain, families)
     if gone:
-        said = [_reworded(span, fonts.without(span.text, gone)) for span in said]
-        kept = _copy(_joined(said), layer, copy.lang)
-        copy = replace(kept, warnings=copy.warnings)
+        said = [_reworded(span, fonts.without(span.text, families)) for span in said]
+        copy = _copy(_joined(said), layer, lang)
+    copy = replace(copy, warnings=warnings)
     tracking = style.tracking if copy.tracked else 0.0
     weight = brand.weight(role, style.weight) if brand else style.weight
     weight = fonts.nearest_weight(families[0], layer.weight or weight)
@@ -195,9 +229,9 @@ def _joined(said: Sequence[Span]) -> str:
     return "".join(span.text for span in said)
 
 
-def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
+def _ai_label(index: int, advert: _Advert, style: RoleStyle, brand: Brand | None) -> Item:
     """The visible mark, in the language of the copy; English where we cannot say it."""
-    words = ai_label.drawable_ai_label(lang)
-    tag = "en" if words == ai_label.ENGLISH else lang
+    words = ai_label.drawable_ai_label(advert.lang)
+    tag = "en" if words == ai_label.ENGLISH else advert.lang
     layer = TextLayer(role="legal", text=words, lang=tag)
-    return _item(index, "ai_label", layer, style, brand, tag)
+    return _item(index, "ai_label", layer, style, brand, advert)

@@ -3,6 +3,7 @@
 The engine is young: it is pinned exactly and held by golden images.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
@@ -20,6 +21,7 @@ Node = NodeTree
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
 _FAR = 10 * _MEASURED_AT  # a letter spacing that no difference of shape comes near
+_BENGALI = re.compile("[\u0980-\u09ff]")
 _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
 
@@ -45,6 +47,7 @@ def advance(text: str, families: tuple[str, ...], weight: int, tracking: float, 
         "fontWeight": weight,
         "letterSpacing": tracking * _MEASURED_AT,
         "whiteSpace": "pre",
+        **_features(text),
     }
 
     def extent(line: str) -> float:
@@ -118,6 +121,7 @@ def words(
         "letterSpacing": tracking * size,
         "whiteSpace": "pre",
         "color": colour,
+        **_features(text),
     }
     if stroke:
         style |= {
@@ -168,6 +172,12 @@ def pixels(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
     return np.frombuffer(raw, np.uint8).reshape(height, width, 4)
+
+
+def _features(text: str) -> dict[str, str]:
+    """The engine leaves Bengali's forms below the base (of ra and ba) unless it is asked for them;
+    all else it shapes as HarfBuzz does."""
+    return {"fontFeatureSettings": '"blwf" 1'} if _BENGALI.search(text) else {}
 
 
 @lru_cache
