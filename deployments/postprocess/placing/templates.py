@@ -18,7 +18,7 @@ from deployments.postprocess.placing.stack import Placed, Site
 from deployments.postprocess.schema import Align, OverlaySpec, Size
 
 _ROWS = tuple(row / 20 for row in range(21))
-_FINE = Level(bend=False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8))
+_FINE = Level(False, False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8))
 _MISPLACED = 1.0  # what a group out of its place costs, beside which coverage is at most about 1
 _CLEARLY = 0.08  # how much less another anchor must cost than one before it
 _BREATH = 0.02  # of the short side, that words keep from a frame and from another group's shape
