@@ -12,6 +12,7 @@ from .fitting import Level as Level
 from .fitting import SetText as SetText
 from .fitting import fit as fit
 from .fitting import tries as tries
+from .items import PLATE_PADDING as PLATE_PADDING
 from .items import Item as Item
 from .items import prepare_items as prepare_items
 from .names import check_names as check_names

@@ -8,7 +8,7 @@ from deployments.postprocess.design import ai_label
 from deployments.postprocess.design.brand import Brand
 from deployments.postprocess.design.names import check_copy, language_of
 from deployments.postprocess.design.plaques import is_block
-from deployments.postprocess.design.roles import ROLES, Plaque, RoleStyle
+from deployments.postprocess.design.roles import ROLES, ROUND, Plaque, RoleStyle
 from deployments.postprocess.schema import Backing, Fill, OverlaySpec, Size, Span, TextLayer
 from deployments.postprocess.typesetting import (
     Advance,
@@ -22,6 +22,9 @@ from deployments.postprocess.typesetting import (
     spans,
     text,
 )
+
+PLATE_PADDING = 0.024  # of the canvas's short side, that a plate reaches beyond its words
+_ROUND_LETTERS = 14  # a price, or a word or two
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +74,19 @@ class Item:
     @property
     def plaque(self) -> Plaque:
         """What the words stand on: none where another backing was asked for. In a box of their
-        own nothing round, which would leave little of it to them."""
+        own nothing round, which would leave little of it to them; nor under more than a few words,
+        around which it would hide the picture."""
         if self.layer.backing not in ("auto", "plate"):
             return "none"
-        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
-        return "box" if own else self.style.plaque
+        if self.style.plaque not in ROUND:
+            return self.style.plaque
+        long = text.ink_length(self.copy.plain) > _ROUND_LETTERS
+        return "box" if long or self.layer.box is not None else self.style.plaque
+
+    @property
+    def plated(self) -> bool:
+        """Whether a plate or glass was asked for, which reaches beyond the words."""
+        return not self.pill and self.backing in ("plate", "glass")
 
     @property
     def pill(self) -> bool:

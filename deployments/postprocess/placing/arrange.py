@@ -60,6 +60,14 @@ def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
     return Rect(left, top, width - left - right, height - top - bottom)
 
 
+def clear_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
+    """What nothing that carries words may leave: the spec's safe area or the placement's; without
+    either the whole canvas, whose margin is a matter of looks."""
+    if spec.safe_area is not None:
+        return safe_area(width, height, spec, clear)
+    return Rect(0, clear, width, height - 2 * clear)
+
+
 def arrangement(
     items: Sequence[Item],
     spec: OverlaySpec,

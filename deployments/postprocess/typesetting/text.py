@@ -27,6 +27,12 @@ _CONTROL = regex.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2061-\u2064\u206a-\u206f\ufff9-\ufffb"
     "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\ud800-\udfff]|^\ufeff"
 )
+# More marks on one letter than any language writes; they would reach into other lines.
+_MARK = (
+    "[\u0300-\u034e\u0350-\u036f\u1ab0-\u1aff\u1dc0-\u1dff"
+    "\u20d0-\u20df\u20e1\u20e5-\u20f0\ufe20-\ufe2f]"
+)
+_HEAPED = regex.compile(f"({_MARK}{{3}}){_MARK}+")
 # NFC would put other characters for these: the forms of Han that a name is written in.
 _NORMAL = regex.compile("[^\uf900-\ufaff\U0002f800-\U0002fa1f]+")
 # Arabic, Syriac and their kin are written in one stroke.
@@ -94,12 +100,15 @@ def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
     normal = _NORMAL.sub(lambda found: unicodedata.normalize("NFC", found.group()), lines)
     without_bidi = bidi.UNSAFE.sub("", normal)
     clean = _CONTROL.sub(r"\1", without_bidi)
+    bounded = _HEAPED.sub(r"\1", clean)
     warnings = []
+    if bounded != clean:
+        warnings.append("marks heaped on a letter were removed, but for the first three")
     if without_bidi != normal:
         warnings.append("characters that override the text direction were removed")
     if clean != without_bidi:
         warnings.append("control characters were removed")
-    return clean, tuple(warnings)
+    return bounded, tuple(warnings)
 
 
 def ink_length(text: str) -> int:
