@@ -190,14 +190,15 @@ def _item(
     font = _font(layer, role, brand)
     families = fonts.order(copy.plain, lang, font, advert.face)
     warnings = copy.warnings
-    forms = fonts.plainer(copy.plain, families)
+    gone = fonts.missing(copy.plain, families)
+    forms = fonts.plainer(gone)
     if forms:
         said = [_reworded(span, span.text.translate(str.maketrans(forms))) for span in said]
         copy = _copy(_joined(said), layer, lang)
         families = fonts.order(copy.plain, lang, font, advert.face)
         told = ", ".join(f"{char} as {form}" for char, form in sorted(forms.items()))
         warnings += (f"no face has these letters, which are set plain: {told}",)
-    gone = fonts.missing(copy.plain, families)
+        gone = fonts.missing(copy.plain, families)
     if gone:
         said = [_reworded(span, fonts.without(span.text, families)) for span in said]
         copy = _copy(_joined(said), layer, lang)

@@ -56,6 +56,7 @@ _FALLBACK: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 _SYMBOLS = ("Noto Sans Symbols 2", "Noto Sans Symbols")
+_LETTERS = tuple(family for family in _FALLBACK if family not in (EMOJI, *_SYMBOLS))
 _ON_REQUEST: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "Inter": ("justmytype_western_core", "[opsz,wght]"),
@@ -180,10 +181,9 @@ def order(text: str, lang: str, font: str = "auto", around: str | None = None) -
     if whole:
         first.insert(0, LATIN)
     coloured_faces = [face.family for face in _own if face.colour]
-    letters_of = [family for family in _FALLBACK if family not in (EMOJI, *_SYMBOLS)]
     others = [face.family for face in _own]
     # Symbols come behind emoji, which they have parts of.
-    tried = dict.fromkeys((*first, *letters_of, *coloured_faces, EMOJI, *_SYMBOLS, *others))
+    tried = dict.fromkeys((*first, *_LETTERS, *coloured_faces, EMOJI, *_SYMBOLS, *others))
     return _with_a_part(text, tuple(tried))
 
 
@@ -198,9 +198,10 @@ def torn(text: str, family: str) -> str:
 def missing(text: str, families: tuple[str, ...]) -> str:
     """The visible characters of `text` that none of `families` can show, each once, sorted; of an
     emoji that is a sequence all, where no face has the whole."""
-    gone: set[str] = set()
-    for cluster in set(clusters(text)):
-        gone |= _lost(cluster, families)
+    gone = {c for c in _visible(text) if not any(_has(family, c) for family in families)}
+    if _SEQUENCE.search(text):
+        for cluster in set(clusters(text)):
+            gone |= _lost(cluster, families)
     return "".join(sorted(gone))
 
 
@@ -215,10 +216,10 @@ def without(text: str, families: tuple[str, ...]) -> str:
     return "".join(kept)
 
 
-def plainer(text: str, families: tuple[str, ...]) -> dict[str, str]:
+def plainer(characters: str) -> dict[str, str]:
     """What may stand for characters that no face has: their compatibility forms (NFKC), as of
     mathematical letters, where a face has those."""
-    forms = {char: unicodedata.normalize("NFKC", char) for char in missing(text, families)}
+    forms = {char: unicodedata.normalize("NFKC", char) for char in characters}
     every = tuple(_FALLBACK)
     return {c: form for c, form in forms.items() if form != c and not missing(form, every)}
 
@@ -273,6 +274,8 @@ def _with_a_part(text: str, tried: tuple[str, ...]) -> tuple[str, ...]:
     sequences = _SEQUENCE.search(text) is not None
     kept = []
     for family in tried:
+        if not (left or sequences):
+            break
         found = {char for char in left if _has(family, char)}
         if found or (sequences and _is_emoji(family)):
             kept.append(family)

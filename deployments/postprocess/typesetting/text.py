@@ -36,6 +36,9 @@ _HEAPED = regex.compile(f"({_MARK}{{3}}){_MARK}+")
 # NFC would put other characters for these: the forms of Han that a name is written in.
 _NORMAL = regex.compile("[^\uf900-\ufaff\U0002f800-\U0002fa1f]+")
 # Arabic, Syriac and their kin are written in one stroke.
+_ROW = regex.compile("  +")
+# strip() takes characters, not ranges.
+_SPACES = "".join(chr(c) for c in range(0x3001) if regex.match(f"[{SPACES}]", chr(c)))
 _BREAK_MARKS = regex.compile(f"[{ZERO_WIDTH_SPACE}{WORD_JOINER}{SOFT_HYPHEN}]")
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
@@ -126,9 +129,7 @@ def is_cursive(word: str) -> bool:
 
 def _spaced(line: str) -> str:
     """`line` with one space for each row of them; wide and narrow ones keep their widths."""
-    spaces = regex.sub(" +", " ", line)
-    first = regex.match(f"[{SPACES}]*", spaces).end()
-    return regex.sub(f"[{SPACES}]+$", "", spaces[first:])
+    return _ROW.sub(" ", line).strip(_SPACES)
 
 
 def _is_visible(line: str) -> bool:
