@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.schema import Finished
-from deployments.postprocess.typesetting import engine, fonts
+from deployments.postprocess.typesetting import engine, fonts, languages
 
 
 class Reply(NamedTuple):
@@ -110,3 +110,4 @@ def main() -> None:
 def _prepare(own_fonts: str | None) -> None:
     fonts.use_folder(own_fonts)
     engine.warm()
+    languages.warm()

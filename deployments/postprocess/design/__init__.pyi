@@ -4,13 +4,15 @@ from .ai_label import ai_label_words as ai_label_words
 from .brand import Brand as Brand
 from .brand import find_brand as find_brand
 from .brand import load_brands as load_brands
-from .fitting import BENT as BENT
+from .fitting import CUT as CUT
+from .fitting import LEAST as LEAST
+from .fitting import LINES as LINES
 from .fitting import RULES as RULES
-from .fitting import SMALL as SMALL
 from .fitting import Level as Level
 from .fitting import SetText as SetText
 from .fitting import fit as fit
 from .fitting import tries as tries
+from .items import PLATE_PADDING as PLATE_PADDING
 from .items import Item as Item
 from .items import prepare_items as prepare_items
 from .names import check_names as check_names

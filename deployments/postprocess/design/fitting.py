@@ -23,7 +23,6 @@ from deployments.postprocess.typesetting import (
 
 _WIDTHS = (1.0, 0.8, 0.62, 0.48, 0.36)  # of the area's width
 _SCALES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # from size.max (1) to size.min (0)
-_SMALLER = (0.88, 0.76, 0.66, 0.57, 0.5, 0.43, 0.37, 0.32, 0.27, 0.2, 0.1)  # of size.min
 _FLOOR, _FLOOR_PX = 0.012, 7.0  # of the short side, and pixels: nothing is drawn smaller
 _MANY_LINES = {"headline": (2, 0.04), "sub": (3, 0.02), "legal": (2, 0.03)}  # beyond, each costs
 _TURNED_TRIES = 4
@@ -32,17 +31,24 @@ _NOTHING = (0.0, math.inf, 0.0, 0.0)  # width, height, size and lines of what do
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the rules of the spec are bent. scales: of the range, or below 0 under size.min.
-    widths: of the area's, from the widest, that are tried at each scale."""
+    """How far the rules of the spec are bent. lines: whether there may be more than max_lines;
+    cut: whether words may be parted. scales: of the range, or below 0 under size.min. widths: of
+    the area's, from the widest, that are tried at each scale."""
 
-    bend: bool
+    lines: bool
+    cut: bool
     scales: tuple[float, ...]
     widths: tuple[float, ...] = _WIDTHS
 
+    def at(self, scale: float) -> "Level":
+        """The same at one scale over the area's whole width."""
+        return Level(self.lines, self.cut, (scale,), (1.0,))
 
-RULES = Level(bend=False, scales=_SCALES)
-BENT = Level(bend=True, scales=_SCALES)
-SMALL = Level(bend=True, scales=tuple(factor - 1 for factor in _SMALLER), widths=(1.0,))
+
+RULES = Level(lines=False, cut=False, scales=_SCALES)
+LINES = Level(lines=True, cut=False, scales=_SCALES)
+CUT = Level(lines=True, cut=True, scales=_SCALES)
+LEAST = -0.9  # the scale of the smallest size that is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +144,18 @@ def _narrowing(
     size = _font_size(item, scale, short)
     one: Fit | None = _in_one_line(item, size)
     for share in level.widths:
+        if one is not None and one.cut:
+            one = None  # what is cut short at least uses all the width
         if one is not None and not one.suits(item, share * width):
-            one = _within(item, share * width, size, scale, level.bend)
+            one = _within(item, share * width, size, scale, level)
         yield one
 
 
-def fit(item: Item, width: float, scale: float, short: float, bend: bool) -> Fit | None:
+def fit(item: Item, width: float, scale: float, short: float, level: Level) -> Fit | None:
     """`item` no wider than `width`; None where it does not fit."""
     size = _font_size(item, scale, short)
     one = _in_one_line(item, size)
-    return one if one.suits(item, width) else _within(item, width, size, scale, bend)
+    return one if one.suits(item, width) else _within(item, width, size, scale, level)
 
 
 def _in_one_line(item: Item, size: float) -> Fit:
@@ -162,15 +170,15 @@ def _whole_lines(item: Item) -> tuple[Line, ...]:
     return lines
 
 
-def _within(item: Item, width: float, size: float, scale: float, bend: bool) -> Fit | None:
+def _within(item: Item, width: float, size: float, scale: float, level: Level) -> Fit | None:
     """`item` no wider than `width`. Turned words take more of it the more lines they have."""
     if not item.layer.rotate:
         room = width - 2 * _padding(item, 0.0, 0.0, size)[0]
-        one = _fit_within(item, room, size, scale, bend)
+        one = _fit_within(item, room, size, scale, level)
         return one if one is None or one.width <= width + 1e-6 else None
     height = item.leading * size
     for _ in range(_TURNED_TRIES):
-        one = _fit_within(item, _room(item, size, width, height), size, scale, bend)
+        one = _fit_within(item, _room(item, size, width, height), size, scale, level)
         if one is None or one.width <= width + 1e-6:
             return one
         height = size * item.leading * len(one.lines)
@@ -192,13 +200,13 @@ def _padding(item: Item, width: float, height: float, size: float) -> tuple[floa
     return item.stroke * size, item.stroke * size
 
 
-def _fit_within(item: Item, room: float, size: float, scale: float, bend: bool) -> Fit | None:
+def _fit_within(item: Item, room: float, size: float, scale: float, level: Level) -> Fit | None:
     """`item` in lines of at most `room` pixels, before it is turned."""
     ems = room / size
     if ems <= 0:
         return None
     balance = item.style.balance
-    lines = break_lines(item.copy, item.advance, ems, balance, split_words=bend)
+    lines = break_lines(item.copy, item.advance, ems, balance, split_words=level.cut)
     if lines is None or max(line.width for line in lines) > ems:
         return None
     cut = False
@@ -207,7 +215,7 @@ def _fit_within(item: Item, room: float, size: float, scale: float, bend: bool) 
             lines, cut = _cut(item, ems), True
             if not lines:
                 return None
-        elif not bend:
+        elif not level.lines:
             return None
     return _fitted(item, lines, size, cut)
 

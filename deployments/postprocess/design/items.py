@@ -6,20 +6,25 @@ from functools import lru_cache
 
 from deployments.postprocess.design import ai_label
 from deployments.postprocess.design.brand import Brand
-from deployments.postprocess.design.names import check_copy
+from deployments.postprocess.design.names import check_copy, language_of
 from deployments.postprocess.design.plaques import is_block
-from deployments.postprocess.design.roles import ROLES, Plaque, RoleStyle
+from deployments.postprocess.design.roles import ROLES, ROUND, Plaque, RoleStyle
 from deployments.postprocess.schema import Backing, Fill, OverlaySpec, Size, Span, TextLayer
 from deployments.postprocess.typesetting import (
     Advance,
     Line,
     Spans,
     Typeface,
+    capitals,
     fonts,
+    languages,
     metrics,
     spans,
     text,
 )
+
+PLATE_PADDING = 0.024  # of the canvas's short side, that a plate reaches beyond its words
+_ROUND_LETTERS = 14  # a price, or a word or two
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +74,19 @@ class Item:
     @property
     def plaque(self) -> Plaque:
         """What the words stand on: none where another backing was asked for. In a box of their
-        own nothing round, which would leave little of it to them."""
+        own nothing round, which would leave little of it to them; nor under more than a few words,
+        around which it would hide the picture."""
         if self.layer.backing not in ("auto", "plate"):
             return "none"
-        own = self.layer.box is not None and self.style.plaque in ("disc", "burst")
-        return "box" if own else self.style.plaque
+        if self.style.plaque not in ROUND:
+            return self.style.plaque
+        long = text.ink_length(self.copy.plain) > _ROUND_LETTERS
+        return "box" if long or self.layer.box is not None else self.style.plaque
+
+    @property
+    def plated(self) -> bool:
+        """Whether a plate or glass was asked for, which reaches beyond the words."""
+        return not self.pill and self.backing in ("plate", "glass")
 
     @property
     def pill(self) -> bool:
@@ -119,11 +132,11 @@ def prepare_items(
     items: list[Item] = []
     problems: list[str] = []
     warnings: list[str] = []
-    lang = _language(spec)
+    advert = _advert(spec, brand)
     for index, layer in enumerate(spec.layers):
         if not isinstance(layer, TextLayer):
             continue
-        item = _item(index, layer.role, layer, styles[layer.role], brand, lang)
+        item = _item(index, layer.role, layer, styles[layer.role], brand, advert)
         warnings += [f"{item.name}: {warning}" for warning in item.copy.warnings]
         if item.missing:
             problems.append(f"{item.name}: no face has {item.missing!r}; these were left out")
@@ -133,35 +146,63 @@ def prepare_items(
         else:
             problems.append(f"{item.name}: nothing visible is left of the text; it was left out")
     if spec.ai_label in ("visible", "both"):
-        items.append(_ai_label(len(spec.layers), lang, styles["ai_label"], brand))
+        items.append(_ai_label(len(spec.layers), advert, styles["ai_label"], brand))
     return items, problems, warnings
 
 
-def _language(spec: OverlaySpec) -> str:
-    """The language of the first words that tell it."""
-    for layer in spec.layers:
-        if isinstance(layer, TextLayer) and (layer.lang or text.scripts(layer.words)):
-            return layer.lang or text.language(layer.words)
-    return "en"
+@dataclass(frozen=True, slots=True)
+class _Advert:
+    """What an advert's layers share: its language, and the face of its Latin letters."""
+
+    lang: str
+    face: str
+
+
+def _advert(spec: OverlaySpec, brand: Brand | None) -> _Advert:
+    lang = language_of(spec)
+    free = [
+        (layer.words, layer.lang or languages.guess(layer.words, lang))
+        for layer in spec.layers
+        if isinstance(layer, TextLayer) and _font(layer, layer.role, brand) == "auto"
+    ]
+    return _Advert(lang, fonts.advert_face(free, lang))
+
+
+def _font(layer: TextLayer, role: str, brand: Brand | None) -> str:
+    return brand.font(role) if brand and layer.font == "auto" else layer.font
 
 
 def _item(
-    index: int, role: str, layer: TextLayer, style: RoleStyle, brand: Brand | None, around: str
+    index: int,
+    role: str,
+    layer: TextLayer,
+    style: RoleStyle,
+    brand: Brand | None,
+    advert: _Advert,
 ) -> Item:
-    """`around`: the language of the advert, which a layer of mere figures is taken to be in."""
+    """A layer is in its advert's language unless its letters say otherwise."""
     said = layer.spans or [Span(text=layer.words)]
+    lang = layer.lang or languages.guess(layer.words, advert.lang)
     if style.upper:
-        said = [_reworded(span, text.capitals(span.text, layer.lang)) for span in said]
-    words = _joined(said)
-    lang = layer.lang or (text.language(words) if text.scripts(words) else around)
-    copy = _copy(words, layer, lang)
-    font = brand.font(role) if brand and layer.font == "auto" else layer.font
-    families = fonts.order(copy.plain, copy.lang, font)
+        raised = capitals([span.text for span in said], lang)
+        said = [_reworded(span, words) for span, words in zip(said, raised, strict=True)]
+    copy = _copy(_joined(said), layer, lang)
+    font = _font(layer, role, brand)
+    families = fonts.order(copy.plain, lang, font, advert.face)
+    warnings = copy.warnings
     gone = fonts.missing(copy.plain, families)
+    forms = fonts.plainer(gone)
+    if forms:
+        said = [_reworded(span, span.text.translate(str.maketrans(forms))) for span in said]
+        copy = _copy(_joined(said), layer, lang)
+        families = fonts.order(copy.plain, lang, font, advert.face)
+        told = ", ".join(f"{char} as {form}" for char, form in sorted(forms.items()))
+        warnings += (f"no face has these letters, which are set plain: {told}",)
+        gone = fonts.missing(copy.plain, families)
     if gone:
-        said = [_reworded(span, fonts.without(span.text, gone)) for span in said]
-        kept = _copy(_joined(said), layer, copy.lang)
-        copy = replace(kept, warnings=copy.warnings)
+        said = [_reworded(span, fonts.without(span.text, families)) for span in said]
+        copy = _copy(_joined(said), layer, lang)
+    copy = replace(copy, warnings=warnings)
     tracking = style.tracking if copy.tracked else 0.0
     weight = brand.weight(role, style.weight) if brand else style.weight
     weight = fonts.nearest_weight(families[0], layer.weight or weight)
@@ -200,9 +241,9 @@ def _joined(said: Sequence[Span]) -> str:
     return "".join(span.text for span in said)
 
 
-def _ai_label(index: int, lang: str, style: RoleStyle, brand: Brand | None) -> Item:
+def _ai_label(index: int, advert: _Advert, style: RoleStyle, brand: Brand | None) -> Item:
     """The visible mark, in the language of the copy; English where we cannot say it."""
-    words = ai_label.drawable_ai_label(lang)
-    tag = "en" if words == ai_label.ENGLISH else lang
+    words = ai_label.drawable_ai_label(advert.lang)
+    tag = "en" if words == ai_label.ENGLISH else advert.lang
     layer = TextLayer(role="legal", text=words, lang=tag)
-    return _item(index, "ai_label", layer, style, brand, tag)
+    return _item(index, "ai_label", layer, style, brand, advert)

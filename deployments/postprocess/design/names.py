@@ -14,7 +14,7 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.design.brand import Brand, find_brand
 from deployments.postprocess.design.template import Template
 from deployments.postprocess.schema import OverlaySpec, TextLayer
-from deployments.postprocess.typesetting import breaks, fonts, text
+from deployments.postprocess.typesetting import breaks, fonts, languages
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -37,6 +37,12 @@ def find_template(name: str) -> Template:
     return Template.model_validate(yaml.safe_load(data))
 
 
+def language_of(spec: OverlaySpec) -> str:
+    """The language that an overlay's words are in."""
+    words = (layer for layer in spec.layers if isinstance(layer, TextLayer))
+    return languages.of_advert((layer.words, layer.lang) for layer in words)
+
+
 def check_names(spec: OverlaySpec, brands: Mapping[str, Brand]) -> None:
     """Raise InvalidValue for an unknown template, brand or font, and as `check_copy` does."""
     check_copy(spec)
@@ -54,7 +60,7 @@ def check_copy(spec: OverlaySpec) -> None:
         at = f"overlay.layers.{index}"
         fonts.check(layer.font, f"{at}.font")
         if layer.line_break == "phrase":
-            lang = layer.lang or text.language(layer.words)
+            lang = layer.lang or languages.guess(layer.words, language_of(spec))
             if not breaks.has_phrases(lang):
                 raise InvalidValue(
                     f"{at}.line_break: phrases are found in Japanese, Chinese and Thai, "

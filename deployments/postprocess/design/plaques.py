@@ -65,6 +65,8 @@ def _lines(box: Rect, setting: Setting, x: float, y: float) -> Tile:
     radius = _LINE_RADIUS * setting.size
     tiles = []
     for index, line in enumerate(setting.lines):
+        if not line.text:
+            continue
         left, top = x + setting.offset(line) - across, y + index * height - down
         width = line.width * setting.size + 2 * across
         rect = Rect(left, top, width, height + 2 * down)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.postprocess.schema import Backing, Size
 
 Plaque = Literal["none", "pill", "box", "lines", "disc", "burst"]
+ROUND: tuple[Plaque, ...] = ("disc", "burst")
 ColourName = Literal["accent", "paper", "deep", "ink"]
 
 

@@ -28,10 +28,12 @@ class Inked:
     ink: Ink
 
 
-def lay(pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette) -> list[Inked]:
+def lay(
+    pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette, within: Rect
+) -> list[Inked]:
     """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs.
 
-    The parts of a layer follow each other.
+    within: what plates and glass do not leave, in pixels. The parts of a layer follow each other.
     """
     height, width = pixels.shape[:2]
     inked: list[Inked] = []
@@ -40,7 +42,7 @@ def lay(pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palet
         words = [word for text in members for word in read(text, height, width)]
         extent, rotate = _extent(placed, members, kind), members[0].setting.rotate
         backed = legible.back(
-            pixels, words, kind, target, extent, _may_scrim(placed), palette, rotate
+            pixels, words, kind, target, extent, _may_scrim(placed), palette, within, rotate
         )
         shared = shared or backed.inks[0]
         inked += [

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from deployments.errors import InvalidValue
 from deployments.postprocess.canvas import Canvas, Rect, contrast, map_costs
-from deployments.postprocess.design import Brand, Palette, find_template, prepare_items, roles
+from deployments.postprocess.design import (
+    PLATE_PADDING,
+    Brand,
+    Palette,
+    find_template,
+    prepare_items,
+    roles,
+)
 from deployments.postprocess.painting import backings, effects, paint_insets, paint_shapes
 from deployments.postprocess.painting.backings import Inked
 from deployments.postprocess.painting.paint import Paint, ink_name, lay_sprite, paint
@@ -63,7 +70,10 @@ def set_words(
     cost = map_costs(canvas.pixels, avoid=avoid)
     palette = Palette(cost.small, brand, fallback)
 
+    plate = PLATE_PADDING * min(width, height) if any(item.plated for item in items) else 0.0
+
     def place_words(area: Rect, taken: Sequence[Rect], index: int) -> PlacedTemplate:
+        area = area.grow(-plate)
         if template is None:
             arranged = arrange.arrangement(items, spec, cost, area, taken, index)
             return PlacedTemplate(arranged, ())
@@ -76,9 +86,10 @@ def set_words(
     for inset in placed.insets:
         paint_insets.shade(pixels, inset)
     paint_shapes.paint_all(pixels, placed.words.shapes, palette)
+    within = arrange.clear_area(width, height, spec, clear)
     inked: list[Inked] = []
     for stack in placed.words.arrangement.stacks:
-        inked += backings.lay(pixels, stack, spec.min_contrast, palette)
+        inked += backings.lay(pixels, stack, spec.min_contrast, palette, within)
     by_layer = [
         list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
     ]

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Rect, Tile, masks
-from deployments.postprocess.design import SetText
+from deployments.postprocess.design import PLATE_PADDING, SetText
 from deployments.postprocess.painting.paint import Ink, Paint, ends
 from deployments.postprocess.schema import Shadow, opposite, parse_hex
 from deployments.postprocess.typesetting import drawing
 
-_PLATE_PADDING = 0.024  # of the canvas's short side
 _RADIUS = 0.022
 _SOFTNESS = 0.02  # of the canvas's short side, the blur's standard deviation
 _MAX_SIGMA = 32.0  # pixels
@@ -23,18 +22,20 @@ _COARSE = 4  # blurred at a fraction of the size, since nothing fine is left
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A box on a canvas of height x width, in pixels, to be turned by `rotate` degrees."""
+    """A box on a canvas of height x width, in pixels, to be turned by `rotate` degrees; a plate
+    under it stays `within`."""
 
     box: Rect
     rotate: float
     height: int
     width: int
+    within: Rect
 
     def plate(self) -> Tile:
         short = min(self.height, self.width)
-        box = self.box.grow(_PLATE_PADDING * short)
+        box = self.box.grow(PLATE_PADDING * short)
         if not self.rotate:
-            box = box.clip(Rect(0, 0, self.width, self.height))
+            box = box.clip(self.within)
         return drawing.turned(box, _RADIUS * short, self.rotate, box)
 
     def scrim(self) -> tuple[Tile, float]:
@@ -73,7 +74,11 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
     stroke = layer.stroke
     shape = glyphs
     if stroke is not None and (layer.shadows or stroke.colour != "auto" or ink is not None):
-        shape = drawing.outline(text.setting, text.x, text.y, stroke.width * size)
+        shape = _solid(
+            drawing.outline(text.setting, text.x, text.y, stroke.width * size),
+            glyphs,
+            stroke.width * size,
+        )
     paints = [_drop(shape, shadow, size) for shadow in layer.shadows]
     if stroke is not None:
         if stroke.colour != "auto":
@@ -81,6 +86,22 @@ def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:
         elif ink is not None:
             paints.append(Paint(shape, opposite(*ends(ink))))
     return tuple(paints)
+
+
+def _solid(stroke: Tile, glyphs: Tile, width: float) -> Tile:
+    """`stroke` without holes: the engine leaves some where a line is wider than the shape that it
+    goes around, as at dots. All that lies nearer to the letters than its edge is of it."""
+    mask = stroke.mask.copy()
+    away = np.full(mask.shape, 255, np.uint8)
+    rows, columns = glyphs.mask.shape
+    top, left = glyphs.y - stroke.y, glyphs.x - stroke.x
+    first_row, first_column = max(0, -top), max(0, -left)
+    seen = glyphs.mask[first_row:, first_column:]
+    region = away[max(0, top) :, max(0, left) :][: rows - first_row, : columns - first_column]
+    region[seen[: region.shape[0], : region.shape[1]] >= 128] = 0
+    distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
+    mask[distance <= max(0.0, width - 1.5)] = 255
+    return Tile(mask, stroke.x, stroke.y)
 
 
 def frost(pixels: NDArray[np.uint8], tile: Tile) -> None:

@@ -5,11 +5,13 @@ the foot; a layer with a box stands in it. Nothing leaves the safe area or cover
 what has no room is set smaller than its rules say, and in the end left out, and said so.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from deployments.postprocess.canvas import CostMap, Rect
-from deployments.postprocess.design import BENT, RULES, SMALL, Item, SetText
+from deployments.postprocess.design import CUT, LEAST, LINES, RULES, Item, Level, SetText
 from deployments.postprocess.placing import stack
 from deployments.postprocess.placing.stack import Placed, Site
 from deployments.postprocess.schema import Box, OverlaySpec
@@ -26,6 +28,8 @@ _ROWS = tuple(row / 24 for row in range(25))  # the thirds and the middle among 
 _OFFER = ("price", "cta")
 _SPLIT = 0.12  # how much less two stacks must cost than one: words belong together
 _CORE = 0.5  # of a stack's width and height: words that keep off it clearly stand elsewhere
+_SMALLER = tuple(0.96**step - 1 for step in range(1, 57))  # scales under size.min
+_WHOLE_WORDS = -0.4  # the scale down to which words are rather set smaller than parted
 _WORSE = 0.5  # by how much other places may cost more than the best; over a face it is about 1
 
 
@@ -54,6 +58,14 @@ def safe_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
         top, bottom = spec.safe_area.top * height, spec.safe_area.bottom * height
     top, bottom = max(top, clear), max(bottom, clear)
     return Rect(left, top, width - left - right, height - top - bottom)
+
+
+def clear_area(width: int, height: int, spec: OverlaySpec, clear: int) -> Rect:
+    """What nothing that carries words may leave: the spec's safe area or the placement's; without
+    either the whole canvas, whose margin is a matter of looks."""
+    if spec.safe_area is not None:
+        return safe_area(width, height, spec, clear)
+    return Rect(0, clear, width, height - 2 * clear)
 
 
 def arrangement(
@@ -139,14 +151,53 @@ def place_boxed(
     problems: list[str] = []
     fixed: list[Placed] = []
     for item in items:
-        own = canvas.part(item.layer.box.shares).clip(area) if item.layer.box else area
-        site = Site(own, tuple(taken), ("start",), _ROWS, short)
-        placed, trouble = place([item], _aligned(site, [item]), cost)
-        problems += trouble
+        asked = canvas.part(item.layer.box.shares) if item.layer.box else area
+        own = asked.clip(area)
+        placed, trouble = None, []
+        for part in _free_parts(own, taken) or [own]:
+            site = Site(part, tuple(taken), ("start",), _ROWS, short)
+            placed, trouble = place([item], _aligned(site, [item]), cost)
+            if placed is not None:
+                break
+        problems += trouble if placed else [_why_out(item, asked, own, taken)]
         if placed is not None:
             fixed.append(placed)
             taken.append(placed.box.grow(GAP * short / 2))
     return fixed, problems
+
+
+def _free_parts(box: Rect, taken: Sequence[Rect]) -> list[Rect]:
+    """What of `box` is clear of all that is taken, in its largest rectangles, the largest first."""
+    parts = [box]
+    for rect in taken:
+        parts = [
+            free
+            for part in parts
+            for free in ([part] if not part.overlaps(rect) else _around(part, rect))
+        ]
+    return sorted((part for part in parts if part.area > 0), key=lambda part: -part.area)
+
+
+def _around(box: Rect, taken: Rect) -> Iterator[Rect]:
+    """The rectangles of `box` left, right, above and below of what is taken."""
+    yield Rect(box.x, box.y, max(0.0, taken.x - box.x), box.height)
+    yield Rect(taken.right, box.y, max(0.0, box.right - taken.right), box.height)
+    yield Rect(box.x, box.y, box.width, max(0.0, taken.y - box.y))
+    yield Rect(box.x, taken.bottom, box.width, max(0.0, box.bottom - taken.bottom))
+
+
+def _why_out(item: Item, asked: Rect, own: Rect, taken: Sequence[Rect]) -> str:
+    if own.area < 0.9 * asked.area:
+        why = (
+            "its box lies outside the safe area"
+            if own.area == 0
+            else ("too little of its box lies inside the safe area")
+        )
+    elif any(own.overlaps(rect) for rect in taken):
+        why = "its box is taken by what stands there or is protected"
+    else:
+        why = "its box has no room for it"
+    return f"{item.name}: {why}; it was left out"
 
 
 def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, list[str]]:
@@ -156,14 +207,39 @@ def place(items: list[Item], site: Site, cost: CostMap) -> tuple[Placed | None, 
     while left:
         placed = stack.place(left, site, cost, RULES)
         if placed is None and stack.fits_at_all(left, site):
-            bent = (stack.place(left, site, cost, level) for level in (BENT, SMALL))
-            placed = next((one for one in bent if one is not None), None)
+            placed = next((one for one in _bending(left, site, cost) if one is not None), None)
         if placed is not None:
             return placed, problems + _bent(placed, site.short_side)
         out = max(left, key=lambda item: (item.style.rank, item.index))
         left.remove(out)
         problems.append(f"{out.name}: there is no room for it; it was left out")
     return None, problems
+
+
+def _bending(items: list[Item], site: Site, cost: CostMap) -> Iterator[Placed | None]:
+    """Ever more bent settings: more lines, then a smaller size of the layer that takes most room,
+    then words parted, then that smaller still, and at last all layers smaller."""
+    yield stack.place(items, site, cost, LINES)
+    longest = max(items, key=lambda item: stack.room(item, site))
+    yield _shrunk(items, site, cost, LINES, _WHOLE_WORDS, longest)
+    yield stack.place(items, site, cost, CUT)
+    yield _shrunk(items, site, cost, CUT, LEAST, longest)
+    yield _shrunk(items, site, cost, CUT, LEAST, None)
+
+
+def _shrunk(
+    items: list[Item], site: Site, cost: CostMap, level: Level, least: float, small: Item | None
+) -> Placed | None:
+    """The stack with `small`, or all of it, at the largest size below its range that has room."""
+    scales = [scale for scale in _SMALLER if scale >= least]
+    first = bisect_left(
+        scales, True, key=lambda scale: stack.fits(items, site, level.at(scale), small)
+    )
+    for scale in scales[first:]:
+        placed = stack.place(items, site, cost, level.at(scale), small)
+        if placed is not None:
+            return placed
+    return None
 
 
 def _place_main(items: list[Item], site: Site, cost: CostMap) -> tuple[list[Placed], list[str]]:
@@ -230,6 +306,12 @@ def _rules_bent(text: SetText, short: float) -> list[str]:
         problems.append(f"{item.name}: takes {lines} lines, more than its {item.max_lines}")
     if text.cut:
         problems.append(f"{item.name}: cut to {item.max_lines} lines")
+    for line, after in pairwise(text.setting.lines):
+        word = f"{line.text.split()[-1]}|{after.text.split()[0]}" if line.joint else ""
+        if line.joint == "cut":
+            problems.append(f"{item.name}: a word is wider than its line and was cut: {word}")
+        elif line.joint == "hyphen":
+            problems.append(f"{item.name}: a word is wider than its line, hyphenated: {word}")
     return problems
 
 

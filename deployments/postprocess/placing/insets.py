@@ -16,7 +16,7 @@ from deployments.postprocess.placing.arrange import ANCHORS, FOOT, GAP
 from deployments.postprocess.placing.artwork import SIZES, Artwork
 from deployments.postprocess.placing.stack import Site
 from deployments.postprocess.placing.templates import PlacedTemplate
-from deployments.postprocess.schema import OverlaySpec
+from deployments.postprocess.schema import Box, OverlaySpec
 
 Arrange = Callable[[Rect, Sequence[Rect], int], PlacedTemplate]
 """Places all words in an area, off what is taken; which arrangement, 0 for the best."""
@@ -63,6 +63,10 @@ class InsetRoom:
     def short(self) -> float:
         return float(min(self.cost.width, self.cost.height))
 
+    def asked(self, box: Box) -> Rect:
+        """A box of the spec in pixels."""
+        return Rect(0, 0, self.cost.width, self.cost.height).part(box.shares)
+
     def inside_frames(self, words: PlacedTemplate) -> "InsetRoom":
         """The same within the frames that a template draws."""
         area = self.area
@@ -73,9 +77,11 @@ class InsetRoom:
 
     def where_asked(self, art: Artwork, insets: Sequence[PlacedInset]) -> list[PlacedInset]:
         """In its box, where it may lie over others; or at its anchor, where it may not."""
-        canvas = Rect(0, 0, self.cost.width, self.cost.height)
         if art.layer.box is not None:
-            own = _whole(canvas.part(art.layer.box.shares).clip(self.area))
+            asked = self.asked(art.layer.box)
+            if art.kind == "qr":  # moved rather than made too small to be scanned
+                asked = asked.move(*_into(asked, self.area))
+            own = _whole(asked.clip(self.area))
             row = 1.0 if art.kind == "product" else 0.5
             one = self._at(art, art.within(own.width, own.height), own, "center", row)
             return [one] if one and self._may(one, (), ()) else []
@@ -202,11 +208,11 @@ def place_insets(
             free = [best]
         insets += free[:1]
     insets.sort(key=lambda one: one.art.index)
-    return _reported(artworks, insets, words)
+    return _reported(artworks, insets, words, room)
 
 
 def _reported(
-    artworks: Sequence[Artwork], insets: list[PlacedInset], words: PlacedTemplate
+    artworks: Sequence[Artwork], insets: list[PlacedInset], words: PlacedTemplate, room: InsetRoom
 ) -> PlacedInsets:
     shown = {one.art.index for one in insets}
     problems = [
@@ -219,6 +225,10 @@ def _reported(
         troubles, doubts = one.art.doubts(int(one.rect.width))
         problems += troubles
         warnings += doubts
+        if one.art.layer.box is not None and not room.asked(one.art.layer.box).contains(
+            one.rect, 1
+        ):
+            warnings.append(f"{one.art.name}: moved from its box into the safe area")
     return PlacedInsets(
         tuple(insets),
         words,
@@ -275,6 +285,13 @@ def _foot(items: Sequence[Item], room: InsetRoom) -> float:
         return 0.0
     site = Site(room.area, (), ("start",), (1.0,), room.short)
     return stack.needed_height(foot, site) + GAP * room.short
+
+
+def _into(rect: Rect, area: Rect) -> tuple[float, float]:
+    """How far `rect` must move to lie in `area`, as far as it can."""
+    dx = max(area.x - rect.x, 0.0) + min(area.right - rect.right, 0.0)
+    dy = max(area.y - rect.y, 0.0) + min(area.bottom - rect.bottom, 0.0)
+    return dx, dy
 
 
 def _sides(rect: Rect) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deployments.postprocess.canvas import CostMap, Rect, Stacks, union
-from deployments.postprocess.design import SMALL, Item, Level, SetText, fit, tries
+from deployments.postprocess.design import CUT, LEAST, Item, Level, SetText, fit, tries
 from deployments.postprocess.typesetting import Align
 
 _BIGGER_IS_BETTER = 0.16  # what the step from size.min to size.max is worth, in cost
@@ -44,9 +44,17 @@ class Site:
     short_side: float
 
 
-def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Placed | None:
-    """The best-scored setting and place of `items` as one stack; None where none fits."""
-    tried = [tries(item, site.area.width, site.short_side, level) for item in items]
+def place(
+    items: Sequence[Item], site: Site, cost: CostMap, level: Level, small: Item | None = None
+) -> Placed | None:
+    """The best-scored setting and place of `items` as one stack; None where none fits.
+
+    small: the one item that `level`, of one scale, is for; all others keep their least size.
+    """
+    tried = [
+        tries(item, site.area.width, site.short_side, _own_level(item, level, small))
+        for item in items
+    ]
     tops, bottoms = _edges([one.heights for one in tried], [one.gaps for one in tried])
     differs = np.any([one.differs for one in tried], axis=0)
     kept = np.flatnonzero(differs & (bottoms[-1] <= site.area.height))
@@ -76,26 +84,47 @@ def place(items: Sequence[Item], site: Site, cost: CostMap, level: Level) -> Pla
 
 def fits_at_all(items: Sequence[Item], site: Site) -> bool:
     """Whether the stack fits at the smallest size, whatever is in its way."""
-    needed = _height(items, site, SMALL.scales[-1])
+    return fits(items, site, CUT.at(LEAST))
+
+
+def fits(items: Sequence[Item], site: Site, level: Level, small: Item | None = None) -> bool:
+    """Whether the stack fits the area at `level`, of one scale, whatever is in its way."""
+    needed = _height(items, site, level, small)
     return needed is not None and needed <= site.area.height
+
+
+def room(item: Item, site: Site) -> float:
+    """Pixels that the item takes at its least size over the area's whole width, downwards; without
+    end where even words that may be parted do not fit."""
+    height = _height([item], site, CUT.at(0.0))
+    return float("inf") if height is None else height
 
 
 def needed_height(items: Sequence[Item], site: Site) -> float:
     """Pixels that the stack takes at its smallest proper size over the area's whole width; 0
     where it does not fit."""
-    needed = _height(items, site, 0.0)
+    needed = _height(items, site, CUT.at(0.0))
     return needed if needed is not None and needed <= site.area.height else 0.0
 
 
-def _height(items: Sequence[Item], site: Site, scale: float) -> float | None:
+def _height(
+    items: Sequence[Item], site: Site, level: Level, small: Item | None = None
+) -> float | None:
     """Pixels that the stack takes over the area's whole width; None where that is too little."""
-    fits = [fit(item, site.area.width, scale, site.short_side, bend=True) for item in items]
+    fits = []
+    for item in items:
+        own = _own_level(item, level, small)
+        fits.append(fit(item, site.area.width, own.scales[0], site.short_side, own))
     heights = [one.height for one in fits if one is not None]
     if len(heights) < len(items):
         return None
     gaps = [item.style.gap * one.size for item, one in zip(items, fits, strict=True) if one]
     _, bottoms = _edges(heights, gaps)
     return float(bottoms[-1])
+
+
+def _own_level(item: Item, level: Level, small: Item | None) -> Level:
+    return level if small is None or item is small else level.at(0.0)
 
 
 def _edges(heights: ArrayLike, gaps: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,7 +5,7 @@ group that its place cannot hold goes where there is room; where the words get m
 the template, they are stacked as `arrange` does it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deployments.postprocess.canvas import CostMap, Rect
@@ -18,7 +18,7 @@ from deployments.postprocess.placing.stack import Placed, Site
 from deployments.postprocess.schema import Align, OverlaySpec, Size
 
 _ROWS = tuple(row / 20 for row in range(21))
-_FINE = Level(bend=False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8))
+_FINE = Level(False, False, scales=tuple(1 - step / 10 for step in range(11)), widths=(1.0, 0.8))
 _MISPLACED = 1.0  # what a group out of its place costs, beside which coverage is at most about 1
 _CLEARLY = 0.08  # how much less another anchor must cost than one before it
 _BREATH = 0.02  # of the short side, that words keep from a frame and from another group's shape
@@ -116,8 +116,9 @@ def _place_variant(
         words[group.name] = [one.box for one in stacks]
     shapes = tuple(place_shapes(variant, words, area, canvas, protect, rtl))
     penalty += _coverage(shapes, placed, cost)
+    said = tuple(_panels_gone(variant, words, shapes))
     order = sorted(placed, key=lambda one: min(text.item.style.rank for text in one.texts))
-    return _Try(PlacedTemplate(Arrangement(tuple(order), tuple(problems)), shapes), penalty)
+    return _Try(PlacedTemplate(Arrangement(tuple(order), tuple(problems)), shapes, said), penalty)
 
 
 def _place(
@@ -144,6 +145,19 @@ def _place(
     anywhere = replace(site, area=area, columns=("start", "center", "end"), rows=_ROWS)
     found, problems = plain.place(aligned, anywhere, cost)
     return ([found] if found else []), problems, 3
+
+
+def _panels_gone(
+    variant: Variant, words: Mapping[str, list[Rect]], shapes: Sequence[Shaped]
+) -> Iterator[str]:
+    """What is said of panels whose words are drawn without them."""
+    drawn = [one.shape for one in shapes]
+    for shape in variant.shapes:
+        if not isinstance(shape, Panel) or shape in drawn:
+            continue
+        if any(words.get(name) for name in shape.around):
+            groups = " and ".join(shape.around)
+            yield f"template: the panel under its {groups} has no room; it was left out"
 
 
 def _grouped(variant: Variant, items: Sequence[Item]) -> Iterator[tuple[Group, list[Item]]]:

@@ -75,10 +75,10 @@ class TextLayer(Strict):
 
     `fit`: shrink (from size.max towards size.min), clamp (as shrink, then end with an ellipsis),
     strict (size.max or a problem). `font` is auto or a family of those that there are. `dir`: auto
-    lets each paragraph's first letter decide. `line_break`: keep_all breaks at spaces only,
-    anywhere also between characters of Hangul, Han and kana, phrase between the phrases of
-    Japanese, Chinese and Thai; auto does what suits the language. `fill` is the colour of the
-    words; of a cta or badge it is the colour of the pill, whose words are black or white,
+    lets the language decide where letters of both directions stand, else the letters.
+    `line_break`: keep_all breaks at spaces only, anywhere also between characters of Hangul, Han
+    and kana, phrase between the phrases of Japanese, Chinese and Thai; auto does what suits the
+    language. `fill` is the colour of the words; of a cta or badge it is the colour of the pill, whose words are black or white,
     whichever reads better. `rotate`: degrees clockwise about the layer's centre.
     """
 

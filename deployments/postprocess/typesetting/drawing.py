@@ -5,7 +5,7 @@ on by the painting room.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.postprocess.canvas import Rect, Sprite, Tile, trimmed, union
-from deployments.postprocess.typesetting import engine, fonts
+from deployments.postprocess.typesetting import direction, engine, fonts
 from deployments.postprocess.typesetting.lines import Line, Run
 
 Align = Literal["start", "center", "end"]
@@ -69,6 +69,17 @@ class Setting:
         slack = self.width - line.width * self.size
         shares = {"start": float(line.rtl), "center": 0.5, "end": float(not line.rtl)}
         return slack * shares[self.align]
+
+
+def spaced(face: Typeface, stretch: str, rtl: bool) -> Iterator[tuple[str, float]]:
+    """Words that run one way and the spaces around them ("") from left to right, each with its
+    width in ems; the engine would drop spaces at a line's ends."""
+    words = stretch.strip()
+    before, _, after = stretch.partition(words) if words else (stretch, "", "")
+    parts = [("", before), (words, words), ("", after)]
+    for shown, part in reversed(parts) if rtl else parts:
+        if part:
+            yield shown, face.advance(part)
 
 
 def glyphs(setting: Setting, x: float, y: float, part: int | None = None) -> Tile:
@@ -183,11 +194,30 @@ def _runs(setting: Setting, x: float, y: float) -> Iterator[tuple[Run, float, fl
     leading, size = setting.leading * setting.size, setting.size
     drop = fonts.baseline(setting.face.families[0]) - setting.face.sink
     for index, line in enumerate(setting.lines):
-        whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, setting.face.weight, False, False, 0)
-        runs = line.runs or (whole,)
+        if not line.text:
+            continue  # a blank line
+        runs = line.runs or _plain_runs(setting.face, line)
         base = y + (index + 0.5) * leading + drop * size * max(run.scale for run in runs)
         for run in runs:
             yield run, x + setting.offset(line) + run.x * size, base
+
+
+@lru_cache(maxsize=4096)
+def _plain_runs(face: Typeface, line: Line) -> tuple[Run, ...]:
+    """A line that is set alike: one run, which the engine orders; or those that isolates part,
+    each by itself, since the engine spaces marks of direction as if they were letters."""
+    whole = Run(line.text, 0.0, line.width, line.rtl, 1.0, face.weight, False, False, 0)
+    text = direction.isolated(line.text, line.rtl)
+    if not direction.MARKS.search(text):
+        return (whole,)
+    runs, left = [], 0.0
+    for _, stretch in engine.visual_order([text], line.rtl, face.families, face.lang):
+        rtl = direction.runs_rtl(stretch, line.rtl)
+        for words, width in spaced(face, direction.MARKS.sub("", stretch), rtl):
+            if words:
+                runs.append(replace(whole, text=words, x=left, width=width, rtl=rtl))
+            left += width
+    return tuple(runs)
 
 
 def _run_nodes(

@@ -3,6 +3,7 @@
 The engine is young: it is pinned exactly and held by golden images.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
@@ -14,10 +15,13 @@ from pytakumi import NodeTree, Renderer, container, text_node
 
 from deployments.postprocess.canvas import Rect
 from deployments.postprocess.typesetting import fonts
+from deployments.postprocess.typesetting.direction import MARKS
 
 Node = NodeTree
 _CACHE_BYTES = 32 << 20
 _MEASURED_AT = 1000  # pixels; advances scale with the size, since nothing is hinted
+_FAR = 10 * _MEASURED_AT  # a letter spacing that no difference of shape comes near
+_BENGALI = re.compile("[\u0980-\u09ff]")
 _known: set[str] = set()  # families that the engine has been given
 _learning = Lock()
 
@@ -35,13 +39,15 @@ def warm() -> None:
 def advance(text: str, families: tuple[str, ...], weight: int, tracking: float, lang: str) -> float:
     """The width of `text` on one line, in ems; tracking likewise.
 
-    Measured between two strokes, since the engine drops spaces at a line's ends.
+    A space is measured between two strokes, since the engine drops those at a line's ends.
     """
+    text = MARKS.sub("", text)
     style = {
         "fontSize": _MEASURED_AT,
         "fontWeight": weight,
         "letterSpacing": tracking * _MEASURED_AT,
-        "whiteSpace": "nowrap",
+        "whiteSpace": "pre",
+        **_features(text),
     }
 
     def extent(line: str) -> float:
@@ -53,9 +59,39 @@ def advance(text: str, families: tuple[str, ...], weight: int, tracking: float, 
         )
         return float(sum(run["width"] for run in tree["runs"]))
 
-    if text == " ":
-        return (extent("| |") - extent("||")) / _MEASURED_AT
+    if text.isspace():
+        return (extent(f"|{text}|") - extent("||")) / _MEASURED_AT
     return extent(text) / _MEASURED_AT
+
+
+def visual_order(
+    pieces: Sequence[str], rtl: bool, families: tuple[str, ...], lang: str
+) -> list[tuple[int, str]]:
+    """The pieces of one line from left to right, by the Unicode Bidirectional Algorithm over the
+    whole of it: (number of the piece, a stretch of it that runs one way).
+
+    The engine tells stretches, not whose they are: a piece's grow when it is spaced out.
+    """
+
+    def measured(spaced: int | None) -> list[tuple[str, float]]:
+        nodes = [
+            text_node(piece, style={"color": f"#{n:06x}", "letterSpacing": (n == spaced) * _FAR})
+            for n, piece in enumerate(pieces)
+        ]
+        style = {"display": "block", "fontSize": _MEASURED_AT, "whiteSpace": "pre"}
+        line = container(nodes, style=style, dir="rtl" if rtl else "ltr", lang=lang)
+        tree = _engine(families).measure(
+            line, width=10_000 * _MEASURED_AT, font_families=list(families), lang=lang
+        )
+        return [(run["text"], run["width"]) for run in tree["runs"]]
+
+    usual = measured(None)
+    owners = [0] * len(usual)
+    for number in range(len(pieces)):
+        for place, (usually, spaced) in enumerate(zip(usual, measured(number), strict=True)):
+            if spaced[1] - usually[1] > _FAR / 2:
+                owners[place] = number
+    return [(owner, text) for owner, (text, _) in zip(owners, usual, strict=True)]
 
 
 def words(
@@ -83,8 +119,9 @@ def words(
         "fontWeight": weight,
         "lineHeight": leading,
         "letterSpacing": tracking * size,
-        "whiteSpace": "nowrap",
+        "whiteSpace": "pre",
         "color": colour,
+        **_features(text),
     }
     if stroke:
         style |= {
@@ -135,6 +172,12 @@ def pixels(
         canvas, width=width, height=height, format="raw", font_families=list(families), lang=lang
     )
     return np.frombuffer(raw, np.uint8).reshape(height, width, 4)
+
+
+def _features(text: str) -> dict[str, str]:
+    """The engine leaves Bengali's forms below the base (of ra and ba) unless it is asked for them;
+    all else it shapes as HarfBuzz does."""
+    return {"fontFeatureSettings": '"blwf" 1'} if _BENGALI.search(text) else {}
 
 
 @lru_cache

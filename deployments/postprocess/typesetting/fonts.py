@@ -4,61 +4,79 @@ Packaged faces and those of the user's folder only, never the system's: all mach
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+import regex
+
 from deployments.errors import InvalidValue
 from deployments.postprocess.typesetting import fontfile
-from deployments.postprocess.typesetting.breaks import is_traditional
+from deployments.postprocess.typesetting.breaks import clusters
 from deployments.postprocess.typesetting.fontfile import Face
-from deployments.postprocess.typesetting.text import scripts
+from deployments.postprocess.typesetting.languages import is_traditional, script_of, scripts
 
 KOREAN, JAPANESE = "Noto Sans KR", "Noto Sans JP"
 SIMPLIFIED, TRADITIONAL = "Noto Sans SC", "Noto Sans TC"
+EMOJI = "Noto Emoji"  # in ink; faces with colours come before it
 LATIN = "Noto Sans"  # and Cyrillic and Greek, with every accent
 
-# Family: the package of justmytype's that has it, and how its file's name ends.
+# Family: the package that has it, and how its file's name ends.
 _FALLBACK: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        KOREAN: ("intl_cjk", "[wght]"),
-        LATIN: ("western_core", "[wdth,wght]"),
-        JAPANESE: ("intl_cjk", "[wght]"),
-        SIMPLIFIED: ("intl_cjk", "[wght]"),
-        TRADITIONAL: ("intl_cjk", "[wght]"),
-        "Noto Sans Arabic": ("intl_rtl", "[wdth,wght]"),
-        "Noto Sans Hebrew": ("intl_rtl", "[wdth,wght]"),
-        "Noto Sans Thai": ("intl_sea", "[wdth,wght]"),
-        "Noto Sans Lao": ("intl_sea", "[wdth,wght]"),
-        "Noto Sans Khmer": ("intl_sea", "[wdth,wght]"),
-        "Noto Sans Myanmar": ("intl_sea", "[wdth,wght]"),
-        "Noto Sans Devanagari": ("intl_south_asia", "[wdth,wght]"),
-        "Noto Sans Bengali": ("intl_south_asia", "[wdth,wght]"),
-        "Noto Sans Tamil": ("intl_south_asia", "[wdth,wght]"),
-        "Noto Sans Telugu": ("intl_south_asia", "[wdth,wght]"),
-        "Noto Sans Symbols 2": ("western_core", "-Regular"),
+        KOREAN: ("justmytype_intl_cjk", "[wght]"),
+        LATIN: ("justmytype_western_core", "[wdth,wght]"),
+        JAPANESE: ("justmytype_intl_cjk", "[wght]"),
+        SIMPLIFIED: ("justmytype_intl_cjk", "[wght]"),
+        TRADITIONAL: ("justmytype_intl_cjk", "[wght]"),
+        "Noto Sans Arabic": ("justmytype_intl_rtl", "[wdth,wght]"),
+        "Noto Sans Hebrew": ("justmytype_intl_rtl", "[wdth,wght]"),
+        "Noto Sans Thai": ("justmytype_intl_sea", "[wdth,wght]"),
+        "Noto Sans Lao": ("justmytype_intl_sea", "[wdth,wght]"),
+        "Noto Sans Khmer": ("justmytype_intl_sea", "[wdth,wght]"),
+        "Noto Sans Myanmar": ("justmytype_intl_sea", "[wdth,wght]"),
+        "Noto Sans Devanagari": ("justmytype_intl_south_asia", "[wdth,wght]"),
+        "Noto Sans Bengali": ("justmytype_intl_south_asia", "[wdth,wght]"),
+        "Noto Sans Tamil": ("justmytype_intl_south_asia", "[wdth,wght]"),
+        "Noto Sans Telugu": ("justmytype_intl_south_asia", "[wdth,wght]"),
+        "Noto Sans Gujarati": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Gurmukhi": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Kannada": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Malayalam": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Oriya": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Sinhala": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Georgian": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Armenian": ("manimgx_fonts", "[wght]"),
+        "Noto Sans Ethiopic": ("justmytype_intl_africa", "[wdth,wght]"),
+        "Noto Sans Symbols 2": ("justmytype_western_core", "-Regular"),
+        "Noto Sans Symbols": ("manimgx_fonts", "[wght]"),
+        EMOJI: ("manimgx_fonts", "[wght]"),
     }
 )
+_SYMBOLS = ("Noto Sans Symbols 2", "Noto Sans Symbols")
+_LETTERS = tuple(family for family in _FALLBACK if family not in (EMOJI, *_SYMBOLS))
 _ON_REQUEST: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "Inter": ("western_core", "[opsz,wght]"),
-        "Noto Serif": ("western_core", "[wdth,wght]"),
-        "Source Serif 4": ("western_core", "[opsz,wght]"),
+        "Inter": ("justmytype_western_core", "[opsz,wght]"),
+        "Noto Serif": ("justmytype_western_core", "[wdth,wght]"),
+        "Source Serif 4": ("justmytype_western_core", "[opsz,wght]"),
     }
 )
 _OF_SCRIPT = {
     "Cyrl": LATIN, "Grek": LATIN, "Arab": "Noto Sans Arabic", "Hebr": "Noto Sans Hebrew",
     "Thai": "Noto Sans Thai", "Laoo": "Noto Sans Lao", "Khmr": "Noto Sans Khmer",
     "Mymr": "Noto Sans Myanmar", "Deva": "Noto Sans Devanagari", "Beng": "Noto Sans Bengali",
-    "Taml": "Noto Sans Tamil", "Telu": "Noto Sans Telugu",
+    "Taml": "Noto Sans Tamil", "Telu": "Noto Sans Telugu", "Gujr": "Noto Sans Gujarati",
+    "Guru": "Noto Sans Gurmukhi", "Knda": "Noto Sans Kannada", "Mlym": "Noto Sans Malayalam",
+    "Orya": "Noto Sans Oriya", "Sinh": "Noto Sans Sinhala", "Geor": "Noto Sans Georgian",
+    "Armn": "Noto Sans Armenian", "Ethi": "Noto Sans Ethiopic",
 }  # fmt: skip
-_SCRIPT_OF = {
-    "ar": "Arab", "fa": "Arab", "ur": "Arab", "he": "Hebr", "iw": "Hebr", "yi": "Hebr",
-    "th": "Thai", "lo": "Laoo", "km": "Khmr", "my": "Mymr", "hi": "Deva", "mr": "Deva",
-    "ne": "Deva", "bn": "Beng", "ta": "Taml", "te": "Telu",
-}  # fmt: skip
+# Emoji that are one picture only whole: keycaps, flags, and what joiners and skin tones make.
+_SEQUENCE = regex.compile(
+    "\u20e3|\u200d\\p{Emoji}|[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
 
 _own: tuple[Face, ...] = ()
 
@@ -134,24 +152,38 @@ def nearest_weight(family: str, weight: int) -> int:
     return min(nearest, key=lambda own: (abs(own - weight), -own))
 
 
-def order(text: str, lang: str, font: str = "auto") -> tuple[str, ...]:
+def advert_face(layers: Iterable[tuple[str, str]], lang: str) -> str:
+    """The one face for the Latin letters and figures of an advert in `lang`, of whose layers each
+    is (words, language): Noto Sans as soon as one layer needs it."""
+    if any(_needs_latin(text, _own_face(text, own)) for text, own in layers):
+        return LATIN
+    return _own_face("", lang)
+
+
+def order(text: str, lang: str, font: str = "auto", around: str | None = None) -> tuple[str, ...]:
     """Families in the order they are tried for `text`, those without a part in it left out.
 
     The chosen one comes first, then the language's or the script's own: Han characters look
     different in Korea, Japan and China. Where the first lacks what Noto Sans has, that comes
     before it, since a word out of two faces looks torn; also before the chosen one, where an
-    accent would be taken from another face than its letter (see `torn`).
+    accent would be taken from another face than its letter (see `torn`). `around`: the advert's
+    face, which sets what Latin letters and figures it can.
     """
     own = _own_face(text, lang)
-    chosen = font if font != "auto" else own
-    first = [chosen, own]
+    letters = scripts(text)
+    if around and not letters.keys() - {"Latn"} and not missing(text, (around,)):
+        own = around
+    first = [font if font != "auto" else own, own]
     if font == "auto":
-        whole = any(_has(LATIN, char) and not _has(own, char) for char in _visible(text))
+        whole = _needs_latin(text, own) or (around == LATIN and letters["Latn"] > 0)
     else:
         whole = bool(torn(text, font))
     if whole:
         first.insert(0, LATIN)
-    tried = dict.fromkeys((*first, *_FALLBACK, *(face.family for face in _own)))
+    coloured_faces = [face.family for face in _own if face.colour]
+    others = [face.family for face in _own]
+    # Symbols come behind emoji, which they have parts of.
+    tried = dict.fromkeys((*first, *_LETTERS, *coloured_faces, EMOJI, *_SYMBOLS, *others))
     return _with_a_part(text, tuple(tried))
 
 
@@ -164,18 +196,51 @@ def torn(text: str, family: str) -> str:
 
 
 def missing(text: str, families: tuple[str, ...]) -> str:
-    """The visible characters of `text` that none of `families` can show, each once, sorted."""
-    return "".join(
-        sorted(c for c in _visible(text) if not any(_has(family, c) for family in families))
-    )
+    """The visible characters of `text` that none of `families` can show, each once, sorted; of an
+    emoji that is a sequence all, where no face has the whole."""
+    gone = {c for c in _visible(text) if not any(_has(family, c) for family in families)}
+    if _SEQUENCE.search(text):
+        for cluster in set(clusters(text)):
+            gone |= _lost(cluster, families)
+    return "".join(sorted(gone))
 
 
-def without(text: str, characters: str) -> str:
-    """`text` less `characters` and the joiners and selectors that would be left dangling."""
-    if not characters:
-        return text
-    gone = set(characters) | {"\u200d", "\ufe0e", "\ufe0f"}
-    return "".join(char for char in text if char not in gone)
+def without(text: str, families: tuple[str, ...]) -> str:
+    """`text` less what none of `families` can show, and the joiners and selectors that would be
+    left dangling."""
+    kept = []
+    for cluster in clusters(text):
+        lost = _lost(cluster, families)
+        left = "".join(char for char in cluster if char not in lost)
+        kept.append(left if not lost or _visible(left) else "")
+    return "".join(kept)
+
+
+def plainer(characters: str) -> dict[str, str]:
+    """What may stand for characters that no face has: their compatibility forms (NFKC), as of
+    mathematical letters, where a face has those."""
+    forms = {char: unicodedata.normalize("NFKC", char) for char in characters}
+    every = tuple(_FALLBACK)
+    return {c: form for c, form in forms.items() if form != c and not missing(form, every)}
+
+
+def _lost(cluster: str, families: tuple[str, ...]) -> set[str]:
+    seen = _visible(cluster)
+    if len(seen) > 1 and _SEQUENCE.search(cluster):
+        whole = any(_is_emoji(one) and all(_has(one, c) for c in seen) for one in families)
+        return set() if whole else seen
+    return {char for char in seen if not any(_has(family, char) for family in families)}
+
+
+def _is_emoji(family: str) -> bool:
+    """Whether it makes one picture of a sequence; others have its parts at most, such as a key
+    without the digit."""
+    return family == EMOJI or coloured((family,))
+
+
+def _needs_latin(text: str, own: str) -> bool:
+    """Whether Noto Sans has letters of `text` that its own face lacks, or is that face."""
+    return own == LATIN or any(_has(LATIN, c) and not _has(own, c) for c in _visible(text))
 
 
 @lru_cache
@@ -198,18 +263,21 @@ def _own_face(text: str, lang: str) -> str:
         return TRADITIONAL if is_traditional(tag) else SIMPLIFIED
     if not tag.startswith("ko"):
         found = [script for script, _ in scripts(text).most_common() if script in _OF_SCRIPT]
-        script = found[0] if found else _SCRIPT_OF.get(tag.split("-")[0])
-        if script:
+        script = found[0] if found else script_of(tag)
+        if script in _OF_SCRIPT:
             return _OF_SCRIPT[script]
     return KOREAN
 
 
 def _with_a_part(text: str, tried: tuple[str, ...]) -> tuple[str, ...]:
     left = _visible(text)
+    sequences = _SEQUENCE.search(text) is not None
     kept = []
     for family in tried:
+        if not (left or sequences):
+            break
         found = {char for char in left if _has(family, char)}
-        if found:
+        if found or (sequences and _is_emoji(family)):
             kept.append(family)
             left -= found
     return tuple(kept) or tried[:1]
@@ -225,8 +293,9 @@ def _visible(text: str) -> set[str]:
 
 @lru_cache(maxsize=8192)
 def _is_invisible(char: str) -> bool:
-    is_format = unicodedata.category(char) in ("Cc", "Cf")
-    return char.isspace() or is_format or "\ufe00" <= char <= "\ufe0f"
+    is_format = unicodedata.category(char) in ("Cc", "Cf") or char in "\u034f\u180b\u180c\u180d"
+    selects = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return char.isspace() or is_format or selects
 
 
 @lru_cache
@@ -239,12 +308,12 @@ def _packaged() -> tuple[Face, ...]:
 def _from_package(family: str, package: str, ending: str) -> Face:
     name = family.replace(" ", "")
     try:
-        folder = files(f"justmytype_{package}")
+        folder = Path(str(files(package)))
     except ModuleNotFoundError as error:
-        needed = f"justmytype-{package.replace('_', '-')}"
+        needed = package.replace("_", "-")
         raise RuntimeError(f"The face {family} is missing: install {needed}.") from error
-    path = folder / "fonts" / "ofl" / name.lower() / f"{name}{ending}.ttf"
-    return fontfile.read_face(Path(str(path)))
+    below = folder / "fonts" / "ofl" / name.lower()
+    return fontfile.read_face((below if below.is_dir() else folder) / f"{name}{ending}.ttf")
 
 
 @lru_cache

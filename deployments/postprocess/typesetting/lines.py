@@ -3,12 +3,23 @@
 Lengths are in ems, so that one break serves every font size of the same proportion.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
-from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, clusters
+import regex
+
+from deployments.postprocess.typesetting import breaks
+from deployments.postprocess.typesetting.breaks import (
+    SOFT_HYPHEN,
+    SPACES,
+    WORD_JOINER,
+    ZERO_WIDTH_SPACE,
+    Joint,
+    clusters,
+)
+from deployments.postprocess.typesetting.direction import MARKS, carried
 from deployments.postprocess.typesetting.text import Copy, Paragraph, ink_length, is_cursive
 
 _PAUSE = tuple(",.!?:;·…、。，！？」』)）")
@@ -17,6 +28,11 @@ _WIDOW = 0.5  # a last line below a third of the width, or of one or two charact
 _AT_A_SEAM = -0.06  # where Latin meets another script, as in "SUMMER SALE | 최대 50%"
 _AT_A_SPACE = -0.08  # of a language that writes without, where it ends a phrase
 _AFTER_PAUSE = -0.08  # a line that ends with the phrase reads better
+_AT_A_SIGN = 150.0  # a dash or middle dot at a line's end or head: rather another line
+_SIGNS = "–—―·・•‧|~〜"
+HYPHEN = "-"
+# Break marks and the spaces that lines break at; a word joiner behind a space forbids it.
+_BORDER = regex.compile(f"{ZERO_WIDTH_SPACE}+|[{SPACES}]++(?!{WORD_JOINER})")
 
 # The width in ems of words that begin after so many characters of the copy (text.ink_length).
 Advance = Callable[[str, int], float]
@@ -42,21 +58,32 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line to be drawn as it stands, or run by run where it has any; width in ems."""
+    """One line to be drawn as it stands, or run by run where it has any; width in ems.
+
+    joint: how its last word goes on in the next line; a hyphen is in `text` then.
+    """
 
     text: str
     width: float
     rtl: bool
     runs: tuple[Run, ...] = ()
+    joint: Joint = ""
+
+    @property
+    def hyphenated(self) -> bool:
+        """Whether the line's last character is a hyphen that is not in the copy."""
+        return self.joint in ("soft", "hyphen")
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A piece that is never broken, whether a space follows it, and where in the copy it is."""
+    """A piece that is never broken, the space that follows it, where in the copy it is, and how
+    it goes on if a line ends with it."""
 
     text: str
-    spaced: bool
+    gap: str
     at: int
+    joint: Joint = ""
 
     @property
     def end(self) -> int:
@@ -66,40 +93,61 @@ class _Word:
 def break_lines(
     copy: Copy, advance: Advance, width: float, balance: bool = False, split_words: bool = False
 ) -> tuple[Line, ...] | None:
-    """Lines of `copy` no wider than `width` ems; None where one word alone is wider.
+    """Lines of `copy` no wider than `width` ems; None where one word alone is wider, or a dash
+    would stand at a line's end or head.
 
     `advance` gives a string's width. `balance` evens all lines out (headlines); otherwise the last
-    line may be short. With `split_words` an over-wide word breaks between characters, unless it is
-    written in one stroke.
+    line may be short. With `split_words` an over-wide word is parted, as UAX 14 or its language's
+    hyphenation allow it, else between characters, unless it is written in one stroke; and what
+    dashes and middle dots part may break there.
     """
     lines: list[Line] = []
     at = 0
     for paragraph in copy.paragraphs:
         row = _row(paragraph, advance, at)
         at = row.end
+        if not row.words:
+            lines.append(Line("", 0.0, paragraph.rtl))  # a blank line
+            continue
         if row.widest > width:
             if not split_words:
                 return None
-            pieces = [piece for word in row.words for piece in _fitting(word, advance, width)]
+            pieces = [
+                piece for word in row.words for piece in _fitting(word, advance, width, copy.lang)
+            ]
             row = _measured(pieces, advance, paragraph.rtl)
             if row.widest > width:
                 return None
-        lines += [_line(row, first, last) for first, last in _best_breaks(row, width, balance)]
+        spans = _best_breaks(row, width, balance)
+        if not split_words and any(row.breaks[last] > _AT_A_SIGN / 2 for _, last in spans):
+            return None
+        broken = [_line(row, first, last) for first, last in spans]
+        lines += _isolates_carried(broken) if MARKS.search(paragraph.text) else broken
     return tuple(lines)
+
+
+def _isolates_carried(lines: Sequence[Line]) -> Iterator[Line]:
+    """Each line of a paragraph is ordered by itself, so an isolate that a break parts is opened
+    again behind it."""
+    before = ""
+    for line in lines:
+        yield replace(line, text=carried(before, line.text))
+        before += line.text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:
     """Words on one endless line, and what holds of them at every width.
 
-    gaps: the space after each word. ends: characters before each word, and in all. breaks: what a
-    new line before each costs, or less than nothing where it reads well. end: where in the copy
-    the last word ends.
+    gaps: the space after each word. hyphens: what a line that ends with it is wider. ends:
+    characters before each word, and in all. breaks: what a new line before each costs, or less
+    than nothing where it reads well. end: where in the copy the last word ends.
     """
 
     words: tuple[_Word, ...]
     widths: tuple[float, ...]
     gaps: tuple[float, ...]
+    hyphens: tuple[float, ...]
     ends: tuple[int, ...]
     breaks: tuple[float, ...]
     widest: float
@@ -109,19 +157,23 @@ class _Row:
 
 @lru_cache(maxsize=1024)
 def _row(paragraph: Paragraph, advance: Advance, at: int) -> _Row:
-    return _measured(_words(paragraph, at), advance, paragraph.rtl)
+    return _measured(_words(paragraph, at), advance, paragraph.rtl, at)
 
 
-def _measured(words: Sequence[_Word], advance: Advance, rtl: bool) -> _Row:
+def _measured(words: Sequence[_Word], advance: Advance, rtl: bool, at: int = 0) -> _Row:
     widths = tuple(advance(word.text, word.at) for word in words)
+    hyphens = tuple(
+        advance(HYPHEN, word.end) if word.joint in ("soft", "hyphen") else 0.0 for word in words
+    )
     return _Row(
         tuple(words),
         widths,
-        tuple(advance(" ", word.end) if word.spaced else 0.0 for word in words),
-        tuple(accumulate((len(word.text) + word.spaced for word in words), initial=0)),
+        tuple(advance(word.gap, word.end) if word.gap else 0.0 for word in words),
+        hyphens,
+        tuple(accumulate((len(word.text) + len(word.gap) for word in words), initial=0)),
         tuple(_break_before(words, index) for index in range(len(words) + 1)),
-        max(widths),
-        words[-1].end,
+        max((width + hyphen for width, hyphen in zip(widths, hyphens, strict=True)), default=0.0),
+        words[-1].end if words else at,
         rtl,
     )
 
@@ -130,7 +182,12 @@ def _measured(words: Sequence[_Word], advance: Advance, rtl: bool) -> _Row:
 def _line(row: _Row, first: int, last: int) -> Line:
     """No face kerns across a space or between phrases: a line is as wide as its parts."""
     width = sum(row.widths[first:last]) + sum(row.gaps[first : last - 1])
-    return Line(_join(row.words[first:last]), width, row.rtl)
+    text = _join(row.words[first:last])
+    if last == len(row.words):
+        return Line(text, width, row.rtl)
+    joint = row.words[last - 1].joint
+    hyphen = HYPHEN if joint in ("soft", "hyphen") else ""
+    return Line(text + hyphen, width + row.hyphens[last - 1], row.rtl, joint=joint)
 
 
 def _break_before(words: Sequence[_Word], index: int) -> float:
@@ -138,48 +195,61 @@ def _break_before(words: Sequence[_Word], index: int) -> float:
         return 0.0
     before, after = words[index - 1].text, words[index].text
     cost = _AFTER_PAUSE if before.endswith(_PAUSE) else 0.0
-    cost += _AT_A_SPACE if words[index - 1].spaced else 0.0
+    cost += _AT_A_SPACE if words[index - 1].gap else 0.0
+    cost += _AT_A_SIGN if before[-1] in _SIGNS or after[0] in _SIGNS else 0.0
     return cost + (_AT_A_SEAM if _is_latin(before[-1]) != _is_latin(after[0]) else 0.0)
 
 
 def _words(paragraph: Paragraph, at: int) -> tuple[_Word, ...]:
-    """Phrase marks may stand right beside a space, which still follows the piece before it."""
+    """A break mark may stand right beside a space, which still follows the piece before it."""
     words: list[_Word] = []
-    for spaced in paragraph.text.split(" "):
-        group = [piece for piece in spaced.split(ZERO_WIDTH_SPACE) if piece]
-        for index, piece in enumerate(group):
-            words.append(_Word(piece, index == len(group) - 1, at))
+    start = 0
+    borders = [found.span() for found in _BORDER.finditer(paragraph.text)]
+    for left, right in [*borders, (len(paragraph.text), len(paragraph.text))]:
+        piece = paragraph.text[start:left].replace(WORD_JOINER, "")
+        gap = paragraph.text[left:right].replace(ZERO_WIDTH_SPACE, "")
+        text = piece.replace(SOFT_HYPHEN, "")
+        if text:
+            joint: Joint = "soft" if piece.endswith(SOFT_HYPHEN) else ""
+            words.append(_Word(text, gap, at, joint))
             at = words[-1].end
+        elif words:
+            words[-1] = replace(words[-1], gap=words[-1].gap + gap)
+        start = right
     return tuple(words)
 
 
-def _fitting(word: _Word, advance: Advance, width: float) -> list[_Word]:
-    """`word` in pieces of at most `width` ems; a single character may still be wider.
-
-    Summed characters may be a little narrower than the piece, hence the reserve of 3 %.
-    """
+def _fitting(word: _Word, advance: Advance, width: float, lang: str) -> list[_Word]:
+    """`word` in pieces of at most `width` ems; a single character may still be wider."""
     if advance(word.text, word.at) <= width or is_cursive(word.text):
         return [word]
-    pieces, current, filled, at = [], "", 0.0, word.at
-    for cluster in clusters(word.text):
-        length = advance(cluster, at)
-        at += ink_length(cluster)
-        if current and filled + length > 0.97 * width:
-            pieces.append(current)
-            current, filled = "", 0.0
-        current += cluster
-        filled += length
-    pieces.append(current)
-    last = len(pieces) - 1
-    starts = accumulate((ink_length(piece) for piece in pieces), initial=word.at)
-    return [
-        _Word(piece, word.spaced and i == last, start)
-        for i, (piece, start) in enumerate(zip(pieces, starts, strict=False))
-    ]
+    units: list[tuple[str, Joint]] = []
+    at = word.at
+    for text, joint in breaks.parts(word.text, lang):
+        if advance(text, at) <= width:
+            units.append((text, joint))
+        else:
+            found = clusters(text)
+            units += [*((one, "cut") for one in found[:-1]), (found[-1], joint)]
+        at += ink_length(text)
+    pieces: list[_Word] = []
+    at = word.at
+    for text, joint in units:
+        if pieces:
+            longer = pieces[-1].text + text
+            hyphen = advance(HYPHEN, at) if joint == "hyphen" else 0.0
+            if advance(longer, pieces[-1].at) + hyphen <= width:
+                pieces[-1] = _Word(longer, "", pieces[-1].at, joint)
+                at = pieces[-1].end
+                continue
+        pieces.append(_Word(text, "", at, joint))
+        at = pieces[-1].end
+    pieces[-1] = replace(pieces[-1], gap=word.gap, joint=word.joint)
+    return pieces
 
 
 def _join(words: Sequence[_Word]) -> str:
-    return "".join(word.text + (" " if word.spaced else "") for word in words).rstrip(" ")
+    return "".join([*(word.text + word.gap for word in words[:-1]), words[-1].text])
 
 
 def _best_breaks(row: _Row, limit: float, balance: bool) -> list[tuple[int, int]]:
@@ -196,11 +266,16 @@ def _best_breaks(row: _Row, limit: float, balance: bool) -> list[tuple[int, int]
             filled += widths[last - 1]
             if filled > limit and last > first + 1:
                 break
-            share, is_last = filled / limit, last == count
+            is_last = last == count
+            full = filled if is_last else filled + row.hyphens[last - 1]
+            if full > limit and last > first + 1:
+                filled += gaps[last - 1]
+                continue
+            share = full / limit
             here = _ANOTHER_LINE + cost[last] + row.breaks[last]
             if balance or not is_last:
                 here += (1.0 - share) ** 2
-            characters = ends[last] - ends[first] - words[last - 1].spaced
+            characters = ends[last] - ends[first] - len(words[last - 1].gap)
             lonely = characters <= 2 or (is_last and share < 0.33)
             if lonely and not (is_last and first == 0):
                 here += _WIDOW

@@ -11,14 +11,16 @@ import numpy as np
 
 from deployments.postprocess.typesetting import drawing, fonts
 from deployments.postprocess.typesetting.drawing import Setting, Typeface
+from deployments.postprocess.typesetting.languages import scripts
 from deployments.postprocess.typesetting.lines import Line
-from deployments.postprocess.typesetting.text import scripts
 
 # A letter of common height for each script; capitals for those that have them.
 _LETTER = {
     "Arab": "\u0643", "Hebr": "\u05d4",
     "Thai": "\u0e01", "Laoo": "\u0e81", "Khmr": "\u1780", "Mymr": "\u1000", "Deva": "\u0915",
-    "Beng": "\u0995", "Taml": "\u0b95", "Telu": "\u0c05",
+    "Beng": "\u0995", "Taml": "\u0b95", "Telu": "\u0c05", "Gujr": "\u0a95", "Guru": "\u0a15",
+    "Knda": "\u0c95", "Mlym": "\u0d15", "Orya": "\u0b15", "Sinh": "\u0d9a", "Geor": "\u10d0",
+    "Armn": "\u0540", "Ethi": "\u12a0",
 }  # fmt: skip
 _SINK_CJK = 0.05  # of Hangul, Han and capitals alike, so that lines of a mixture agree
 _SIZE = 100  # pixels, at which letters are measured

@@ -1,15 +1,17 @@
 """Words set unlike: which span each character belongs to, how wide it is, where it stands."""
 
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from deployments.postprocess.schema import Fill, Span
-from deployments.postprocess.typesetting import fonts
+from deployments.postprocess.typesetting import direction, drawing, engine, fonts
 from deployments.postprocess.typesetting.drawing import Typeface
 from deployments.postprocess.typesetting.lines import Line, Run
 from deployments.postprocess.typesetting.text import ink_length, prepare
+
+ZWJ = "\u200d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Spans:
         laid, at = [], 0
         for line in lines:
             laid.append(replace(line, runs=tuple(self._runs(line, at))))
-            at += ink_length(line.text)
+            at += ink_length(line.text) - line.hyphenated
         return tuple(laid)
 
     def _cut(self, text: str, at: int) -> list[tuple[Span, str]]:
@@ -63,7 +65,8 @@ class Spans:
                 stretches[-1] = (owner, stretches[-1][1] + char)
             else:
                 stretches.append((owner, char))
-        return [(self.spans[owner], piece) for owner, piece in stretches]
+        pieces = _joined_over([piece for _, piece in stretches])
+        return [(self.spans[owner], p) for (owner, _), p in zip(stretches, pieces, strict=True)]
 
     def _owner(self, place: int) -> int:
         """The span of the character after `place` others; an added ellipsis ends the last one."""
@@ -71,24 +74,29 @@ class Spans:
 
     def _runs(self, line: Line, at: int) -> Iterator[Run]:
         left = 0.0
-        for span, piece, rtl in _visual_order(self._cut(line.text, at), line.rtl):
+        for span, piece, rtl in self._ordered(line, at):
             own = _face(self.face, span)
-            width = span.scale * _advance(own, piece)
-            words = piece.strip()
-            before = span.scale * _advance(own, _spaces_left_of(piece, rtl))
-            if words:
-                yield Run(
-                    words,
-                    left + before,
-                    span.scale * own.advance(words),
-                    rtl,
-                    span.scale,
-                    own.weight,
-                    span.strike,
-                    span.underline,
-                    self.fills.index(span.fill or self.own_fill),
-                )
-            left += width
+            fill = self.fills.index(span.fill or self.own_fill)
+            for words, width in drawing.spaced(own, piece, rtl):
+                width *= span.scale
+                if words:
+                    yield Run(
+                        words, left, width, rtl, span.scale, own.weight,
+                        span.strike, span.underline, fill,
+                    )  # fmt: skip
+                left += width
+
+    def _ordered(self, line: Line, at: int) -> list[tuple[Span, str, bool]]:
+        """The stretches of `line` from left to right, each with its span and its direction."""
+        if not direction.has_rtl(line.text, line.rtl):
+            return [(span, piece, False) for span, piece in self._cut(line.text, at)]
+        cut = self._cut(direction.isolated(line.text, line.rtl), at)
+        face, pieces = self.face, [piece for _, piece in cut]
+        ordered = engine.visual_order(pieces, line.rtl, face.families, face.lang)
+        return [
+            (cut[number][0], direction.MARKS.sub("", piece), direction.runs_rtl(piece, line.rtl))
+            for number, piece in ordered
+        ]
 
 
 def find(spans: Sequence[Span], face: Typeface, own_fill: Fill) -> Spans:
@@ -110,36 +118,16 @@ def _face(face: Typeface, span: Span) -> Typeface:
 
 
 def _advance(face: Typeface, piece: str) -> float:
-    """Spaces at either end count, which the engine would drop."""
-    words = piece.strip()
-    around = len(piece) - len(words)
-    return (face.advance(words) if words else 0.0) + (around * face.advance(" ") if around else 0.0)
+    """Spaces at either end count."""
+    return sum(width for _, width in drawing.spaced(face, piece, False))
 
 
-def _spaces_left_of(piece: str, rtl: bool) -> str:
-    words = piece.rstrip() if not rtl else piece.lstrip()
-    return " " * (len(words) - len(words.strip()))
-
-
-def _visual_order(
-    pieces: Sequence[tuple[Span, str]], rtl: bool
-) -> Iterator[tuple[Span, str, bool]]:
-    """Pieces from left to right, each with its direction: neighbours that run against the line
-    keep their own order (Unicode Bidirectional Algorithm, rule L2, with spans as isolates)."""
-    ordered: list[tuple[Span, str, bool]] = []
-    against = 0
-    for span, piece in pieces:
-        own = _direction(piece, rtl)
-        against = against + 1 if own != rtl else 0
-        # Each neighbour that runs the other way goes before those already there.
-        ordered.insert(len(ordered) - max(0, against - 1), (span, piece, own))
-    yield from reversed(ordered) if rtl else ordered
-
-
-def _direction(piece: str, rtl: bool) -> bool:
-    """Whether `piece` runs from right to left; as its line does where no letter tells."""
-    for char in piece:
-        kind = unicodedata.bidirectional(char)
-        if kind in ("L", "R", "AL"):
-            return kind != "L"
-    return rtl
+def _joined_over(pieces: Sequence[str]) -> list[str]:
+    """The pieces, joiners (ZWJ) where a border parts letters that are written in one stroke: each
+    piece is set by itself, in the forms that it has in its word."""
+    joined = list(pieces)
+    for number, (one, other) in enumerate(pairwise(pieces)):
+        if direction.joins(one[-1:], other[:1]):
+            joined[number] += ZWJ
+            joined[number + 1] = ZWJ + joined[number + 1]
+    return joined

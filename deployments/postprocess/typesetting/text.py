@@ -2,33 +2,44 @@
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
 
-from fontTools.unicodedata import script
+import regex
 
-from deployments.postprocess.typesetting.breaks import ZERO_WIDTH_SPACE, LineBreak, breakable
+from deployments.postprocess.typesetting import direction as bidi
+from deployments.postprocess.typesetting import languages
+from deployments.postprocess.typesetting.breaks import (
+    SOFT_HYPHEN,
+    SPACES,
+    WORD_JOINER,
+    ZERO_WIDTH_SPACE,
+    LineBreak,
+    breakable,
+)
+from deployments.postprocess.typesetting.direction import Direction
 
-Direction = Literal["auto", "ltr", "rtl"]
-
-# Unicode's explicit directional marks, embeddings, overrides and isolates: they can reverse copy.
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What ends a line, as Unicode has it: LF, VT, FF, CR, NEL, the line and paragraph separators.
+_NEW_LINE = regex.compile("\r\n|[\n\x0b\x0c\r\x85\u2028\u2029]")
+_TAG_SEQUENCE = "\U0001f3f4[\U000e0020-\U000e007e]++\U000e007f"  # the flag of a part of a country
 # C0 and C1 controls (less the newline), annotation anchors, tags, the byte order mark and friends.
-_CONTROL = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff\ud800-\udfff\u2028\u2029]"
+_CONTROL = regex.compile(
+    f"({_TAG_SEQUENCE})|"
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2061-\u2064\u206a-\u206f\ufff9-\ufffb"
+    "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\ud800-\udfff]|^\ufeff"
 )
-_LANGUAGE = {
-    "Hang": "ko", "Hira": "ja", "Kana": "ja", "Hani": "zh-Hans", "Thai": "th", "Arab": "ar",
-    "Hebr": "he", "Deva": "hi", "Cyrl": "ru", "Grek": "el", "Latn": "en", "Beng": "bn",
-    "Taml": "ta", "Telu": "te", "Laoo": "lo", "Khmr": "km", "Mymr": "my",
-}  # fmt: skip
-_RTL_LANGUAGES = frozenset(
-    ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "ug", "ur", "yi")
+# More marks on one letter than any language writes; they would reach into other lines.
+_MARK = (
+    "[\u0300-\u034e\u0350-\u036f\u1ab0-\u1aff\u1dc0-\u1dff"
+    "\u20d0-\u20df\u20e1\u20e5-\u20f0\ufe20-\ufe2f]"
 )
+_HEAPED = regex.compile(f"({_MARK}{{3}}){_MARK}+")
+# NFC would put other characters for these: the forms of Han that a name is written in.
+_NORMAL = regex.compile("[^\uf900-\ufaff\U0002f800-\U0002fa1f]+")
 # Arabic, Syriac and their kin are written in one stroke.
+_ROW = regex.compile("  +")
+# strip() takes characters, not ranges.
+_SPACES = "".join(chr(c) for c in range(0x3001) if regex.match(f"[{SPACES}]", chr(c)))
+_BREAK_MARKS = regex.compile(f"[{ZERO_WIDTH_SPACE}{WORD_JOINER}{SOFT_HYPHEN}]")
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
 _JOINED = re.compile(
@@ -53,7 +64,8 @@ class Copy:
 
     @property
     def plain(self) -> str:
-        return "\n".join(p.text for p in self.paragraphs).replace(ZERO_WIDTH_SPACE, "")
+        """The words without marks of where they may break."""
+        return _BREAK_MARKS.sub("", "\n".join(p.text for p in self.paragraphs))
 
 
 def prepare(
@@ -62,20 +74,21 @@ def prepare(
     direction: Direction = "auto",
     line_break: LineBreak = "auto",
 ) -> Copy:
-    """Clean `text`, split it into paragraphs at newlines, and mark where lines may break.
+    """Clean `text`, split it into paragraphs at line ends, and mark where lines may break. A blank
+    line between others is a paragraph without text.
 
-    `lang` is a BCP 47 tag; where None, the script decides. `direction` "auto": each paragraph's
-    first letter decides, and the language where there is none. `paragraphs` is empty when nothing
+    `lang` is a BCP 47 tag; where None, its letters tell it. `direction` "auto": as
+    `direction.is_rtl` finds it for each paragraph. `paragraphs` is empty when nothing
     visible is left.
     """
     clean, warnings = sanitise(text)
-    tag = lang or language(clean)
-    lines = [" ".join(line.split()) for line in clean.split("\n")]
+    tag = lang or languages.guess(clean)
+    lines = [_spaced(line) if _is_visible(line) else "" for line in clean.split("\n")]
+    seen = [number for number, line in enumerate(lines) if line]
     return Copy(
         tuple(
-            Paragraph(breakable(line, tag, line_break), _is_rtl(line, tag, direction))
-            for line in lines
-            if _is_visible(line)
+            Paragraph(breakable(line, tag, line_break), bidi.is_rtl(line, tag, direction))
+            for line in (lines[seen[0] : seen[-1] + 1] if seen else ())
         ),
         tag,
         tracked=not _JOINED.search(clean),
@@ -84,49 +97,29 @@ def prepare(
 
 
 def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
-    """NFC, without controls and without characters that override the direction; and warnings."""
-    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    normal = normal.replace("\t", " ")
-    without_bidi = _BIDI.sub("", normal)
-    clean = _CONTROL.sub("", without_bidi)
+    """NFC but for compatibility ideographs, without controls, embeddings and overrides of the
+    direction, and with one kind of line end; and warnings."""
+    lines = _NEW_LINE.sub("\n", text).replace("\t", " ")
+    normal = _NORMAL.sub(lambda found: unicodedata.normalize("NFC", found.group()), lines)
+    without_bidi = bidi.UNSAFE.sub("", normal)
+    clean = _CONTROL.sub(r"\1", without_bidi)
+    bounded = _HEAPED.sub(r"\1", clean)
     warnings = []
+    if bounded != clean:
+        warnings.append("marks heaped on a letter were removed, but for the first three")
     if without_bidi != normal:
         warnings.append("characters that override the text direction were removed")
     if clean != without_bidi:
         warnings.append("control characters were removed")
-    return clean, tuple(warnings)
+    return bounded, tuple(warnings)
 
 
 def ink_length(text: str) -> int:
-    """How many characters of `text` are neither spaces nor U+200B.
+    """How many characters of `text` are neither spaces nor marks of breaks or of direction.
 
-    Cleaning and breaking move only those two, so this counts a place alike before and after.
+    Cleaning and breaking move only those, so this counts a place alike before and after.
     """
-    return len("".join(text.replace(ZERO_WIDTH_SPACE, "").split()))
-
-
-def language(text: str) -> str:
-    """A BCP 47 tag guessed from the script; English where there is none.
-
-    Any Hangul means Korean and any kana Japanese, since both mix with Han and Latin; otherwise
-    the commonest script decides. Han alone reads as simplified Chinese.
-    """
-    counts = scripts(text)
-    kana = counts["Hira"] + counts["Kana"]
-    if counts["Hang"] or kana:
-        return "ko" if counts["Hang"] >= kana else "ja"
-    return next((_LANGUAGE[name] for name, _ in counts.most_common() if name in _LANGUAGE), "en")
-
-
-def scripts(text: str) -> Counter[str]:
-    """How many letters of each script, by ISO 15924 codes; digits and the like are of none."""
-    return Counter(name for name in map(_script, text) if name)
-
-
-@lru_cache(maxsize=8192)
-def _script(char: str) -> str:
-    """The ISO 15924 code of a letter; empty for what is none."""
-    return script(char) if unicodedata.category(char)[0] == "L" else ""
+    return len("".join(bidi.MARKS.sub("", _BREAK_MARKS.sub("", text)).split()))
 
 
 def is_cursive(word: str) -> bool:
@@ -134,24 +127,11 @@ def is_cursive(word: str) -> bool:
     return _CURSIVE.search(word) is not None
 
 
-def capitals(text: str, lang: str | None) -> str:
-    """`text` in capitals; in the languages that write i with and without a dot, with it."""
-    if lang is not None and lang.lower().split("-")[0] in ("tr", "az"):
-        text = text.replace("i", "İ")
-    return text.upper()
+def _spaced(line: str) -> str:
+    """`line` with one space for each row of them; wide and narrow ones keep their widths."""
+    return _ROW.sub(" ", line).strip(_SPACES)
 
 
 def _is_visible(line: str) -> bool:
     """Whether there is more than spaces, marks without a letter, joiners and the like."""
     return any(unicodedata.category(char)[0] not in "ZMC" for char in line)
-
-
-def _is_rtl(line: str, lang: str, direction: Direction) -> bool:
-    """The first strong character decides (Unicode Bidirectional Algorithm, rules P2 and P3)."""
-    if direction != "auto":
-        return direction == "rtl"
-    for char in line:
-        kind = unicodedata.bidirectional(char)
-        if kind in ("L", "R", "AL"):
-            return kind != "L"
-    return lang.lower().split("-")[0] in _RTL_LANGUAGES

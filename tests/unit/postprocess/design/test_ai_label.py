@@ -12,7 +12,7 @@ from deployments.postprocess.files import xmp
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
 from deployments.postprocess.schema.placements import Output
-from deployments.postprocess.typesetting.text import language
+from deployments.postprocess.typesetting.languages import guess
 from tests.unit.postprocess.pictures import disc
 
 
@@ -31,7 +31,7 @@ from tests.unit.postprocess.pictures import disc
     ],
 )
 def test_the_language_that_the_script_tells(copy: str, starts: str) -> None:
-    assert ai_label_words(language(copy)).startswith(starts)
+    assert ai_label_words(guess(copy)).startswith(starts)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ FACE = Typeface(fonts.order("가", "ko", "auto"), 700, 0.0, "ko")
 GRADIENT = {"from": "#ff0000", "to": "#0000ff", "angle": 90}
 
 
-def set_spans(parts: list[Span], width: float) -> tuple:
-    copy = prepare("".join(part.text for part in parts))
+def set_spans(parts: list[Span], width: float, lang: str | None = None) -> tuple:
+    copy = prepare("".join(part.text for part in parts), lang)
     own = spans.find(parts, FACE, "auto")
     lines = break_lines(copy, own.advance, width)
     assert lines is not None
@@ -67,7 +67,9 @@ def test_cleaning_moves_no_span() -> None:
 
 
 def test_spans_follow_the_direction_of_their_line() -> None:
-    (line,) = set_spans([Span(text="خصم "), Span(text="NEW ", weight=400), Span(text="SALE")], 50)
+    (line,) = set_spans(
+        [Span(text="خصم "), Span(text="NEW ", weight=400), Span(text="SALE")], 50, "ar"
+    )
     left_to_right = [run.text for run in sorted(line.runs, key=lambda run: run.x)]
     assert left_to_right == ["NEW", "SALE", "خصم"]
 
