@@ -18,7 +18,14 @@ from deployments.errors import InvalidValue
 from deployments.postprocess.design import Brand, find_brand
 from deployments.postprocess.files import encode
 from deployments.postprocess.finish import NO_BRANDS
-from deployments.postprocess.intake import IntakeLimits, Picture, Segmenter, cutout, decode
+from deployments.postprocess.intake import (
+    IntakeLimits,
+    Picture,
+    Segmenter,
+    cutout,
+    decode,
+    decode_mask,
+)
 from deployments.postprocess.library import Library, digest
 from deployments.postprocess.placing import reduced
 from deployments.postprocess.schema import (
@@ -94,11 +101,13 @@ def _pixels(
     segmenter: Segmenter | None,
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """uint8 (h, w, 3), or (h, w, 4) where it is not wholly opaque, trimmed; and warnings."""
-    picture = _read(layer.image, f"{field}.image", library, limits)
-    alpha, doubts = picture.alpha, []
+    data = _read(layer.image, f"{field}.image", library, limits)
+    picture = decode(data, f"{field}.image", limits, over_white=False)
+    alpha, doubts = picture.alpha, list(picture.warnings)
     rgb = np.asarray(picture.image)
     if layer.mask is not None:
-        alpha = _cover(_read(layer.mask, f"{field}.mask", library, limits), rgb, f"{field}.mask")
+        data = _read(layer.mask, f"{field}.mask", library, limits)
+        alpha = _cover(decode_mask(data, f"{field}.mask", limits), rgb, f"{field}.mask")
     elif layer.kind == "product" and alpha is None:
         found = cutout.cut_out(rgb, segmenter)
         if found is None:
@@ -109,7 +118,7 @@ def _pixels(
                 "no_subject",
             )
         if found.doubt is not None:
-            doubts = [f"{found.doubt}: it may be cut out badly; send a mask"]
+            doubts.append(f"{found.doubt}: it may be cut out badly; send a mask")
         alpha = found.alpha
         rgb = cutout.without_ground(rgb, alpha)[..., :3]
     if alpha is None:
@@ -117,11 +126,10 @@ def _pixels(
     return reduced(_trimmed(rgb, alpha, f"{field}.image"), _LONG_SIDE), doubts
 
 
-def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> Picture:
-    """What a reference names, decoded."""
+def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> bytes:
+    """The file that a reference names."""
     if is_data_url(image):
-        data = read_data_url(image, field, limits.max_bytes)
-        return decode(data, field, limits, over_white=False)
+        return read_data_url(image, field, limits.max_bytes)
     if library is None:
         message = f"{field}: nothing is kept here; send a data URL"
         raise InvalidValue(message, field, "library_off")
@@ -132,7 +140,7 @@ def _read(image: str, field: str, library: Library | None, limits: IntakeLimits)
     kept = library.image(name) if name else None
     if kept is None:
         raise InvalidValue(f"{field}: there is no {image} here", field, "image_not_found")
-    return decode(kept, field, limits, over_white=False)
+    return kept
 
 
 def _cover(mask: Picture, rgb: NDArray[np.uint8], field: str) -> NDArray[np.uint8]:

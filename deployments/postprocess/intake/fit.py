@@ -12,7 +12,7 @@ from PIL import Image
 from deployments.errors import InvalidValue
 from deployments.handover import Fitted
 from deployments.postprocess.intake.cutout import cut_out
-from deployments.postprocess.intake.decoding import Picture, bands, decode
+from deployments.postprocess.intake.decoding import Picture, bands, decode, decode_mask
 from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.intake.segmentation import Segmenter
 
@@ -44,17 +44,18 @@ def fit_upload(
     picture = decode(image, "image", limits)
     columns, rows = picture.image.size
     repaint = None if picture.alpha is None else picture.alpha < _HALF
-    notes: tuple[str, ...] = ()
+    notes = picture.warnings
     if keep and mask is not None:
         raise InvalidValue(
             "keep: the mask says already what is kept; give one of them", "keep", "contradiction"
         )
     if mask is not None:
-        repaint = _repaint(decode(mask, "mask", limits), rows, columns)
+        repaint = _repaint(decode_mask(mask, "mask", limits), rows, columns)
     elif repaint is not None and repaint.any():
-        notes = ("the picture's transparent parts are taken as the mask",)
+        notes += ("the picture's transparent parts are taken as the mask",)
     elif keep:
-        repaint, notes = _around_subject(np.asarray(picture.image), segmenter)
+        repaint, doubts = _around_subject(np.asarray(picture.image), segmenter)
+        notes += doubts
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from deployments.errors import InvalidValue, NotFound, RequestError, TooLarge, UnsupportedFile
@@ -29,6 +30,7 @@ from tests.unit.postprocess.artworks import (
     mark,
     url,
 )
+from tests.unit.postprocess.colour_files import PROFILES, judged, patches
 from tests.unit.postprocess.jobs import deliver, finish_kept, recall
 from tests.unit.postprocess.pictures import as_file, disc, noise, plain
 
@@ -223,3 +225,18 @@ def test_the_brands_logo_joins_an_advert_that_has_none(tmp_path: Path) -> None:
     full, warned = layers(words * 12)
     assert len(full) == 12
     assert "brand" in warned.warnings[0]
+
+
+def test_an_images_colours_are_those_of_its_profile() -> None:
+    pixels = patches(4)
+    pixels[..., 3] = 255
+    pixels[:40, :40, 3] = 0
+    icc = PROFILES["Display P3"]
+    layer = {**LOGO, "image": url(pixels, "WEBP", lossless=True, icc_profile=icc)}
+    (file,) = adopted([layer]).images.values()
+    shown = open_file(file)
+    right = judged(Image.fromarray(pixels[..., :3]), icc)
+    seen = shown[..., 3] == 255
+    assert np.abs(shown[seen][:, :3].astype(int) - right[pixels[..., 3] == 255]).max() <= 1
+    broken = adopted([{**LOGO, "image": url(pixels, "WEBP", lossless=True, icc_profile=b"no")}])
+    assert any("colour profile cannot be read" in warning for warning in broken.warnings)
