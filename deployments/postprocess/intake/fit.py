@@ -16,6 +16,7 @@ from deployments.postprocess.intake.decoding import Picture, bands, decode, deco
 from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.intake.segmentation import Segmenter
 
+_MUCH_SHOWN = 0.75  # of a picture; what loses more to the canvas' aspect is told of
 _HALF = 128  # alpha or grey level that parts what is kept from what is repainted
 
 
@@ -59,6 +60,8 @@ def fit_upload(
     else:
         repaint = None
     canvas = _canvas(width, height, columns, rows, sizes)
+    if fit == "crop":
+        notes += _lost(columns, rows, canvas)
     fitted = (_crop if fit == "crop" else _pad)(picture.image, repaint, canvas)
     if fitted.mask is not None and not fitted.mask.any():
         raise InvalidValue(
@@ -68,6 +71,18 @@ def fit_upload(
             "empty_mask",
         )
     return Fitted(fitted.picture, fitted.mask, notes, _digest(fitted, notes))
+
+
+def _lost(columns: int, rows: int, canvas: tuple[int, int]) -> tuple[str, ...]:
+    """What a crop to the canvas leaves out of a picture, where that is much."""
+    width, height = canvas
+    shown = min(width * rows, height * columns) / max(width * rows, height * columns)
+    if shown >= _MUCH_SHOWN:
+        return ()
+    return (
+        f"fit: only the middle {shown:.0%} of the {columns}x{rows} picture is on the {width}x"
+        f'{height} canvas; send fit "pad" to have all of it, or ask for another size',
+    )
 
 
 def _around_subject(

@@ -93,6 +93,7 @@ class Images:
         given = await self._given(form, canvas)
         height, width, _ = given.fitted.picture.shape
         params = replace(params, width=width, height=height)
+        spec = replace(spec, warnings=(*spec.warnings, *given.fitted.warnings))
         spec = self._keyed(spec, body, params, given.fitted.digest)
         return await self._deliver("image_edit", body, params, given.pending, spec, request)
 
