@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 class Fitted:
     """An uploaded picture and mask, upright and fitted to the canvas.
 
-    picture: uint8 (H, W, 3). mask: bool (H, W), True where to repaint, or None. digest: SHA-256
-    of all the rest in hexadecimal, None where it was not asked for.
+    picture: uint8 (H, W, 3). mask: uint8 (H, W), 255 where to repaint, 0 where to protect, in
+    between how much; or None. warnings: of reading and fitting them, for the answer. digest:
+    SHA-256 of all the rest in hexadecimal, None where it was not asked for.
     """
 
     picture: NDArray[np.uint8]
-    mask: NDArray[np.bool_] | None = None
+    mask: NDArray[np.uint8] | None = None
     warnings: tuple[str, ...] = ()
     digest: str | None = None
 

@@ -19,7 +19,6 @@ from deployments.postprocess.schema import FORMATS
 
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
 _ALPHA_MODES = ("RGBA", "LA", "PA")
-_BAND_PIXELS = 2**18  # what a processor's cache holds, in any mode
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,16 +61,6 @@ def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = 
 def decode_mask(data: bytes, param: str, limits: IntakeLimits) -> Picture:
     """The same of a mask, whose levels say how much, whatever colour they are shown in."""
     return _read(data, param, limits, over_white=False, as_shown=False)
-
-
-def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """A picture in bands of some rows, each with its topmost row's number.
-
-    Arithmetic on a whole picture of many pixels would take several times its memory.
-    """
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _read(

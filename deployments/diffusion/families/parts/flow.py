@@ -60,7 +60,7 @@ def keep_protected(row: Row) -> None:
     kept = row.inpainting.latents
     if not row.denoised:
         kept = mix(kept, row.inpainting.noise, row.sigmas[row.step])
-    row.latents = (1 - row.inpainting.mask) * kept + row.inpainting.mask * row.latents
+    row.latents = row.inpainting.put_back(row.latents, kept, row.steps_left)
 
 
 def steps_executed(steps: int, strength: float | None) -> int:

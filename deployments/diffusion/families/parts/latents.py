@@ -115,10 +115,13 @@ class LatentSpace:
             return values
         return values.contiguous(memory_format=torch.channels_last)
 
-    def mask(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> torch.Tensor:
-        """bool (H, W) to (1, 1, h, w), 1 where to repaint."""
-        full = torch.from_numpy(mask.astype(np.float32))[None, None]
-        small = torch.nn.functional.interpolate(full, size=shape[-2:], mode="nearest")
+    def mask(self, mask: NDArray[np.uint8], shape: tuple[int, ...]) -> torch.Tensor:
+        """uint8 (H, W) to (1, 1, h, w), 1 where to repaint.
+
+        A latent is repainted as much as that of its pixels which is most: nothing is too thin.
+        """
+        full = torch.from_numpy(mask.astype(np.float32) / 255)[None, None]
+        small = torch.nn.functional.adaptive_max_pool2d(full, shape[-2:])
         return small.to(self._device, self._dtype)
 
 
