@@ -21,14 +21,15 @@ class Reference:
 class Given:
     """The pictures that a request brings, by their roles.
 
-    picture: to be noised and redrawn; uint8 (H, W, 3), upright and fitted to the canvas. mask: bool
-    (H, W), True where to repaint; None repaints all. references: read, never noised or fitted.
-    There is a picture, or a reference, or both. digest: SHA-256 of all the rest in hexadecimal,
+    picture: to be noised and redrawn; uint8 (H, W, 3), upright and fitted to the canvas. mask:
+    uint8 (H, W), 255 where to repaint, 0 where to protect, in between how much; None repaints all.
+    references: read, never noised or fitted. There is a picture, or a reference, or both. warnings:
+    of reading and fitting them, for the answer. digest: SHA-256 of all the rest in hexadecimal,
     None where it was not asked for.
     """
 
     picture: NDArray[np.uint8] | None
-    mask: NDArray[np.bool_] | None = None
+    mask: NDArray[np.uint8] | None = None
     warnings: tuple[str, ...] = ()
     digest: str | None = None
     references: tuple[Reference, ...] = ()

@@ -74,7 +74,8 @@ class Job:
         """For the engine: what an edit starts from."""
         if self.kind == "t2i":
             return None
-        return Given(self.picture, self.mask if self.kind == "inpaint" else None)
+        mask = self.mask.astype(np.uint8) * 255 if self.kind == "inpaint" else None
+        return Given(self.picture, mask)
 
     @property
     def call(self) -> dict[str, Any]:

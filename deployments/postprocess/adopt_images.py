@@ -6,6 +6,7 @@ image sent again, or a kept picture used as one, is kept once.
 """
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from deployments.errors import InvalidValue
+from deployments.errors import InvalidValue, TooLarge
 from deployments.postprocess.design import Brand, find_brand
 from deployments.postprocess.files import encode
 from deployments.postprocess.finish import NO_BRANDS
-from deployments.postprocess.intake import IntakeLimits, Picture, Segmenter, cutout, decode
+from deployments.postprocess.intake import (
+    IntakeLimits,
+    Picture,
+    Segmenter,
+    cutout,
+    decode,
+    decode_mask,
+)
 from deployments.postprocess.library import Library, digest
-from deployments.postprocess.placing import reduced
 from deployments.postprocess.schema import (
     KEPT,
     MAX_LAYERS,
@@ -35,6 +43,8 @@ from deployments.postprocess.schema import (
 
 _FILE = Output("webp")
 _LONG_SIDE = 4096  # pixels; no placement shows more
+_KEPT_PIXELS = 2**24  # of all images of one overlay together, which share its canvas
+_SENT_PIXELS = 100_000_000  # that are decoded for one overlay
 
 
 def adopt(
@@ -55,10 +65,16 @@ def adopt(
     overlay, warnings = _with_logo(spec.overlay, brands)
     layers: list[Any] = list(overlay.layers)
     images: dict[str, bytes] = {}
+    most = _KEPT_PIXELS // max(1, len(overlay.image_layers))
+    left = _SENT_PIXELS
     for index, layer in overlay.image_layers.items():
         field = f"overlay.layers.{index}"
-        pixels, doubts = _pixels(layer, field, library, limits, segmenter)
-        file = encode(pixels, _FILE, {})
+        image, doubts, sent = _taken(layer, field, library, limits, most, left)
+        left -= sent
+        if layer.kind == "product" and image.mode == "RGB":
+            image, doubt = _cut_out(image, field, segmenter)
+            doubts += doubt
+        file = encode(_pixels(image), _FILE, {})
         images[digest(file)] = file
         layers[index] = layer.model_copy(update={"image": KEPT + digest(file), "mask": None})
         warnings += [f"layer {index} ({layer.kind}): {doubt}" for doubt in doubts]
@@ -86,42 +102,71 @@ def kept_files(overlay: OverlaySpec | None, library: Library) -> Mapping[str, by
     return whole if len(whole) == len(files) else None
 
 
-def _pixels(
+def _taken(
     layer: ImageLayer,
     field: str,
     library: Library | None,
     limits: IntakeLimits,
-    segmenter: Segmenter | None,
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """uint8 (h, w, 3), or (h, w, 4) where it is not wholly opaque, trimmed; and warnings."""
-    picture = _read(layer.image, f"{field}.image", library, limits)
-    alpha, doubts = picture.alpha, []
-    rgb = np.asarray(picture.image)
+    most: int,
+    left: int,
+) -> tuple[Image.Image, list[str], int]:
+    """A layer's image with at most so many pixels: RGBA, trimmed, where its own transparency or a
+    mask says what of it is shown, else RGB; warnings; and how many pixels were sent, of the `left`
+    ones."""
+    data = _read(layer.image, f"{field}.image", library, limits)
+    picture = decode(data, f"{field}.image", limits, over_white=False)
+    image, alpha, sent = picture.image, picture.alpha, math.prod(picture.image.size)
     if layer.mask is not None:
-        alpha = _cover(_read(layer.mask, f"{field}.mask", library, limits), rgb, f"{field}.mask")
-    elif layer.kind == "product" and alpha is None:
-        found = cutout.cut_out(rgb, segmenter)
-        if found is None:
-            raise InvalidValue(
-                f"{field}.image: no product can be told from its ground; send one with a "
-                "transparent ground, or a mask",
-                f"{field}.image",
-                "no_subject",
-            )
-        if found.doubt is not None:
-            doubts = [f"{found.doubt}: it may be cut out badly; send a mask"]
-        alpha = found.alpha
-        rgb = cutout.without_ground(rgb, alpha)[..., :3]
-    if alpha is None:
-        return reduced(rgb, _LONG_SIDE), doubts
-    return reduced(_trimmed(rgb, alpha, f"{field}.image"), _LONG_SIDE), doubts
+        data = _read(layer.mask, f"{field}.mask", library, limits)
+        mask = decode_mask(data, f"{field}.mask", limits)
+        alpha = _cover(mask, image, f"{field}.mask")
+        sent *= 2
+    if sent > left:
+        raise TooLarge(
+            f"{field}.image: with it the overlay's images have more than the "
+            f"{_SENT_PIXELS // 10**6} megapixels of one request; send them smaller",
+            f"{field}.image",
+            "too_many_pixels",
+        )
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+        image = _trimmed(image, f"{field}.image")
+    return _within(image, most), list(picture.warnings), sent
 
 
-def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> Picture:
-    """What a reference names, decoded."""
+def _cut_out(
+    image: Image.Image, field: str, segmenter: Segmenter | None
+) -> tuple[Image.Image, list[str]]:
+    """The subject of a photograph, RGBA, trimmed; and what is doubtful about it."""
+    rgb = np.asarray(image)
+    found = cutout.cut_out(rgb, segmenter)
+    if found is None:
+        raise InvalidValue(
+            f"{field}.image: no product can be told from its ground; send one with a "
+            "transparent ground, or a mask",
+            f"{field}.image",
+            "no_subject",
+        )
+    doubts = [f"{found.doubt}: it may be cut out badly; send a mask"] if found.doubt else []
+    cut = cutout.without_ground(rgb, found.alpha)
+    return _trimmed(Image.fromarray(cut), f"{field}.image"), doubts
+
+
+def _within(image: Image.Image, most: int) -> Image.Image:
+    """Brought to at most so many pixels, and to no longer side than any placement shows."""
+    width, height = image.size
+    scale = min(_LONG_SIDE / max(width, height), math.sqrt(most / (width * height)))
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    # Pillow multiplies alpha in before and out again after it resamples.
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _read(image: str, field: str, library: Library | None, limits: IntakeLimits) -> bytes:
+    """The file that a reference names."""
     if is_data_url(image):
-        data = read_data_url(image, field, limits.max_bytes)
-        return decode(data, field, limits, over_white=False)
+        return read_data_url(image, field, limits.max_bytes)
     if library is None:
         message = f"{field}: nothing is kept here; send a data URL"
         raise InvalidValue(message, field, "library_off")
@@ -132,14 +177,14 @@ def _read(image: str, field: str, library: Library | None, limits: IntakeLimits)
     kept = library.image(name) if name else None
     if kept is None:
         raise InvalidValue(f"{field}: there is no {image} here", field, "image_not_found")
-    return decode(kept, field, limits, over_white=False)
+    return kept
 
 
-def _cover(mask: Picture, rgb: NDArray[np.uint8], field: str) -> NDArray[np.uint8]:
+def _cover(mask: Picture, image: Image.Image, field: str) -> NDArray[np.uint8]:
     """How much of each pixel a mask shows: its alpha, or without one its grey."""
-    width, height = mask.image.size
-    if (height, width) != rgb.shape[:2]:
-        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+    if mask.image.size != image.size:
+        width, height = mask.image.size
+        size = f"{image.width}x{image.height}"
         message = f"{field}: {width}x{height}, but its image is {size}; send one of the same size"
         raise InvalidValue(message, field, "mask_size_mismatch")
     if mask.alpha is not None:
@@ -147,12 +192,16 @@ def _cover(mask: Picture, rgb: NDArray[np.uint8], field: str) -> NDArray[np.uint
     return np.asarray(mask.image.convert("L"))
 
 
-def _trimmed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], field: str) -> NDArray[np.uint8]:
-    """RGBA without the margins that show nothing; RGB where all of it is opaque."""
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    if not len(rows):
+def _trimmed(image: Image.Image, field: str) -> Image.Image:
+    """RGBA without the margins that show nothing."""
+    shown = image.getchannel("A").getbbox()
+    if shown is None:
         raise InvalidValue(f"{field}: nothing of it is to be seen", field, "empty_image")
-    cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if int(alpha[cut].min()) == 255:
-        return rgb[cut]
-    return np.dstack([rgb[cut], alpha[cut]])
+    return image.crop(shown)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 (h, w, 4), or (h, w, 3) where it is wholly opaque."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 255:
+        image = image.convert("RGB")
+    return np.asarray(image)

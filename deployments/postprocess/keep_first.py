@@ -48,7 +48,7 @@ def begin(drawn: Drawn, spec: FinishSpec, given: Given | None, library: Library 
         drawing = drawing.model_copy(update={"source": digest(source)})
         data[digest(source)] = source
         if given.mask is not None:
-            mask = _as_file(_as_picture(given.mask))
+            mask = _as_file(np.repeat(given.mask[..., None], 3, axis=2))
             drawing = drawing.model_copy(update={"mask": digest(mask)})
             data[digest(mask)] = mask
     if given is not None and given.references:
@@ -134,11 +134,6 @@ def tidy(library: Library) -> None:
 
 def _as_file(pixels: NDArray[np.uint8]) -> bytes:
     return encode(pixels, LOSSLESS, {})
-
-
-def _as_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """White where to repaint, black elsewhere, as an upload may have it."""
-    return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
 
 
 def _record(clean: Clean, spec: FinishSpec, part: Part, finished: Finished | None = None) -> Record:

@@ -155,7 +155,9 @@ def _largest(given: Given) -> int:
 
 
 def paste_back(picture: NDArray[np.uint8], given: Given | None) -> NDArray[np.uint8]:
-    """The picture with every pixel that the mask protects taken from the given one, bit-equal."""
+    """The picture over the given one by the mask; what that protects comes back bit-equal."""
     if given is None or given.picture is None or given.mask is None:
         return picture
-    return np.where(given.mask[..., None], picture, given.picture)
+    repainted = given.mask[..., None].astype(np.uint16)
+    mixed = picture * repainted + given.picture * (255 - repainted)
+    return ((mixed + 127) // 255).astype(np.uint8)

@@ -255,8 +255,6 @@ class PatchedSpace(LatentSpace):
     factor: pixels per latent and side, the patch included.
     """
 
-    mask_mode = "bilinear"
-
     def __init__(self, components: SharedComponents) -> None:
         super().__init__(components)
         vae: Any = components.modules["vae"]

@@ -189,7 +189,7 @@ class SDXL:
         kept = row.inpainting.latents
         if not row.denoised:
             kept = _noised(kept, row.inpainting.noise, row.sigmas[row.step])
-        row.latents = (1 - row.inpainting.mask) * kept + row.inpainting.mask * row.latents
+        row.latents = row.inpainting.put_back(row.latents, kept, row.steps_left)
 
     def latents_of(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
         return self._space.mode(picture, tiled=tiled)

@@ -161,7 +161,7 @@ def _brought(profile: DiffusionProfile, family: Family, row: Row) -> _Brought:
     reference = Reference(np.zeros((side, side, 3), np.uint8))
     given = Given(
         canvas,
-        np.ones(canvas.shape[:2], np.bool_),
+        np.full(canvas.shape[:2], 255, np.uint8),
         references=(reference,) * profile.references.most,
     )
     with torch.inference_mode():

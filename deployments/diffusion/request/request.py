@@ -34,14 +34,24 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Inpainting:
-    """What inpainting blends back after each step.
+    """What inpainting puts back after each step.
 
-    latents, noise: (1, C, h, w) in the components' dtype. mask: (1, 1, h, w), 1 where to repaint.
+    latents, noise: (1, C, h, w) in the components' dtype. mask: (1, 1, h, w), how much to repaint,
+    0 to 1.
     """
 
     latents: torch.Tensor
     noise: torch.Tensor
     mask: torch.Tensor
+
+    def put_back(self, drawn: torch.Tensor, kept: torch.Tensor, left: float) -> torch.Tensor:
+        """`drawn` where it is repainted by now, else `kept`. left: share of the steps to come.
+
+        What is to be repainted by half is free in the second half of the steps, as a strength has
+        it (Levin and Fried, "Differential Diffusion", 2023).
+        """
+        free = (self.mask > left).to(self.mask.dtype)
+        return (1 - free) * kept + free * drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +270,11 @@ class Row:
     def steps(self) -> int:
         """Forwards of the pass that it is in."""
         return len(self.sigmas) - 1
+
+    @property
+    def steps_left(self) -> float:
+        """Forwards of its pass that are still to come, of all of them: 1 to 0."""
+        return 1 - self.step / self.steps
 
     @property
     def steps_done(self) -> int:

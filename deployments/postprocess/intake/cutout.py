@@ -23,6 +23,7 @@ _SPECK = 0.08  # of the largest piece: smaller ones are dropped, smaller holes f
 _LEAST, _MOST = 0.01, 0.92  # of the picture, that a subject takes
 _RADIUS, _EPSILON = 4, 1e-4  # of the guided filter: pixels, and variance of levels 0 to 1
 _STEEPNESS, _MIDDLE = 2.5, 0.6  # of a matte's edge in the filter's; inwards, off mixed pixels
+_TILE, _REACH = 512, 96  # pixels; soft edges are less wide than the latter
 _WHOLE = 0.4  # of the subject, that its largest piece is at least
 _LEAST_USUAL, _MOST_USUAL = 0.02, 0.85  # of the picture, that a subject usually takes
 _STEP = 4.0  # levels a pixel, from which an edge is one
@@ -61,18 +62,37 @@ def cut_out(picture: NDArray[np.uint8], segmenter: Segmenter | None = None) -> C
 def without_ground(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGBA, uint8 (H, W, 4), of a subject that still has the ground's colour in its soft edge.
 
-    Every pixel that is not wholly the subject's takes the colour of the nearest one that is.
+    Every pixel that is partly the subject's takes the colour of the nearest one that wholly is.
     """
-    sure = alpha == 255
-    colours = picture
-    if sure.any() and not sure.all():
-        _, labels = cv2.distanceTransformWithLabels(
-            (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        by_label = np.zeros((int(labels.max()) + 1, 3), np.uint8)
-        by_label[labels[sure]] = picture[sure]
-        colours = by_label[labels]
-    return np.dstack([colours, alpha])
+    cut = np.dstack([picture, alpha])
+    for top in range(0, alpha.shape[0], _TILE):
+        for left in range(0, alpha.shape[1], _TILE):
+            _spread(cut, picture, alpha, top, left)
+    return cut
+
+
+def _spread(
+    cut: NDArray[np.uint8],
+    picture: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+    top: int,
+    left: int,
+) -> None:
+    """One tile of `without_ground`: a map of all distances would take ten bytes a pixel."""
+    tile = np.s_[top : top + _TILE, left : left + _TILE]
+    soft = (alpha[tile] > 0) & (alpha[tile] < 255)
+    above, before = max(0, top - _REACH), max(0, left - _REACH)
+    around = np.s_[above : top + _TILE + _REACH, before : left + _TILE + _REACH]
+    sure = alpha[around] == 255
+    if not soft.any() or not sure.any():
+        return
+    _, labels = cv2.distanceTransformWithLabels(
+        (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    by_label = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    by_label[labels[sure]] = picture[around][sure]
+    own = labels[top - above :, left - before :][: soft.shape[0], : soft.shape[1]]
+    cut[tile][..., :3][soft] = by_label[own[soft]]
 
 
 def find_doubt(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> str | None:
@@ -198,8 +218,9 @@ def _matte(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.
     slope = (mean(grey * mask) - grey_mean * mask_mean) / (variance + _EPSILON)
     soft = mean(slope) * grey + mean(mask_mean - slope * grey_mean)
     steep = np.clip((soft - _MIDDLE) * _STEEPNESS + 0.5, 0, 1)
-    whole = cv2.resize(steep, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(whole * 255 + 0.5).astype(np.uint8)
+    levels = np.asarray(steep * 255 + 0.5).astype(np.uint8)
+    whole = cv2.resize(levels, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole, np.uint8)
 
 
 def _agreement(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> float:

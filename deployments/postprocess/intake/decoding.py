@@ -1,58 +1,92 @@
 """Untrusted bytes to an upright picture in sRGB, or a clear refusal."""
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
+from deployments.postprocess.intake import avif, jpeg, png, srgb
+from deployments.postprocess.intake.container import NOT_READ, Container, orientation
 from deployments.postprocess.intake.limits import IntakeLimits
+from deployments.postprocess.intake.spaces import UnknownSpace
 from deployments.postprocess.schema import FORMATS
 
 _ACCEPTED = "send a PNG, JPEG, WebP or AVIF file"
-_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
-_BAND_PIXELS = 2**18  # what a processor's cache holds, in any mode
+_ALPHA_MODES = ("RGBA", "LA", "PA")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Upright pixels: image in mode RGB; alpha uint8 (H, W), None where wholly opaque."""
+    """Upright pixels: image in mode RGB; alpha uint8 (H, W), None where wholly opaque. warnings:
+    what of the file could not be taken as it says."""
 
     image: Image.Image
     alpha: NDArray[np.uint8] | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a file shows, as it is stored: colours, an image of mode L, I;16, RGB or CMYK, or uint16
+    (H, W, 3); alpha of mode L."""
+
+    colours: Image.Image | NDArray[np.uint16]
+    alpha: Image.Image | None
 
 
 def decode(data: bytes, param: str, limits: IntakeLimits, *, over_white: bool = True) -> Picture:
-    """Untrusted bytes as pixels; what is transparent lies over white, or keeps its own colour.
+    """Untrusted bytes as pixels in sRGB; what is transparent lies over white, or keeps its own
+    colour.
 
     Raises UnsupportedFile or TooLarge with `param`.
     """
+    return _read(data, param, limits, over_white, as_shown=True)
+
+
+def decode_mask(data: bytes, param: str, limits: IntakeLimits) -> Picture:
+    """The same of a mask, whose levels say how much, whatever colour they are shown in."""
+    return _read(data, param, limits, over_white=False, as_shown=False)
+
+
+def _read(
+    data: bytes, param: str, limits: IntakeLimits, over_white: bool, as_shown: bool
+) -> Picture:
     limits.check_bytes(len(data), param)
     if not data:
         raise UnsupportedFile(f"The {param} is empty; {_ACCEPTED}.", param, "empty_file")
-    with _refusals(param), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        limits.check_pixels(image.width, image.height, param)
-        image.seek(0)
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image, over_white)
-
-
-def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """A picture in bands of some rows, each with its topmost row's number.
-
-    Arithmetic on a whole picture of many pixels would take several times its memory.
-    """
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+    with _refusals(param):
+        file = _container(data)
+        frame, file = _frame(file, param, limits)
+        warning = file.warning
+        try:
+            rgb = _to_srgb(frame.colours, file.profile if as_shown else None)
+        except UnknownSpace:
+            rgb, warning = _to_srgb(frame.colours, None), NOT_READ
+        alpha = frame.alpha
+        if alpha is not None and alpha.getextrema()[0] == 255:
+            alpha = None
+        if alpha is not None and over_white:
+            rgb.paste("white", mask=ImageChops.invert(alpha))
+        if (method := _UPRIGHT.get(orientation(file.exif))) is not None:
+            rgb = rgb.transpose(method)
+            alpha = alpha and alpha.transpose(method)
+    warnings = (f"{param}: {warning}",) if warning and as_shown else ()
+    return Picture(rgb, None if alpha is None else np.asarray(alpha), warnings)
 
 
 @contextmanager
@@ -63,13 +97,10 @@ def _refusals(param: str) -> Iterator[None]:
     so everything but our own refusals and memory exhaustion means that the file is broken.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", category=UserWarning)
-            yield
+        yield
     except (TooLarge, InvalidValue, UnsupportedFile, MemoryError):
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
         raise TooLarge(
             f"The {param} declares far too many pixels.", param, "too_many_pixels"
         ) from None
@@ -87,58 +118,93 @@ def _refusals(param: str) -> Iterator[None]:
         ) from fault
 
 
-def _to_rgb(image: Image.Image, over_white: bool) -> Picture:
-    """8-bit sRGB and alpha of a decoded frame in any mode."""
-    if image.mode in _DEEP_MODES:
-        image = _to_eight_bits(image)
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        image = _as_mode(image, "RGBA")
-        alpha = np.array(image.getchannel("A"))
-        if int(alpha.min()) < 255:
-            rgb = _over_white(image) if over_white else image.convert("RGB")
-            return Picture(rgb, alpha)
-    if image.mode == "CMYK":
-        image = _cmyk_to_srgb(image)
-    return Picture(_as_mode(image, "RGB"), None)
+def _container(data: bytes) -> Container:
+    if data.startswith(png.MAGIC):
+        return png.read(data)
+    if data.startswith(jpeg.MAGIC):
+        return jpeg.read(data)
+    return avif.read(data) if avif.is_avif(data) else Container(data)
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    """An RGBA picture laid over white, as RGB, rounded to the nearest level."""
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white
+def _frame(file: Container, param: str, limits: IntakeLimits) -> tuple[_Frame, Container]:
+    """The first picture of a file, and the file with what its decoder found."""
+    with Image.open(io.BytesIO(file.data), formats=FORMATS) as image:
+        limits.check_pixels(image.width, image.height, param)
+        if isinstance(file, png.Png) and file.depth == 16:
+            return _deep(file), file
+        image.seek(0)
+        image = _loaded(image, file)
+    frame = _parted(image, file)
+    exif = file.exif or image.info.get("exif", b"")
+    if (embedded := image.info.get("icc_profile")) is not None:
+        return frame, Container(file.data, embedded, exif)
+    return frame, replace(file, exif=exif)
 
 
-def _as_mode(image: Image.Image, mode: str) -> Image.Image:
-    """`convert` without the copy where there is nothing to do."""
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey by its own scale; Pillow's `convert` would clip all above 255 to white."""
-    top = 65535.0
-    if image.mode == "F":
-        top = max(1.0, *(float(np.nanmax(np.asarray(band))) for _, band in bands(image)))
-    grey = Image.new("L", image.size)
-    for row, band in bands(image):
-        values = np.asarray(band).astype(np.float64)
-        levels = np.nan_to_num(np.clip(values / top, 0.0, 1.0)) * 255.0 + 0.5
-        grey.paste(Image.fromarray(levels.astype(np.uint8)), (0, row))
-    return grey
-
-
-def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
-    """Through the file's own ICC profile; without one by Pillow's plain arithmetic."""
-    embedded = image.info.get("icc_profile")
-    if not embedded:
-        return image.convert("RGB")
+def _loaded(image: Image.Image, file: Container) -> Image.Image:
+    """With its pixels; those of a JPEG too that lacks nothing but its end marker."""
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
-        return ImageCms.profileToProfile(image, profile, _srgb(), outputMode="RGB") or image
-    except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB")
+        image.load()
+    except OSError:
+        if not file.data.startswith(jpeg.MAGIC):
+            raise
+        first, second = (_decoded(one) for one in jpeg.ended(file.data))
+        if ImageChops.difference(first, second).getbbox() is not None:
+            raise
+        return first
+    return image
 
 
-@lru_cache
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+def _decoded(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        image.load()
+        return image
+
+
+def _parted(image: Image.Image, file: Container) -> _Frame:
+    """Colours and alpha of a decoded image of eight bits or fewer."""
+    alpha = None
+    key = file.key if isinstance(file, png.Png) else None
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode in _ALPHA_MODES:
+        alpha = image.getchannel("A")
+        image = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
+    if key is not None and isinstance(file, png.Png):
+        scale = 255 // ((1 << file.depth) - 1)
+        alpha = _all_but(np.asarray(image), [sample * scale for sample in key])
+    if image.mode not in ("L", "CMYK"):
+        image = image if image.mode == "RGB" else image.convert("RGB")
+    return _Frame(image, alpha)
+
+
+def _deep(file: png.Png) -> _Frame:
+    """The same of a PNG of 16 bits a sample, of which Pillow reads but eight."""
+    values = cv2.imdecode(np.frombuffer(file.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16:
+        raise ValueError("OpenCV cannot read it")
+    alpha = None
+    values = np.atleast_3d(values)
+    if values.shape[2] == 4:
+        alpha = srgb.eight_bits(Image.fromarray(np.ascontiguousarray(values[..., 3])))
+    colours = values[..., :1] if file.grey else values[..., 2::-1]
+    if file.key is not None:
+        alpha = _all_but(colours, file.key)
+    return _Frame(colours, alpha)
+
+
+def _all_but(values: NDArray[np.uint8] | NDArray[np.uint16], key: object) -> Image.Image:
+    """255 but where all samples are those of the key."""
+    same = np.atleast_3d(values) == np.asarray(key, values.dtype)
+    return Image.fromarray(np.where(same.all(axis=2), 0, 255).astype(np.uint8))
+
+
+def _to_srgb(colours: Image.Image | NDArray[np.uint16], profile: bytes | None) -> Image.Image:
+    """As RGB; without a profile colours are sRGB, and inks by Pillow's plain arithmetic."""
+    if not isinstance(colours, Image.Image):
+        return srgb.from_sixteen_bits(colours, profile)
+    if profile is not None:
+        return srgb.to_srgb(colours, profile)
+    return colours if colours.mode == "RGB" else colours.convert("RGB")

@@ -3,7 +3,6 @@ from . import artwork as artwork
 from . import copy_space as copy_space
 from .arrange import NoOtherPlace as NoOtherPlace
 from .artwork import edge as edge
-from .artwork import reduced as reduced
 from .copy_space import window as window
 from .insets import InsetRoom as InsetRoom
 from .insets import PlacedInset as PlacedInset

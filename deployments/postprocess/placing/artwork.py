@@ -114,16 +114,6 @@ def open_file(data: bytes) -> NDArray[np.uint8]:
         return np.array(image.convert("RGBA"))
 
 
-def reduced(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """`pixels`, uint8 (h, w, 3 or 4), brought to at most `side` pixels along each side."""
-    height, width = pixels.shape[:2]
-    scale = side / max(width, height)
-    if scale >= 1:
-        return pixels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), np.uint8)
-
-
 def edge(alpha: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """The outermost pixels, two deep, of what `alpha` shows; none of what is wholly opaque."""
     shown = (alpha >= 128).astype(np.uint8)

@@ -104,6 +104,7 @@ class Images:
         taken = await self._taken(form, canvas)
         width, height = canvas or self._canvas_of(body, taken.given)
         params = replace(params.bringing(taken.given), width=width, height=height)
+        spec = replace(spec, warnings=(*spec.warnings, *taken.given.warnings))
         spec = self._keyed(spec, body, params, taken.given.digest)
         return await self._deliver("image_edit", body, params, taken.pending, spec, request)
 

@@ -45,7 +45,7 @@ def handled(image: bytes, mask: bytes | None, fit: str) -> None:
     assert fitted.picture.dtype == np.uint8
     assert fitted.picture.shape[2] == 3
     assert fitted.picture.shape[1::-1] in ((32, 32), (48, 32))
-    assert fitted.mask is None or (fitted.mask.any() and fitted.mask.dtype == np.bool_)
+    assert fitted.mask is None or (fitted.mask.any() and fitted.mask.dtype == np.uint8)
 
 
 def test_there_are_many_kinds_of_files() -> None:

@@ -22,8 +22,8 @@ def image_to_image(**fields: object) -> tuple[GenerationParams, Given]:
 
 def inpaint(**fields: object) -> tuple[GenerationParams, Given]:
     params, given = image_to_image(**fields)
-    mask = np.zeros(given.picture.shape[:2], dtype=bool)
-    mask[: params.height // 2] = True
+    mask = np.zeros(given.picture.shape[:2], np.uint8)
+    mask[: params.height // 2] = 255
     return params, Given(given.picture, mask)
 
 

@@ -1,11 +1,14 @@
 """Images of an overlay: read once, refused by name, kept with the advert and gone with it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from deployments.errors import InvalidValue, NotFound, RequestError, TooLarge, UnsupportedFile
@@ -13,6 +16,7 @@ from deployments.handover import Drawn
 from deployments.postprocess import kept_pictures
 from deployments.postprocess.adopt_images import adopt
 from deployments.postprocess.design.brand import Brand
+from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
 from deployments.postprocess.placing.artwork import open_file
@@ -29,8 +33,9 @@ from tests.unit.postprocess.artworks import (
     mark,
     url,
 )
+from tests.unit.postprocess.colour_files import PROFILES, judged, patches
 from tests.unit.postprocess.jobs import deliver, finish_kept, recall
-from tests.unit.postprocess.pictures import as_file, disc, noise, plain
+from tests.unit.postprocess.pictures import as_file, disc, image_file, noise, plain
 
 LOGO = {"type": "image", "kind": "logo", "image": url(mark())}
 PRODUCT = {**LOGO, "kind": "product"}
@@ -223,3 +228,70 @@ def test_the_brands_logo_joins_an_advert_that_has_none(tmp_path: Path) -> None:
     full, warned = layers(words * 12)
     assert len(full) == 12
     assert "brand" in warned.warnings[0]
+
+
+def test_an_images_colours_are_those_of_its_profile() -> None:
+    pixels = patches(4)
+    pixels[..., 3] = 255
+    pixels[:40, :40, 3] = 0
+    icc = PROFILES["Display P3"]
+    layer = {**LOGO, "image": url(pixels, "WEBP", lossless=True, icc_profile=icc)}
+    (file,) = adopted([layer]).images.values()
+    shown = open_file(file)
+    right = judged(Image.fromarray(pixels[..., :3]), icc)
+    seen = shown[..., 3] == 255
+    assert np.abs(shown[seen][:, :3].astype(int) - right[pixels[..., 3] == 255]).max() <= 1
+    broken = adopted([{**LOGO, "image": url(pixels, "WEBP", lossless=True, icc_profile=b"no")}])
+    assert any("colour profile cannot be read" in warning for warning in broken.warnings)
+
+
+def test_the_images_of_one_overlay_share_their_pixels() -> None:
+    large = url(plain(1990, 1990))
+    files = adopted([{**LOGO, "image": large}, *[{**LOGO, "kind": "badge", "image": large}] * 11])
+    (file,) = files.images.values()
+    height, width = open_file(file).shape[:2]
+    assert 12 * height * width <= 2**24 * 1.01
+    (alone,) = adopted([{**LOGO, "image": large}]).images.values()
+    assert open_file(alone).shape[:2] == (1990, 1990)
+
+
+def test_more_pixels_than_one_request_may_send_are_refused() -> None:
+    large = data_url(image_file(Image.new("L", (3000, 3000), 200), "PNG"))
+    layers = [{**PRODUCT, "image": large, "mask": large}] * 6
+    spec = FinishSpec((), OverlaySpec.model_validate({"layers": layers}), (None,), Output("png"))
+    with pytest.raises(TooLarge, match="100 megapixels") as caught:
+        adopt(spec, None, IntakeLimits(max_bytes=2**22, max_pixels=9_000_000))
+    assert caught.value.param == "overlay.layers.5.image"
+
+
+def most_memory(code: str) -> int:
+    """Megabytes that a process takes at most on its way."""
+    peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{peak}"], capture_output=True, check=True
+    )
+    return int(told.stdout) // 1024
+
+
+def test_a_photograph_of_25_megapixels_is_cut_out_in_bounded_memory(tmp_path: Path) -> None:
+    photo = disc(5000, 5000, radius=0.4)
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(as_file(photo, "JPEG"))
+    load = (
+        "import cv2, pathlib; cv2.setNumThreads(1)\n"
+        "from tests.unit.postprocess.test_adopt_images import *\n"
+        f"image = data_url(pathlib.Path({str(file)!r}).read_bytes())\n"
+        "layers = [{**PRODUCT, 'image': image}] * 2\n"
+        "overlay = OverlaySpec.model_validate({'layers': layers})\n"
+        "spec = FinishSpec((), overlay, (None,), Output('png'))\n"
+    )
+    work = "adopt(spec, None, IntakeLimits(max_bytes=2**24, max_pixels=25_000_000))"
+    assert most_memory(load + work) - most_memory(load) < 400
+
+
+def test_a_mark_on_a_wide_clear_ground_keeps_its_pixels() -> None:
+    wide = np.zeros((100, 9000, 4), np.uint8)
+    wide[:64, 4000:4064] = noise(64, 64)[..., [0, 1, 2, 0]]
+    wide[:64, 4000:4064, 3] = 200
+    (file,) = adopted([{**LOGO, "image": url(wide)}]).images.values()
+    assert open_file(file).shape == (64, 64, 4)

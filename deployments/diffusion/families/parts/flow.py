@@ -27,7 +27,7 @@ def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torc
 def from_moments(
     space: LatentSpace,
     moments: DiagonalGaussianDistribution,
-    mask: NDArray[np.bool_] | None,
+    mask: NDArray[np.uint8] | None,
     sigmas: torch.Tensor,
     generators: Sequence[torch.Generator],
 ) -> list[Start]:
@@ -45,7 +45,7 @@ def from_moments(
 def from_latents(
     space: LatentSpace,
     latents: torch.Tensor,
-    mask: NDArray[np.bool_] | None,
+    mask: NDArray[np.uint8] | None,
     sigmas: torch.Tensor,
     generator: torch.Generator,
     references: tuple[torch.Tensor, ...] = (),
@@ -68,7 +68,7 @@ def keep_protected(row: Row) -> None:
     kept = row.inpainting.latents
     if not row.denoised:
         kept = mix(kept, row.inpainting.noise, row.sigmas[row.step])
-    row.latents = (1 - row.inpainting.mask) * kept + row.inpainting.mask * row.latents
+    row.latents = row.inpainting.put_back(row.latents, kept, row.steps_left)
 
 
 def steps_executed(steps: int, strength: float | None) -> int:

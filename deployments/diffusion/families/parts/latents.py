@@ -1,7 +1,7 @@
 """Between pictures and latents: one VAE, its scaling, and the noise that latents start from."""
 
 from copy import copy, deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,10 @@ STEP = 4  # a tile's overlap is a quarter of it: a multiple of this keeps it who
 class LatentSpace:
     """The latents (1, C, h, w) of pictures uint8 (H, W, 3), scaled as a family's loop wants them.
 
-    factor: pixels per latent and side. mask_mode: how masks are brought to the latents' size.
+    factor: pixels per latent and side.
     upcast: whether the VAE needs float32's range: all of it in place of float16, which it leaves;
     of bfloat16, whose range is the same, the encoder alone, with weights lent for each call.
     """
-
-    mask_mode: ClassVar[str] = "nearest"
 
     def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
         """Raises ModelRefused for a VAE whose channels have statistics of their own."""
@@ -121,10 +119,13 @@ class LatentSpace:
             return values
         return values.contiguous(memory_format=torch.channels_last)
 
-    def mask(self, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> torch.Tensor:
-        """bool (H, W) to (1, 1, h, w), 1 where to repaint."""
-        full = torch.from_numpy(mask.astype(np.float32))[None, None]
-        small = torch.nn.functional.interpolate(full, size=shape[-2:], mode=self.mask_mode)
+    def mask(self, mask: NDArray[np.uint8], shape: tuple[int, ...]) -> torch.Tensor:
+        """uint8 (H, W) to (1, 1, h, w), 1 where to repaint.
+
+        A latent is repainted as much as that of its pixels which is most: nothing is too thin.
+        """
+        full = torch.from_numpy(mask.astype(np.float32) / 255)[None, None]
+        small = torch.nn.functional.adaptive_max_pool2d(full, shape[-2:])
         return small.to(self._device, self._dtype)
 
 

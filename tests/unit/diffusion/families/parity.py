@@ -32,7 +32,8 @@ class Architecture:
 
     pipelines: its class for each kind. asked: fields of our params, some of them taken every
     fourth time. max_words: of a prompt. call: fixed arguments of a call. alters: whether the
-    family changes its modules, so that diffusers draws with others.
+    family changes its modules, so that diffusers draws with others. patch: latents of the VAE to
+    the side of one of the loop's.
     """
 
     family: str
@@ -42,6 +43,7 @@ class Architecture:
     call: Mapping[str, Any] = field(default_factory=dict)
     least_steps: int = 1
     alters: bool = False
+    patch: int = 1
 
     @property
     def recording(self) -> type:
@@ -81,9 +83,9 @@ class Architecture:
             if redrawn or referring:
                 noise = np.random.default_rng(i)
                 picture = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
-                mask = np.zeros((height, width), dtype=bool)
+                mask = np.zeros((height, width), np.uint8)
                 top, left = rng.randrange(height // 2), rng.randrange(width // 2)
-                mask[top : top + height // 2, left : left + width // 2] = True
+                mask[top : top + height // 2, left : left + width // 2] = 255
                 given = Given(
                     picture if redrawn else None, mask if kind.startswith("inpaint") else None
                 )
@@ -127,8 +129,17 @@ class Architecture:
         if given is not None and given.picture is not None:
             call |= {"image": Image.fromarray(given.picture), "strength": params.strength}
             if given.mask is not None:
-                call["mask_image"] = Image.fromarray(given.mask.astype(np.uint8) * 255)
+                # diffusers looks at one pixel of a latent, we at all of them
+                factor = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+                call["mask_image"] = Image.fromarray(grown(given.mask, factor * self.patch))
         return call
+
+
+def grown(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The highest level of each square of so many pixels, in all of it."""
+    rows, columns = mask.shape
+    most = mask.reshape(rows // side, side, columns // side, side).max(axis=(1, 3))
+    return most.repeat(side, 0).repeat(side, 1)
 
 
 def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: int = 7) -> None:
@@ -150,5 +161,5 @@ def assert_parity(architecture: Architecture, engine: Engine, count: int, seed: 
         family.decoded.clear()
         assert_same_picture(ours, architecture.draw(components, case))
         if given is not None and given.picture is not None and given.mask is not None:
-            kept = ~given.mask
+            kept = given.mask == 0
             assert np.array_equal(drawn.pictures[0][kept], given.picture[kept])

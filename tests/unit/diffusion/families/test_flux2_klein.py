@@ -79,6 +79,7 @@ KLEIN = Klein(
     ),
     max_words=40,
     call={"max_sequence_length": READ},
+    patch=2,
     alters=True,
 )
 DISTILLED = Klein(KLEIN.family, KLEIN.pipelines, ({},), KLEIN.max_words, KLEIN.call, alters=True)

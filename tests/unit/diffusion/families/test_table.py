@@ -102,8 +102,9 @@ def figure(case: Case, ours: np.ndarray, theirs: np.ndarray) -> Figure:
     _, _, given = case
     apart = np.abs(ours.astype(int) - theirs.astype(int))
     if given is not None and given.picture is not None and given.mask is not None:
-        assert np.array_equal(ours[~given.mask], given.picture[~given.mask])
-        apart = apart[given.mask]
+        kept = given.mask == 0
+        assert np.array_equal(ours[kept], given.picture[kept])
+        apart = apart[~kept]
     return Figure(int(apart.max()), float((apart > 0).mean()))
 
 

@@ -110,7 +110,7 @@ def test_prompts_are_left_out_for_good(library: Library) -> None:
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_what_an_edit_started_from_comes_back_as_it_was(library: Library, masked: bool) -> None:
-    mask = noise(96, 64)[..., 0] > 128 if masked else None
+    mask = np.where(noise(96, 64)[..., 0] > 128, 255, 0).astype(np.uint8) if masked else None
     one = spec()
     deliver(DRAWN, one, Given(noise(96, 64, 5), mask), library)
     other = new_id()

@@ -15,6 +15,7 @@ from deployments.postprocess.intake.limits import IntakeLimits
 from tests.unit.postprocess.pictures import as_file, disc, image_file, noise, plain
 
 LIMITS = IntakeLimits(max_bytes=2_000_000, max_pixels=4_000_000)
+LARGE = IntakeLimits(max_bytes=20_000_000, max_pixels=25_000_000)
 SIZES = ((256, 256), (224, 288), (192, 336), (336, 192))
 
 
@@ -167,12 +168,59 @@ def test_white_means_repaint_in_an_opaque_mask(mode: str) -> None:
     assert not fitted.mask[:, :40].any()
 
 
-def test_grey_128_repaints_and_127_does_not() -> None:
-    grey = np.full((64, 64), 127, np.uint8)
-    grey[0, 0] = 128
-    fitted = take(as_file(plain(64, 64)), as_file(grey))
+def test_levels_between_repaint_by_so_much_and_strays_are_none() -> None:
+    grey = np.arange(256, dtype=np.uint8)[None].repeat(16, 0)
+    picture = as_file(plain(256, 16))
+    right = grey.copy()
+    right[:, :12], right[:, 244:] = 0, 255
+    clear = np.dstack([plain(256, 16), 255 - grey])
+    for mask in (as_file(grey), as_file(clear)):
+        fitted = take(picture, mask, size=(256, 16))
+        assert fitted.mask is not None
+        assert np.array_equal(fitted.mask, right)
+        again = take(picture, as_file(fitted.mask), size=(256, 16)).mask
+        assert again is not None
+        assert np.array_equal(again, right)  # as the library gives it back
+
+
+@pytest.mark.parametrize("shape", [(640, 480), (4032, 3024), (1000, 777), (97, 80)])
+def test_a_masks_reduction_loses_nothing(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    mask = np.zeros(shape[::-1], np.uint8)
+    mask[rng.integers(0, shape[1], 9), rng.integers(0, shape[0], 9)] = rng.integers(40, 200, 9)
+    fitted = take(as_file(plain(*shape)), as_file(mask), size=(64, 48), fit="pad", limits=LARGE)
     assert fitted.mask is not None
-    assert fitted.mask.sum() == 1
+    scale = min(64 / shape[0], 48 / shape[1])
+    width, height = round(shape[0] * scale), round(shape[1] * scale)
+    left, top = (64 - width) // 2, (48 - height) // 2
+    for y, x in np.argwhere(mask):
+        at = top + int(y * height / shape[1]), left + int(x * width / shape[0])
+        assert fitted.mask[at] >= mask[y, x]
+    inside = fitted.mask[top : top + height, left : left + width]
+    assert (inside > 0).sum() <= 4 * 9
+
+
+def test_a_stroke_of_three_pixels_outlasts_any_reduction() -> None:
+    mask = np.zeros((2048, 2048), np.uint8)
+    mask[:, 1000:1003] = 255
+    fitted = take(as_file(plain(2048, 2048)), as_file(mask), limits=LARGE)
+    assert fitted.mask is not None
+    columns = np.flatnonzero((fitted.mask == 255).all(axis=0))
+    assert len(columns) in (1, 2)
+    assert set(np.unique(fitted.mask)) == {0, 255}
+
+
+@pytest.mark.parametrize("scale", [0.25, 1, 4])
+def test_a_soft_edge_stays_soft(scale: float) -> None:
+    side = round(256 * scale)
+    ramp = np.clip(np.linspace(-0.6, 1.6, side) * 255, 0, 255).astype(np.uint8)
+    mask = ramp[None].repeat(side, 0)
+    fitted = take(as_file(plain(side, side)), as_file(mask), size=(256, 256), limits=LARGE)
+    assert fitted.mask is not None
+    steps = np.diff(fitted.mask[128].astype(int))
+    assert steps.min() >= 0
+    assert steps.max() <= 16
+    assert (fitted.mask[128, 0], fitted.mask[128, -1]) == (0, 255)
 
 
 def test_a_mask_of_another_size_is_refused_naming_both() -> None:
@@ -251,7 +299,7 @@ def test_the_subject_is_kept_and_all_around_it_repainted() -> None:
     fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
     assert fitted.mask is not None
     subject = picture[..., 1] < 100
-    assert (fitted.mask != subject).mean() > 0.97
+    assert ((fitted.mask < 128) == subject).mean() > 0.97
     assert np.array_equal(fitted.picture, picture)
     assert fitted.warnings == ()
 
@@ -261,7 +309,7 @@ def test_a_cut_out_keeps_what_is_opaque() -> None:
     picture[20:40, 10:50, 3] = 255
     fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
     assert fitted.mask is not None
-    assert np.array_equal(~fitted.mask, picture[..., 3] == 255)
+    assert np.array_equal(255 - fitted.mask, picture[..., 3])
 
 
 def test_a_subject_that_cannot_be_told_is_refused() -> None:
@@ -280,3 +328,22 @@ def test_a_rough_subject_is_told() -> None:
     picture[20:44, 20:44] = (250, 240, 30)
     fitted = fit_upload(as_file(picture), None, 64, 64, "crop", SIZES, LIMITS, keep="subject")
     assert "not plain" in fitted.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "told"),
+    [
+        ((600, 80), (64, 48), "middle 18%"),
+        ((80, 600), (64, 48), "middle 10%"),
+        ((64, 64), (64, 48), None),
+        ((64, 48), (128, 96), None),
+    ],
+)
+def test_a_crop_that_loses_much_is_told(
+    shape: tuple[int, int], size: tuple[int, int], told: str | None
+) -> None:
+    picture = as_file(plain(*shape))
+    warnings = take(picture, size=size).warnings
+    assert len(warnings) == (told is not None)
+    assert told is None or told in warnings[0]
+    assert take(picture, size=size, fit="pad").warnings == ()
