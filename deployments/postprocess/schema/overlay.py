@@ -78,8 +78,9 @@ class TextLayer(Strict):
     lets the language decide where letters of both directions stand, else the letters.
     `line_break`: keep_all breaks at spaces only, anywhere also between characters of Hangul, Han
     and kana, phrase between the phrases of Japanese, Chinese and Thai; auto does what suits the
-    language. `fill` is the colour of the words; of a cta or badge it is the colour of the pill, whose words are black or white,
-    whichever reads better. `rotate`: degrees clockwise about the layer's centre.
+    language. `fill` is the colour of the words; of a cta or badge it is the colour of the
+    pill, whose words are black or white, whichever reads better. `rotate`: degrees clockwise
+    about the layer's centre.
     """
 
     type: Literal["text"] = "text"
