@@ -26,6 +26,8 @@ _CLUSTER = regex.compile(r"\X")
 _SPACE = regex.compile(f"[{SPACES}]")
 # Scripts whose lines may break between any two characters, as a reader of them would allow.
 _LOOSE = frozenset({"Hang", "Hani", "Hira", "Kana", "Bopo"})
+# Words of letters that are written with spaces, and a comma or full stop behind them.
+_WORDS = regex.compile(r"(?:[A-Za-z가-힣\u00c0-\u024f\u0400-\u04ff]+[,.]?(?: (?=.)|[!?]?$))+")
 _HYPHENS = "-‐"
 _SHORT = 2  # letters: "Wi-Fi" and "e-mail" are not parted at their hyphens
 _LEAST_WORD = 6  # letters: shorter ones are not hyphenated
@@ -50,6 +52,9 @@ def breakable(line: str, lang: str, line_break: LineBreak = "auto") -> str:
     have. keep_all: at spaces only. anywhere: between any two characters of Hangul, Han and kana
     that UAX 14 allows. Soft hyphens break under all, and nothing breaks within a figure.
     """
+    spaces_alone = line_break == "keep_all" or not (line_break == "anywhere" or has_phrases(lang))
+    if spaces_alone and _WORDS.fullmatch(line):
+        return line  # as most copy is: nothing but words, which break at their spaces
     allowed = _opportunities(line, lang, line_break)
     marked = line[:1]
     for at, char in enumerate(line[1:], start=1):
@@ -118,7 +123,8 @@ def _uax14(line: str, lang: str) -> set[int]:
 
 
 def _cluster_borders(line: str) -> set[int]:
-    return set(accumulate(map(len, clusters(line))))
+    found = line if line.isascii() else clusters(line)
+    return set(accumulate(map(len, found)))
 
 
 def _web_borders(name: str, start: int) -> set[int]:

@@ -57,6 +57,7 @@ _BRANDS = 2 / 3  # what a Latin letter weighs: brands and borrowed words are in 
 _JAPANESE = frozenset("々〆ヶー・")
 
 
+@lru_cache(maxsize=1024)
 def guess(text: str, around: str | None = None) -> str:
     """The language of `text`; where its letters leave it open, `around`, the language that is
     known of its advert; English where there is neither.
@@ -91,6 +92,7 @@ def of_advert(layers: Iterable[tuple[str, str | None]]) -> str:
     return guess(rest, said)
 
 
+@lru_cache(maxsize=1024)
 def scripts(text: str) -> Counter[str]:
     """How many letters of each script, by ISO 15924 codes; digits and the like are of none."""
     return Counter(name for name in map(_script, text) if name)

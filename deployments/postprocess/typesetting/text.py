@@ -39,7 +39,6 @@ _NORMAL = regex.compile("[^\uf900-\ufaff\U0002f800-\U0002fa1f]+")
 _ROW = regex.compile("  +")
 # strip() takes characters, not ranges.
 _SPACES = "".join(chr(c) for c in range(0x3001) if regex.match(f"[{SPACES}]", chr(c)))
-_BREAK_MARKS = regex.compile(f"[{ZERO_WIDTH_SPACE}{WORD_JOINER}{SOFT_HYPHEN}]")
 _CURSIVE = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 # Letters of these blocks join or stack (Arabic to Khmer's neighbours): tracking tears them apart.
 _JOINED = re.compile(
@@ -65,7 +64,7 @@ class Copy:
     @property
     def plain(self) -> str:
         """The words without marks of where they may break."""
-        return _BREAK_MARKS.sub("", "\n".join(p.text for p in self.paragraphs))
+        return _unmarked("\n".join(p.text for p in self.paragraphs))
 
 
 def prepare(
@@ -114,12 +113,18 @@ def sanitise(text: str) -> tuple[str, tuple[str, ...]]:
     return bounded, tuple(warnings)
 
 
+def _unmarked(text: str) -> str:
+    for mark in (ZERO_WIDTH_SPACE, WORD_JOINER, SOFT_HYPHEN):
+        text = text.replace(mark, "")
+    return text
+
+
 def ink_length(text: str) -> int:
     """How many characters of `text` are neither spaces nor marks of breaks or of direction.
 
     Cleaning and breaking move only those, so this counts a place alike before and after.
     """
-    return len("".join(bidi.MARKS.sub("", _BREAK_MARKS.sub("", text)).split()))
+    return len("".join(bidi.MARKS.sub("", _unmarked(text)).split()))
 
 
 def is_cursive(word: str) -> bool:
