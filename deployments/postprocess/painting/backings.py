@@ -28,8 +28,15 @@ class Inked:
     ink: Ink
 
 
-def lay(pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette) -> list[Inked]:
+def lay(
+    pixels: NDArray[np.uint8],
+    placed: Placed,
+    target: float,
+    palette: Palette,
+    protect: tuple[Rect, ...] = (),
+) -> list[Inked]:
     """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs.
+    protect: as of `legible.back`.
 
     The parts of a layer follow each other.
     """
@@ -40,7 +47,7 @@ def lay(pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palet
         words = [word for text in members for word in read(text, height, width)]
         extent, rotate = _extent(placed, members, kind), members[0].setting.rotate
         backed = legible.back(
-            pixels, words, kind, target, extent, _may_scrim(placed), palette, rotate
+            pixels, words, kind, target, extent, _may_scrim(placed), palette, rotate, protect
         )
         shared = shared or backed.inks[0]
         inked += [
