@@ -6,6 +6,7 @@ image sent again, or a kept picture used as one, is kept once.
 """
 
 import base64
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,6 +41,8 @@ from deployments.postprocess.schema import (
     is_id,
     read_data_url,
 )
+
+log = logging.getLogger(__name__)
 
 _FILE = Output("webp")
 _LONG_SIDE = 4096  # pixels; no placement shows more
@@ -90,7 +93,11 @@ def _with_logo(overlay: OverlaySpec, brands: Mapping[str, Brand]) -> tuple[Overl
         return overlay, []
     if len(overlay.layers) >= MAX_LAYERS:
         return overlay, [f"brand: {MAX_LAYERS} layers leave no place for its logo"]
-    encoded = base64.b64encode(Path(brand.logo).read_bytes()).decode("ascii")
+    try:
+        encoded = base64.b64encode(Path(brand.logo).read_bytes()).decode("ascii")
+    except OSError:  # the operator's, and no reason to lose the advert
+        log.exception("the logo of the brand %s cannot be read", overlay.brand)
+        return overlay, [f"brand: the logo of {overlay.brand} cannot be read: it is left out"]
     logo = ImageLayer(type="image", kind="logo", image=f"data:image/png;base64,{encoded}")
     return overlay.model_copy(update={"layers": [*overlay.layers, logo]}), []
 

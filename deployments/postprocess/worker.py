@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from pickle import PicklingError
 from queue import SimpleQueue
+from threading import Thread
 from typing import NamedTuple
 
 import cv2
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from deployments.postprocess.finish import finish_picture
 from deployments.postprocess.schema import Finished
 from deployments.postprocess.typesetting import engine, fonts, languages
+
+_LOOKS_EVERY_S = 1.0  # whether the parent is there
 
 
 class Reply(NamedTuple):
@@ -78,6 +82,7 @@ def main() -> None:
     to each shape of a picture with the other arguments of `finish_picture`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the other process
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(1)  # there are as many processes as may work at once
     connection, picture = Connection(int(sys.argv[1])), SharedPicture(int(sys.argv[2]))
     own_fonts = sys.argv[3] if len(sys.argv) > 3 else None
@@ -105,6 +110,13 @@ def main() -> None:
         except (EOFError, OSError):
             return
         reply(partial(finish_picture, picture.read(shape), *arguments, **named))
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone, also in the midst of its work."""
+    while os.getppid() == parent:
+        time.sleep(_LOOKS_EVERY_S)
+    os._exit(1)
 
 
 def _prepare(own_fonts: str | None) -> None:

@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import LifoQueue
+from threading import Timer
 from types import MappingProxyType
 
 import numpy as np
@@ -147,9 +149,10 @@ class _Worker:
 
     def _send(self, asked: object) -> None:
         try:
-            self._connection.send(asked)
+            with self._ended_after(LIMIT_S):
+                self._connection.send(asked)
         except OSError as error:
-            raise WorkerLost("the process that sets words has died") from error
+            raise WorkerLost("the process that sets words has died, or did not listen") from error
 
     def _reply(self, within_s: float) -> Reply:
         """The next reply; what the process logged is logged here. Raises what the process raised,
@@ -157,7 +160,8 @@ class _Worker:
         try:
             if not self._connection.poll(within_s):
                 raise WorkerLost(f"a process that sets words took more than {within_s:.0f} s")
-            reply: Reply = self._connection.recv()
+            with self._ended_after(within_s):
+                reply: Reply = self._connection.recv()
         except (EOFError, OSError) as error:
             raise WorkerLost("a process that sets words has died") from error
         for record in reply.said:
@@ -165,6 +169,18 @@ class _Worker:
         if reply.error is not None:
             raise reply.error
         return reply
+
+    @contextmanager
+    def _ended_after(self, seconds: float) -> Iterator[None]:
+        """The process is ended if what is done with it takes longer, which then fails: neither
+        writing to a pipe nor reading from it has a limit of its own."""
+        timer = Timer(seconds, self._process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:

@@ -193,7 +193,7 @@ def _item(
     gone = fonts.missing(copy.plain, families)
     forms = fonts.plainer(gone)
     if forms:
-        said = [_reworded(span, span.text.translate(str.maketrans(forms))) for span in said]
+        said = [_reworded(span, span.text.translate(forms)) for span in said]
         copy = _copy(_joined(said), layer, lang)
         families = fonts.order(copy.plain, lang, font, advert.face)
         told = ", ".join(f"{char} as {form}" for char, form in sorted(forms.items()))

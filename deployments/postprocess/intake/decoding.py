@@ -128,12 +128,12 @@ def _container(data: bytes) -> Container:
 
 def _frame(file: Container, param: str, limits: IntakeLimits) -> tuple[_Frame, Container]:
     """The first picture of a file, and the file with what its decoder found."""
-    with Image.open(io.BytesIO(file.data), formats=FORMATS) as image:
-        limits.check_pixels(image.width, image.height, param)
+    with Image.open(io.BytesIO(file.data), formats=FORMATS) as opened:
+        limits.check_pixels(opened.width, opened.height, param)
         if isinstance(file, png.Png) and file.depth == 16:
             return _deep(file), file
-        image.seek(0)
-        image = _loaded(image, file)
+        opened.seek(0)
+        image = _loaded(opened, file)
     frame = _parted(image, file)
     exif = file.exif or image.info.get("exif", b"")
     if (embedded := image.info.get("icc_profile")) is not None:
@@ -182,11 +182,11 @@ def _parted(image: Image.Image, file: Container) -> _Frame:
 
 def _deep(file: png.Png) -> _Frame:
     """The same of a PNG of 16 bits a sample, of which Pillow reads but eight."""
-    values = cv2.imdecode(np.frombuffer(file.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16:
+    read = cv2.imdecode(np.frombuffer(file.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if read is None or read.dtype != np.uint16:
         raise ValueError("OpenCV cannot read it")
     alpha = None
-    values = np.atleast_3d(values)
+    values: NDArray[np.uint16] = np.atleast_3d(read).astype(np.uint16, copy=False)
     if values.shape[2] == 4:
         alpha = srgb.eight_bits(Image.fromarray(np.ascontiguousarray(values[..., 3])))
     colours = values[..., :1] if file.grey else values[..., 2::-1]

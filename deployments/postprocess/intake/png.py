@@ -58,7 +58,8 @@ def _chunks(data: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], dict[bytes, 
 
     As libpng has it: a fault costs a chunk that only tells, and no end is needed.
     """
-    header, pixels, told = b"", [], dict[bytes, bytes]()
+    header, told = b"", dict[bytes, bytes]()
+    pixels: list[tuple[bytes, bytes]] = []
     at = len(MAGIC)
     for _ in range(_MOST_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, at) if at + 8 <= len(data) else (0, b"IEND")
@@ -97,7 +98,7 @@ def _space(told: Mapping[bytes, bytes]) -> tuple[bytes | None, str | None]:
             gamma = int.from_bytes(told[b"gAMA"]) / 100_000
             points = told.get(b"cHRM", b"")
             values = (
-                [value / 100_000 for value in struct.unpack(">8I", points)]
+                tuple(value / 100_000 for value in struct.unpack(">8I", points))
                 if len(points) == 32
                 else None
             )

@@ -32,12 +32,11 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     if image.mode not in kinds.get(space, ()):
         raise UnknownSpace(f"{space} on {image.mode}")
     transform = _transform(source, _srgb(), image.mode, "RGB")
-    if image.mode != "RGB":
-        return ImageCms.applyTransform(image, transform)
-    if not _changes(transform):
+    if image.mode == "RGB" and not _changes(transform):
         return image
-    ImageCms.applyTransform(image, transform, inPlace=True)
-    return image
+    in_place = image.mode == "RGB"
+    changed = ImageCms.applyTransform(image, transform, inPlace=in_place)
+    return changed or image  # in place, it gives nothing back
 
 
 def from_sixteen_bits(values: NDArray[np.uint16], profile: bytes | None) -> Image.Image:
@@ -58,7 +57,8 @@ def from_sixteen_bits(values: NDArray[np.uint16], profile: bytes | None) -> Imag
     def band_in_srgb(band: NDArray[np.uint16]) -> NDArray[np.uint8]:
         channels = [curve[band[..., min(i, band.shape[2] - 1)]] for i, curve in enumerate(curves)]
         light = cv2.transform(cv2.merge(channels), matrix)
-        return shown[np.clip(light + 0.5, 0, 65535).astype(np.uint16)]
+        levels: NDArray[np.uint8] = shown[np.clip(light + 0.5, 0, 65535).astype(np.uint16)]
+        return levels
 
     return Image.fromarray(_in_bands(values, band_in_srgb, 3))
 
@@ -114,7 +114,10 @@ def _table(source: bytes, target: bytes, mode: str) -> NDArray[np.uint16] | NDAr
     """What each of 65,536 levels of grey is in another space."""
     ramp = Image.fromarray(np.arange(65536, dtype=np.uint16)[None])
     transform = _transform(_opened(source), _opened(target), "I;16", mode)
-    return np.asarray(ImageCms.applyTransform(ramp, transform))[0]
+    levels: NDArray[np.uint16] | NDArray[np.uint8] = np.asarray(
+        ImageCms.applyTransform(ramp, transform)
+    )[0]
+    return levels
 
 
 def _xyz(tag: bytes) -> NDArray[np.float64]:

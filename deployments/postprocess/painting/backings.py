@@ -29,9 +29,15 @@ class Inked:
 
 
 def lay(
-    pixels: NDArray[np.uint8], placed: Placed, target: float, palette: Palette, within: Rect
+    pixels: NDArray[np.uint8],
+    placed: Placed,
+    target: float,
+    palette: Palette,
+    within: Rect,
+    protect: tuple[Rect, ...] = (),
 ) -> list[Inked]:
     """Lay the backings of one stack on `pixels`, in place; layers of one kind share theirs.
+    protect: as of `legible.back`.
 
     within: what plates and glass do not leave, in pixels. The parts of a layer follow each other.
     """
@@ -42,7 +48,16 @@ def lay(
         words = [word for text in members for word in read(text, height, width)]
         extent, rotate = _extent(placed, members, kind), members[0].setting.rotate
         backed = legible.back(
-            pixels, words, kind, target, extent, _may_scrim(placed), palette, within, rotate
+            pixels,
+            words,
+            kind,
+            target,
+            extent,
+            _may_scrim(placed),
+            palette,
+            within,
+            rotate,
+            protect,
         )
         shared = shared or backed.inks[0]
         inked += [

@@ -89,7 +89,7 @@ def set_words(
     within = arrange.clear_area(width, height, spec, clear)
     inked: list[Inked] = []
     for stack in placed.words.arrangement.stacks:
-        inked += backings.lay(pixels, stack, spec.min_contrast, palette, within)
+        inked += backings.lay(pixels, stack, spec.min_contrast, palette, within, tuple(protect))
     by_layer = [
         list(parts) for _, parts in groupby(inked, key=lambda one: one.words.text.item.index)
     ]
@@ -97,6 +97,7 @@ def set_words(
         warnings += effects.warnings(parts[0].words.text)
         for effect in parts[0].words.under:
             paint(pixels, effect)
+    _uncover(pixels, canvas, protect)
     insets: list[InsetReport] = []
     for inset in placed.insets:  # over backings and shadows, which would tint them
         report, trouble = paint_insets.lay(pixels, inset)
@@ -115,6 +116,7 @@ def set_words(
         pictures = drawing.emoji(text.setting, text.x, text.y)
         if pictures is not None:
             lay_sprite(pixels, pictures)
+    _uncover(pixels, canvas, protect)
     if problems and spec.on_problem == "fail":
         raise InvalidValue("; ".join(problems) + ".", "overlay", "overlay_problem")
     reports.sort(key=lambda layer: layer.index)
@@ -142,6 +144,14 @@ def _report(pixels: NDArray[np.uint8], parts: Sequence[Inked]) -> LayerReport:
         backing_alpha=round(parts[0].alpha, 3),
         missing_glyphs=text.item.missing,
     )
+
+
+def _uncover(pixels: NDArray[np.uint8], canvas: Canvas, protect: Sequence[Rect]) -> None:
+    """Give what is protected back as the picture has it: shadows, frames and plates end there."""
+    for rect in protect:
+        left, top, right, bottom = rect.pixels()
+        inside = np.s_[max(0, top) : bottom, max(0, left) : right]
+        pixels[inside] = canvas.pixels[inside]
 
 
 def _boxes(canvas: Canvas, boxes: Sequence[Box]) -> list[Rect]:

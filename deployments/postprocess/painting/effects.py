@@ -16,6 +16,7 @@ from deployments.postprocess.typesetting import drawing
 
 _RADIUS = 0.022
 _SOFTNESS = 0.02  # of the canvas's short side, the blur's standard deviation
+_FADE = 0.06  # of the short side, over which a scrim ends before what is protected
 _MAX_SIGMA = 32.0  # pixels
 _COARSE = 4  # blurred at a fraction of the size, since nothing fine is left
 
@@ -23,13 +24,15 @@ _COARSE = 4  # blurred at a fraction of the size, since nothing fine is left
 @dataclass(frozen=True, slots=True)
 class Extent:
     """A box on a canvas of height x width, in pixels, to be turned by `rotate` degrees; a plate
-    under it stays `within`."""
+    under it stays `within`. protect: what nothing is painted on.
+    """
 
     box: Rect
     rotate: float
     height: int
     width: int
     within: Rect
+    protect: tuple[Rect, ...] = ()
 
     def plate(self) -> Tile:
         short = min(self.height, self.width)
@@ -39,7 +42,8 @@ class Extent:
         return drawing.turned(box, _RADIUS * short, self.rotate, box)
 
     def scrim(self) -> tuple[Tile, float]:
-        """A gradient from the nearest side to beyond the box, and the share of canvas it covers."""
+        """A gradient from the nearest side to beyond the box, and the share of canvas it covers;
+        it ends softly before what is protected."""
         height, width, box = self.height, self.width, self.box.turned(self.rotate)
         reaches = {
             "top": box.bottom / height,
@@ -60,9 +64,22 @@ class Extent:
         profile = profile[first : last + 1]  # beyond it there is nothing to paint
         if side in ("top", "bottom"):
             mask = np.broadcast_to(profile[:, None], (len(profile), width))
-            return Tile(np.ascontiguousarray(mask), 0, int(first)), reaches[side]
+            return self._around(Tile(mask.copy(), 0, int(first))), reaches[side]
         mask = np.broadcast_to(profile[None, :], (height, len(profile)))
-        return Tile(np.ascontiguousarray(mask), int(first), 0), reaches[side]
+        return self._around(Tile(mask.copy(), int(first), 0)), reaches[side]
+
+    def _around(self, tile: Tile) -> Tile:
+        """The tile, fading out towards what is protected."""
+        free = np.full(tile.mask.shape, 255, np.uint8)
+        for rect in self.protect:
+            left, top, right, bottom = rect.move(-tile.x, -tile.y).pixels()
+            free[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = 0
+        if free.all():
+            return tile
+        reach = max(1.0, _FADE * min(self.height, self.width))
+        share = np.clip(cv2.distanceTransform(free, cv2.DIST_L2, 5) / reach, 0, 1)
+        faded = tile.mask * (share * share * (3 - 2 * share))
+        return Tile((faded + 0.5).astype(np.uint8), tile.x, tile.y)
 
 
 def under(text: SetText, glyphs: Tile, ink: Ink | None) -> tuple[Paint, ...]:

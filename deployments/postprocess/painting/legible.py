@@ -51,16 +51,17 @@ def back(
     palette: Palette,
     within: Rect,
     rotate: float = 0.0,
+    protect: tuple[Rect, ...] = (),
 ) -> Backed:
     """Lay the least backing of `kind` on `pixels`, in place, so that p10 >= target.
 
     extent: the box of the whole stack, which a plate or scrim spans; a plate or glass is turned
-    by `rotate` degrees about its middle, and else stays `within`. `auto` takes the first that
-    suffices of none, shadow (light ink only), scrim, plate. Where `kind` cannot reach the target,
-    its strongest form is laid; the caller measures.
+    by `rotate` degrees about its middle, and else stays `within`. protect: what a scrim fades out
+    before. `auto` takes the first that suffices of none, shadow (light ink only), scrim, plate.
+    Where `kind` cannot reach the target, its strongest form is laid; the caller measures.
     """
     height, width = pixels.shape[:2]
-    span = Extent(extent, rotate, height, width, within)
+    span = Extent(extent, rotate, height, width, within, protect)
     if kind == "glass":
         frost(pixels, span.plate())
     goal = target * _RESERVE

@@ -153,7 +153,7 @@ def place_boxed(
     for item in items:
         asked = canvas.part(item.layer.box.shares) if item.layer.box else area
         own = asked.clip(area)
-        placed, trouble = None, []
+        placed, trouble = None, list[str]()
         for part in _free_parts(own, taken) or [own]:
             site = Site(part, tuple(taken), ("start",), _ROWS, short)
             placed, trouble = place([item], _aligned(site, [item]), cost)

@@ -216,12 +216,12 @@ def without(text: str, families: tuple[str, ...]) -> str:
     return "".join(kept)
 
 
-def plainer(characters: str) -> dict[str, str]:
+def plainer(characters: str) -> dict[int, str]:
     """What may stand for characters that no face has: their compatibility forms (NFKC), as of
     mathematical letters, where a face has those."""
     forms = {char: unicodedata.normalize("NFKC", char) for char in characters}
     every = tuple(_FALLBACK)
-    return {c: form for c, form in forms.items() if form != c and not missing(form, every)}
+    return {ord(c): form for c, form in forms.items() if form != c and not missing(form, every)}
 
 
 def _lost(cluster: str, families: tuple[str, ...]) -> set[str]:

@@ -134,7 +134,8 @@ def is_cursive(word: str) -> bool:
 
 def _spaced(line: str) -> str:
     """`line` with one space for each row of them; wide and narrow ones keep their widths."""
-    return _ROW.sub(" ", line).strip(_SPACES)
+    spaced: str = _ROW.sub(" ", line).strip(_SPACES)
+    return spaced
 
 
 def _is_visible(line: str) -> bool:

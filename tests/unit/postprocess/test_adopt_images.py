@@ -295,3 +295,13 @@ def test_a_mark_on_a_wide_clear_ground_keeps_its_pixels() -> None:
     wide[:64, 4000:4064, 3] = 200
     (file,) = adopted([{**LOGO, "image": url(wide)}]).images.values()
     assert open_file(file).shape == (64, 64, 4)
+
+
+def test_a_brands_logo_that_is_gone_costs_a_warning(tmp_path: Path) -> None:
+    brands = {"ours": Brand(logo=str(tmp_path / "gone.png"))}
+    overlay = OverlaySpec.model_validate(
+        {"layers": [{"role": "headline", "text": "Fresh"}], "brand": "ours"}
+    )
+    spec = adopt(FinishSpec((), overlay, (None,), Output("png")), None, LIMITS, brands)
+    assert spec.images == {}
+    assert "the logo of ours cannot be read" in spec.warnings[0]

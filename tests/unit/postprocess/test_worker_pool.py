@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from deployments.postprocess.finish import WITHOUT_WORDS, finish_picture
 from deployments.postprocess.schema.overlay import OverlaySpec, TextLayer
 from deployments.postprocess.schema.placements import Output
 from deployments.postprocess.worker_pool import WorkerLost, WorkerPool
+from tests.polling import wait_until
 from tests.unit.postprocess.pictures import disc, noise
 
 JPEG = Output("jpeg")
@@ -146,3 +149,41 @@ def test_its_processes_end_with_it() -> None:
     while Path(f"/proc/{process}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_process_that_does_not_listen_is_ended(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is sent than a pipe holds."""
+    stuck = process_of(workers)
+    os.kill(stuck, signal.SIGSTOP)
+    images = {"sha256:0": bytes(2**22)}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "LIMIT_S", 0.2)
+        made = workers.finish(disc(64, 64), WORDS, None, JPEG, {}, images=images)
+    assert made.warnings == (WITHOUT_WORDS,)
+    assert process_of(workers) != stuck
+
+
+def running(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_a_process_ends_in_the_midst_of_its_work_when_its_parent_is_gone() -> None:
+    code = (
+        "import os, subprocess, sys\n"
+        "work = 'import os, threading; from deployments.postprocess import worker; '\n"
+        "work += 'threading.Thread(target=worker._end_with, args=(os.getppid(),)).start(); '\n"
+        "work += 'print(os.getpid(), flush=True); [0 for _ in iter(int, 1)]'\n"
+        "subprocess.Popen([sys.executable, '-c', work]).wait()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    process = int(parent.stdout.readline())
+    with parent.stdout:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not running(process), 200)
