@@ -82,6 +82,7 @@ def processes(title: str) -> dict[int, psutil.Process]:
     found = {}
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if process.name().startswith("ray::") and title in process.cmdline()[0]:
+            said = process.cmdline()  # none of one that has just ended
+            if process.name().startswith("ray::") and said and title in said[0]:
                 found[process.pid] = process
     return found

@@ -143,7 +143,7 @@ def test_the_command_sends_pefts_settings_or_names_a_file_that_is_there(
 ) -> None:
     about = ["--licence", "own", "--description", "blue", "--weight", "-0.5", "--url", service.url]
     beside = tmp_path / "adapter_config.json"
-    beside.write_text('{"r": 4, "lora_alpha": 4}')
+    beside.write_text('{"r": 8, "lora_alpha": 4}')
     sent = tmp_path / "night.safetensors"
     sent.write_bytes(NIGHT.read_bytes())
     (Path(service.styles) / "there.safetensors").write_bytes(NIGHT.read_bytes())

@@ -35,7 +35,7 @@ def signing(
             deployment["num_replicas"] = 1
     local.deploy({**config, "applications": [*config["applications"], second]}, folder)
     url = f"{service.url}/signing"
-    wait_until(lambda: local.readiness(url)["state"] == "ready", 120, 0.2)
+    wait_until(lambda: local.readiness(url)["state"] == "ready", 300, 0.2)
     with httpx.Client(base_url=url, timeout=60) as client:
         yield client
     local.deploy(config, folder)
