@@ -46,6 +46,7 @@ HEAD = f"| model | dtype | residency | {' | '.join(VARIANTS)} |"
 OFF = re.compile(r" (\d+), [\d.]+ %")
 ROUNDED = re.compile(r"t2i \d+, [\d.]+ %, ")
 SAME = "as diffusers"
+NOT_DRAWN = "not drawn"
 ALPHA, WEIGHT = 8.0, 0.7
 
 
@@ -127,6 +128,11 @@ def told(
     )
 
 
+def compiles(dtype: str, residency: str) -> bool:
+    """Whether a compiler is waited for: what it makes is the same wherever the weights lie."""
+    return residency == "resident" or (residency, dtype) == ("fp8 storage", "bfloat16")
+
+
 def wearing(profile: DiffusionProfile, folder: Path) -> tuple[DiffusionProfile, Worn]:
     pairs = random_pairs(profile, seed=1)
     path = written(pairs, folder / "it.safetensors", alpha=ALPHA)
@@ -162,6 +168,9 @@ def test_a_family_is_drawn_as_the_table_says(
             model = profile.model.model_copy(update=entries)
             if style and model.compile:
                 cells.append("refused: styles and compiled blocks")  # by the profile itself
+                continue
+            if model.compile and not compiles(dtype, residency):
+                cells.append(NOT_DRAWN)
                 continue
             profile = profile.model_copy(update={"model": model})
             drawn = ours(profile, architecture, reliefs, style)
@@ -214,6 +223,9 @@ def test_the_table_has_every_row_and_no_fault() -> None:
         _, dtype, residency, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         for variant, cell in zip(VARIANTS, cells, strict=True):
             if cell.startswith(("refused: ", SAME)):
+                continue
+            if variant == "compiled" and cell == NOT_DRAWN:
+                assert not compiles(dtype, residency)
                 continue
             assert ROUNDED.match(cell), line
             half = dtype == "float16" and variant == "a style" and max(map(int, OFF.findall(cell)))
