@@ -15,7 +15,7 @@ from deployments.errors import InvalidValue, NotFound, RequestError, TooLarge, U
 from deployments.handover import Drawn
 from deployments.postprocess import kept_pictures
 from deployments.postprocess.adopt_images import adopt
-from deployments.postprocess.design.brand import Brand
+from deployments.postprocess.design.brand import Brand, Colours
 from deployments.postprocess.intake.limits import IntakeLimits
 from deployments.postprocess.library.blobs import BlobStore
 from deployments.postprocess.library.library import Library
@@ -298,7 +298,8 @@ def test_a_mark_on_a_wide_clear_ground_keeps_its_pixels() -> None:
 
 
 def test_a_brands_logo_that_is_gone_costs_a_warning(tmp_path: Path) -> None:
-    brands = {"ours": Brand(logo=str(tmp_path / "gone.png"))}
+    colours = Colours(ink="#000000", ground="#ffffff", accent="#cc0000")
+    brands = {"ours": Brand(colours=colours, logo=str(tmp_path / "gone.png"))}
     overlay = OverlaySpec.model_validate(
         {"layers": [{"role": "headline", "text": "Fresh"}], "brand": "ours"}
     )
