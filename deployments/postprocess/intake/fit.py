@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -147,7 +148,7 @@ def _levels(repaint: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """How much to repaint, 0 to 255, without strays."""
     table = np.arange(256, dtype=np.uint8)
     table[:_STRAY], table[256 - _STRAY :] = 0, 255
-    return table[repaint]
+    return cv2.LUT(repaint, table).astype(np.uint8, copy=False)
 
 
 def _crop(image: Image.Image, repaint: NDArray[np.uint8] | None, canvas: tuple[int, int]) -> Fitted:
