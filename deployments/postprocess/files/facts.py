@@ -5,6 +5,7 @@ it is, all else as JSON; what was not asked for is not there.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ TEXTS = frozenset(
         "output_format",
     }
 )
+_MOST_DIGITS, _DEEPEST = 20, 16  # of a whole number, and of lists inside each other
 PROMPTS = frozenset({"prompt", "negative_prompt"})
 
 
@@ -74,14 +76,42 @@ def without_prompts(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def values(facts: Mapping[str, str]) -> dict[str, Any]:
-    """Facts of a file as values again. Raises ValueError naming one that is none."""
+    """Facts of a file as values again. Raises ValueError naming one that is none, or no value that
+    a request could have."""
     found: dict[str, Any] = {}
     for name, text in facts.items():
         try:
-            found[name] = text if name in TEXTS else json.loads(text)
+            found[name] = text if name in TEXTS else _as_value(text)
+            json.dumps(found[name], ensure_ascii=False).encode()  # half of a pair cannot be sent
         except (ValueError, RecursionError):
             raise ValueError(f"the fact {name!r} is damaged") from None
     return found
+
+
+def _as_value(text: str) -> Any:
+    value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    left = [(value, 0)]
+    while left:
+        one, depth = left.pop()
+        if depth > _DEEPEST:
+            raise ValueError("lists too deep inside each other")
+        if isinstance(one, list | dict):
+            inside = one if isinstance(one, list) else one.values()
+            left += [(part, depth + 1) for part in inside]
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("no number")
+    return number
 
 
 def _as_texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from deployments.postprocess.files import xmp as metadata
+from deployments.postprocess.files.embedded import PNG_KEY
 from deployments.postprocess.files.xmp import Packet
 from deployments.postprocess.schema import Output
 
@@ -61,7 +62,7 @@ def _options(output: Output, xmp: Packet) -> dict[str, Any]:
     quality = output.compression
     if output.format == "png":
         info = PngImagePlugin.PngInfo()
-        info.add_itxt(metadata.PNG_KEY, xmp.standard.decode("utf-8"))
+        info.add_itxt(PNG_KEY, xmp.standard.decode("utf-8"))
         return {"pnginfo": info, "compress_level": _PNG_LEVEL}
     if output.format == "webp":
         # Method 0 is lossless at a tenth of the default's time.

@@ -4,19 +4,20 @@ IPTC's digital source type marks every picture as made by a trained model; our o
 seed, model, all that `facts` names) stand beside it as plain properties. A packet of more bytes
 than a JPEG's segment holds is parted by the standard: its longest properties go into an extension,
 which the packet names by its hash (XMP specification, part 3, 1.1.3.1).
+
+A stranger's packet is read as it streams by: in bounded time and memory, without a tree of it.
 """
 
 import hashlib
-import io
 import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from xml.parsers.expat import errors
 
-from PIL import Image
-
-from deployments.postprocess.schema import FORMATS
+from deployments.postprocess.files import embedded
+from deployments.postprocess.files.embedded import EXTENSION, MOST_XMP, PACKET, Embedded
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _DC = "http://purl.org/dc/elements/1.1/"
@@ -34,7 +35,6 @@ _PREFIXES = {
 for _prefix, _uri in _PREFIXES.items():
     ET.register_namespace(_prefix, _uri)
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-PNG_KEY = "XML:com.adobe.xmp"
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_.-]*")
 # Characters that XML 1.0 cannot carry at all: a value with one of them is written as JSON, and its
 # name among the escaped ones.
@@ -42,13 +42,16 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPED = f"{{{_OURS}}}escaped"
 _HAS_EXTENSION = f"{{{_NOTE}}}HasExtendedXMP"
 _DESCRIPTION = f"{{{_DC}}}description"
+_SOURCE_TYPE = f"{{{_IPTC}}}DigitalSourceType"
+_EMPTY = errors.codes[errors.XML_ERROR_NO_ELEMENTS]
+# Of what is read: bytes parsed at once, between which others have the interpreter; elements inside
+# each other; and letters of a namespace, which the parser writes out before every name.
+_AT_ONCE, _DEEPEST, _LONGEST_NAMESPACE = 4096, 128, 256
 # Of a JPEG's segments: a packet of one, less its length and its name; and an extension's pieces.
 PACKET_LIMIT = 65_502
-_PACKET = b"http://ns.adobe.com/xap/1.0/\0"
-_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _PIECE = 65_400  # as the standard advises
 _GUID = 32
-_HEAD = len(_EXTENSION) + _GUID + 8
+_HEAD = len(EXTENSION) + _GUID + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +102,23 @@ def packet(
 
 
 def read(data: bytes) -> Marks:
-    """The marks of a PNG, JPEG, WebP or AVIF file. Raises what Pillow raises for what is none."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        found = image.info.get("xmp") or image.info.get(PNG_KEY) or b""
-        segments = getattr(image, "applist", ())  # of JPEG alone
+    """The marks of a PNG, JPEG, WebP or AVIF file. Raises what `embedded.find` raises."""
+    return of_embedded(embedded.find(data))
+
+
+def of_embedded(found: Embedded) -> Marks:
+    """The marks of a file by what it embeds."""
+    if found.xmp is None:
+        return Marks({}, warnings=(f"its XMP metadata is longer than {MOST_XMP} bytes: not read",))
     try:
-        properties = _parsed(found)
-        if _HAS_EXTENSION in properties:
-            properties |= _parsed(read_extension(segments, properties[_HAS_EXTENSION]))
+        properties = _parsed(found.xmp)
     except (ET.ParseError, ValueError):
         return Marks({}, warnings=("its XMP metadata is damaged and was not read",))
-    except DamagedExtension:
+    try:
+        if _HAS_EXTENSION in properties:
+            extension = read_extension(found.pieces, properties[_HAS_EXTENSION])
+            properties |= _parsed(extension)
+    except (ET.ParseError, ValueError, DamagedExtension):
         damaged = ("the extended part of its XMP metadata is damaged and was not read",)
         return _marks(properties, damaged)
     return _marks(properties)
@@ -117,10 +126,10 @@ def read(data: bytes) -> Marks:
 
 def segments(standard: bytes, extension: bytes | None) -> bytes:
     """A JPEG's APP1 segments, markers and all, of a packet of at most PACKET_LIMIT bytes."""
-    parts = [_segment(_PACKET + standard)]
+    parts = [_segment(PACKET + standard)]
     if extension is not None:
         guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
-        head = _EXTENSION + guid + len(extension).to_bytes(4, "big")
+        head = EXTENSION + guid + len(extension).to_bytes(4, "big")
         parts += [
             _segment(head + start.to_bytes(4, "big") + extension[start : start + _PIECE])
             for start in range(0, len(extension), _PIECE)
@@ -128,25 +137,28 @@ def segments(standard: bytes, extension: bytes | None) -> bytes:
     return b"".join(parts)
 
 
-def read_extension(found: Sequence[tuple[str, bytes]], guid: str) -> bytes:
-    """The extension called `guid`, of segments by the names of their markers.
+def read_extension(pieces: Sequence[bytes], guid: str) -> bytes:
+    """The extension called `guid`, of the segments that begin with EXTENSION.
 
-    Raises DamagedExtension unless it is there whole, with the hash that it is named for.
+    Raises DamagedExtension unless it is there whole, with the hash that it is named for, and of at
+    most MOST_XMP bytes.
     """
-    head = _EXTENSION + guid.encode("ascii", "replace")
-    pieces = {
+    head = EXTENSION + guid.encode("ascii", "replace")
+    parts = {
         int.from_bytes(data[_HEAD - 4 : _HEAD], "big"): data[_HEAD:]
-        for name, data in found
-        if name == "APP1" and data.startswith(head)
+        for data in pieces
+        if data.startswith(head)
     }
-    whole = b"".join(piece for _, piece in sorted(pieces.items()))
+    if sum(map(len, parts.values())) > MOST_XMP:
+        raise DamagedExtension
+    whole = b"".join(part for _, part in sorted(parts.items()))
     if hashlib.md5(whole, usedforsecurity=False).hexdigest().upper() != guid:
         raise DamagedExtension
     return whole
 
 
 def _properties(facts: Mapping[str, str], description: str | None) -> Iterator[ET.Element]:
-    yield _element(f"{{{_IPTC}}}DigitalSourceType", SOURCE_TYPE)
+    yield _element(_SOURCE_TYPE, SOURCE_TYPE)
     if description is not None:
         element = ET.Element(_DESCRIPTION)
         item = ET.SubElement(ET.SubElement(element, f"{{{_RDF}}}Alt"), f"{{{_RDF}}}li")
@@ -182,36 +194,98 @@ def _wrapped(xml: str) -> bytes:
     return f'{head}{xml}<?xpacket end="r"?>'.encode()
 
 
-def _parsed(found: bytes | str) -> dict[str, str]:
-    """The properties of an XMP packet, by their tags; other tools write them as attributes."""
-    xml = found.decode("utf-8") if isinstance(found, bytes) else found
-    xml = re.sub(r"<\?xpacket.*?\?>", "", xml).strip().strip("\0\ufeff")
+def _parsed(xmp: bytes) -> dict[str, str]:
+    """The properties of an XMP packet that are read here, by their tags.
+
+    Raises ET.ParseError or ValueError.
+    """
+    xml = xmp.decode("utf-8").strip("\0\ufeff \t\r\n")
+    properties = _Properties()
     if not xml:
-        return {}
-    if "<!" in xml:
+        return properties.found
+    if "<!DOCTYPE" in xml:
         raise ValueError("declarations have no place in XMP, and entities may grow without bounds")
-    properties: dict[str, str] = {}
-    for about in ET.fromstring(xml).iter(f"{{{_RDF}}}Description"):
-        properties |= {tag: value for tag, value in about.attrib.items()}
-        properties |= {one.tag: "".join(one.itertext()) for one in about}
-    return properties
+    parser = ET.XMLParser(target=properties)
+    for start in range(0, len(xml), _AT_ONCE):
+        parser.feed(xml[start : start + _AT_ONCE])
+    try:
+        parser.close()
+    except ET.ParseError as error:
+        if properties.has_elements or error.code != _EMPTY:
+            raise
+    return properties.found
+
+
+class _Properties:
+    """What a parser tells its events: `found` are the properties of every rdf:Description, by their
+    tags; other tools write them as attributes. Raises ValueError for what no packet needs.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+        self.has_elements = False
+        self._depth = 0
+        self._about = 0  # how deep the description lies that is being read; 0 for none
+        self._text: list[str] = []
+
+    def start_ns(self, _prefix: str, uri: str) -> None:
+        """A namespace, whose name every element of it repeats."""
+        if len(uri) > _LONGEST_NAMESPACE:
+            raise ValueError("a namespace of too many letters")
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        self.has_elements = True
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError("elements too deep inside each other")
+        if not self._about and tag == f"{{{_RDF}}}Description":
+            self._about = self._depth
+            self.found |= {name: text for name, text in attributes.items() if _is_read(name)}
+        elif self._depth == self._about + 1:
+            self._text = []
+
+    def data(self, text: str) -> None:
+        """A piece of text."""
+        if self._about:
+            self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._about and self._depth == self._about + 1 and _is_read(tag):
+            self.found[tag] = "".join(self._text)
+        if self._depth == self._about:
+            self._about = 0
+        self._depth -= 1
+
+    def close(self) -> None:
+        """The packet ends."""
+
+
+def _is_read(tag: str) -> bool:
+    return tag in (_SOURCE_TYPE, _DESCRIPTION, _HAS_EXTENSION) or tag.startswith(f"{{{_OURS}}}")
 
 
 def _marks(properties: Mapping[str, str], warnings: tuple[str, ...] = ()) -> Marks:
     prefix = f"{{{_OURS}}}"
-    escaped = properties.get(_ESCAPED, "").split()
+    escaped = set(properties.get(_ESCAPED, "").split())
     facts = {}
     for tag, text in properties.items():
         name = tag.removeprefix(prefix)
         if tag in (name, _ESCAPED):
             continue
-        value = json.loads(text) if name in escaped else text
+        try:
+            value = json.loads(text) if name in escaped else text
+        except (ValueError, RecursionError):
+            value = None
         if isinstance(value, str):
             facts[name] = value
+        else:
+            warnings = (*warnings, f"the fact {name!r} is damaged and was not read")
     description = properties.get(_DESCRIPTION)
     return Marks(
         facts,
-        properties.get(f"{{{_IPTC}}}DigitalSourceType"),
+        properties.get(_SOURCE_TYPE),
         description.strip() if description else None,
         warnings,
     )

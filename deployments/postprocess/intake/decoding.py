@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from deployments.errors import InvalidValue, TooLarge, UnsupportedFile
+from deployments.postprocess import containers
 from deployments.postprocess.intake import avif, jpeg, png, srgb
 from deployments.postprocess.intake.container import NOT_READ, Container, orientation
 from deployments.postprocess.intake.limits import IntakeLimits
@@ -119,11 +120,11 @@ def _refusals(param: str) -> Iterator[None]:
 
 
 def _container(data: bytes) -> Container:
-    if data.startswith(png.MAGIC):
+    if data.startswith(containers.png.MAGIC):
         return png.read(data)
-    if data.startswith(jpeg.MAGIC):
+    if data.startswith(containers.jpeg.MAGIC):
         return jpeg.read(data)
-    return avif.read(data) if avif.is_avif(data) else Container(data)
+    return avif.read(data) if containers.boxes.is_avif(data) else Container(data)
 
 
 def _frame(file: Container, param: str, limits: IntakeLimits) -> tuple[_Frame, Container]:
@@ -146,7 +147,7 @@ def _loaded(image: Image.Image, file: Container) -> Image.Image:
     try:
         image.load()
     except OSError:
-        if not file.data.startswith(jpeg.MAGIC):
+        if not file.data.startswith(containers.jpeg.MAGIC):
             raise
         first, second = (_decoded(one) for one in jpeg.ended(file.data))
         if ImageChops.difference(first, second).getbbox() is not None:

@@ -9,14 +9,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deployments.postprocess import containers
 from deployments.postprocess.intake import spaces
 from deployments.postprocess.intake.container import NOT_READ, Container
 
-MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"PLTE", b"IDAT")
 _TOLD = (b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")
 _GREY, _RGB, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4  # the header's types of colour
-_MOST_CHUNKS, _MOST_PROFILE = 65_536, 2**23  # of a file; bytes
+_MOST_PROFILE = 2**23  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Png(Container):
 
 
 def read(data: bytes) -> Png:
-    """The file `data`, which begins with MAGIC. Raises ValueError for what cannot be one."""
+    """The file `data`, which begins as a PNG does. Raises ValueError for what cannot be one."""
     header, pixels, told = _chunks(data)
     depth, colour = header[8], header[9]
     key, mask = None, told.get(b"tRNS", b"")
@@ -43,7 +43,7 @@ def read(data: bytes) -> Png:
     chunks = [(b"IHDR", header), *pixels, (b"IEND", b"")]
     profile, warning = _space(told)
     return Png(
-        MAGIC + b"".join(_chunk(kind, body) for kind, body in chunks),
+        containers.png.MAGIC + b"".join(_chunk(kind, body) for kind, body in chunks),
         profile,
         told.get(b"eXIf", b""),
         warning,
@@ -60,26 +60,21 @@ def _chunks(data: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], dict[bytes, 
     """
     header, told = b"", dict[bytes, bytes]()
     pixels: list[tuple[bytes, bytes]] = []
-    at = len(MAGIC)
-    for _ in range(_MOST_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, at) if at + 8 <= len(data) else (0, b"IEND")
-        if kind == b"IEND":
-            if len(header) != 13:
-                break
-            return header, pixels, told
+    for kind, begin, end in containers.png.chunks(data):
         if kind == b"IHDR" or kind in _PIXELS or (kind in _TOLD and kind not in told):
-            body = data[at + 8 : at + 8 + length]
-            whole = data[at + 8 + length : at + 12 + length] == _sum(kind, body)
+            body = data[begin:end]
+            whole = data[end : end + 4] == _sum(kind, body)
             if kind in _TOLD:
                 told |= {kind: body} if whole else {}
             elif kind == b"IHDR":
                 header = header or (body if whole else b"")
-            elif whole or at + 12 + length > len(data):  # cut short: what is there may suffice
+            elif whole or end + 4 > len(data):  # cut short: what is there may suffice
                 pixels.append((kind, body))
             else:
-                break
-        at += 12 + length
-    raise ValueError("no PNG, or one with a fault where its pixels are")
+                raise ValueError("a PNG with a fault where its pixels are")
+    if len(header) != 13:
+        raise ValueError("no PNG, or one with a fault in its header")
+    return header, pixels, told
 
 
 def _space(told: Mapping[bytes, bytes]) -> tuple[bytes | None, str | None]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deployments.diffusion.profile import MAX_REFERENCES
 from deployments.errors import InvalidValue
 from deployments.postprocess.files import Credentials
 from serve.http.wire.bodies import GenerationBody, KeptEditBody, ReferringEditBody
@@ -68,20 +69,21 @@ def repeat_of(making: Mapping[str, Any]) -> Repeat:
             "image",
             "facts_missing",
         )
-    if not all(isinstance(making[name], int) for name in needed[1:]):
+    overlay, read = making.get("overlay") or {}, making.get("references") or []
+    layouts = overlay.get("layouts", 1) if isinstance(overlay, dict) else None
+    numbers = [*(making[name] for name in needed[1:]), layouts, making.get("layout", 0)]
+    if not all(isinstance(one, int) for one in numbers) or not _are_references(read):
         raise InvalidValue("the file's facts are no picture's", "image", "facts_damaged")
     body = {name: making[name] for name in FIELDS if making.get(name) is not None}
     body |= {
         "size": f"{making['width']}x{making['height']}",
         "seed": making["seed"] - making["index"],
     }
-    layouts = (making.get("overlay") or {}).get("layouts", 1)
     index = making["index"] * layouts + making.get("layout", 0)
     kept = {"image_id": making.get("id")}
-    read = making.get("references") or []
     if read:
-        numbers = range(1, len(read) + 1)
-        body["references"] = [{**kept, "variant": "reference", "number": n} for n in numbers]
+        places = range(1, len(read) + 1)
+        body["references"] = [{**kept, "variant": "reference", "number": n} for n in places]
     if "strength" not in making:
         if read:
             return _checked(EDITS, body, ReferringEditBody, index)
@@ -89,6 +91,10 @@ def repeat_of(making: Mapping[str, Any]) -> Repeat:
     body["image"] = {**kept, "variant": "source"}
     body.pop("hires", None)  # of pictures from a prompt alone
     return _checked(EDITS, body, KeptEditBody, index)
+
+
+def _are_references(read: object) -> bool:
+    return isinstance(read, list) and len(read) <= MAX_REFERENCES
 
 
 def _checked(route: str, body: dict[str, Any], model: type[BaseModel], index: int) -> Repeat:

@@ -16,6 +16,7 @@ from deployments.postprocess.files.formats import encode
 from deployments.postprocess.schema.placements import MEDIA_TYPES, Output
 from tests.certificates import write_chain
 from tests.hostile_files import large_files, small_files
+from tests.hostile_metadata import hostile_metadata
 from tests.unit.postprocess.pictures import noise
 
 SLOWEST_S = 2.0
@@ -24,9 +25,12 @@ MOST_BYTES = 500 * 2**20
 READER = """
 import json, resource, sys, time
 from pathlib import Path
+from fastapi.encoders import jsonable_encoder
+from starlette.responses import JSONResponse
 from deployments.errors import RequestError
-from deployments.postprocess.files import inspect
 from deployments.postprocess.intake import fit_upload
+from deployments.postprocess.kept_pictures import inspect_file
+from serve.http.wire import inspection_answer
 from serve.settings import AppArgs
 
 args = AppArgs(library=None)
@@ -40,6 +44,9 @@ def outcome(task):
         return type(task()).__name__
     except RequestError as error:
         return error.code
+
+def inspect(data):
+    return JSONResponse(jsonable_encoder(inspection_answer(inspect_file(data, None), None)))
 
 files = sorted(Path(sys.argv[1]).iterdir())
 fit = lambda data: fit_upload(data, None, None, None, "crop", ((256, 256), (256, 384)), limits)
@@ -104,3 +111,17 @@ def test_the_largest_files_one_by_one(tmp_path: Path) -> None:
         assert (read["fit"] == "Given") == name.startswith("largest"), read
         assert max(read["fit_s"], read["inspect_s"]) < SLOWEST_S, (name, read)
         assert read["grown"] < MOST_BYTES, (name, read)
+
+
+def test_hostile_metadata(signed: dict[str, bytes], tmp_path: Path) -> None:
+    read = read_all(hostile_metadata(signed), tmp_path)
+
+    slow = {n: one for n, one in read.items() if max(one["fit_s"], one["inspect_s"]) > SLOWEST_S}
+    assert not slow
+    grown = sum(int(str(one["grown"])) for one in read.values())
+    print(len(read), "files;", grown, "bytes")
+    assert grown < MOST_BYTES
+    for said in ("xmp of", "fact ", "iptc:", "exif circle"):  # none of these costs the picture
+        assert {one["fit"] for n, one in read.items() if n.startswith(said)} <= {"Given"}
+    kept = [n for n, one in read.items() if one["inspect"] == "JSONResponse"]
+    assert len(kept) > len(read) // 2

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from deployments.errors import UnsupportedFile
-from deployments.postprocess.intake import jpeg, png
+from deployments.postprocess import containers
+from deployments.postprocess.intake import jpeg
 from deployments.postprocess.intake.decoding import Picture, decode
 from deployments.postprocess.intake.limits import IntakeLimits
 from tests.unit.postprocess.colour_files import chunk, patches, with_nclx
@@ -46,7 +47,9 @@ def packed(samples: np.ndarray, depth: int) -> bytes:
         rows = np.packbits(bits.reshape(height, -1).astype(np.uint8), axis=1)
     data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    return png.MAGIC + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return (
+        containers.png.MAGIC + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
 
 
 def after_header(file: bytes, *chunks: bytes) -> bytes:
