@@ -13,8 +13,8 @@ _MOST_SEGMENTS = 16_384
 
 
 class Segment(NamedTuple):
-    """marker: its second byte. start: where it begins, fill bytes and all. begin, end: of what it
-    holds."""
+    """marker: its second byte. start: where that begins, behind any fill bytes. begin, end: of
+    what it holds."""
 
     marker: int
     start: int
@@ -35,16 +35,15 @@ def segments(data: bytes) -> Iterator[Segment]:
     """
     at = 2
     for _ in range(_MOST_SEGMENTS):
-        start = at
         filled = _FILL.match(data, at)
         if filled is not None:
             at = max(at, filled.end() - 1)  # any number may fill the gap before a marker
         marker = data[at + 1] if data[at : at + 1] == b"\xff" and at + 1 < len(data) else SCAN
         if marker == SCAN:
-            yield Segment(SCAN, start, at, len(data))
+            yield Segment(SCAN, at, at, len(data))
             return
         end = at + 2 if marker in _ALONE else at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        yield Segment(marker, start, at + 4, end)
+        yield Segment(marker, at, at + 4, end)
         at = max(end, at + 2)
     raise ValueError("a JPEG of too many segments")
 
