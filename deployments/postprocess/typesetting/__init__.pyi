@@ -7,7 +7,6 @@ from . import metrics as metrics
 from . import spans as spans
 from . import text as text
 from .breaks import clusters as clusters
-from .capitals import capitals as capitals
 from .drawing import Align as Align
 from .drawing import Setting as Setting
 from .drawing import Typeface as Typeface
@@ -20,3 +19,4 @@ from .lines import break_lines as break_lines
 from .spans import Spans as Spans
 from .text import Copy as Copy
 from .text import Paragraph as Paragraph
+from .upper_case import capitals as capitals

@@ -5,7 +5,7 @@ import pytest
 from deployments.postprocess.design.items import prepare_items
 from deployments.postprocess.design.names import find_template
 from deployments.postprocess.schema.overlay import OverlaySpec
-from deployments.postprocess.typesetting.capitals import capitals
+from deployments.postprocess.typesetting.upper_case import capitals
 
 
 @pytest.mark.parametrize(
