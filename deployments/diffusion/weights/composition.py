@@ -18,6 +18,8 @@ class Component(NamedTuple):
     reads: the class that reads it. named: others that model_index.json may name for the same
     weights. needs: entries of its config that have no default which could be meant, with their
     types. unread: how names of weights begin that its files may hold beside the part's own.
+    nested: the entry of its config that holds those entries in newer files. spelt: how names of
+    weights begin in its files, the first that fits, and in the class that reads them.
     """
 
     library: str
@@ -25,6 +27,8 @@ class Component(NamedTuple):
     named: tuple[str, ...] = ()
     needs: Mapping[str, type] = {}
     unread: tuple[str, ...] = ()
+    nested: str | None = None
+    spelt: Mapping[str, str] = {}
 
     @property
     def kind(self) -> Any:
@@ -92,6 +96,36 @@ VAE = Component(
     needs={"latent_channels": int, "scaling_factor": float, "block_out_channels": list},
     unread=("loss.",),
 )
+QWEN_IMAGE = {
+    "transformer": Component(
+        "diffusers",
+        "QwenImageTransformer2DModel",
+        needs={"in_channels": int, "joint_attention_dim": int},
+    ),
+    "text_encoder": Component(
+        "transformers",
+        "Qwen2_5_VLModel",
+        named=("Qwen2_5_VLForConditionalGeneration",),
+        needs={"hidden_size": int, "vocab_size": int},
+        unread=("lm_head.",),
+        nested="text_config",
+        spelt={
+            "model.language_model.": "language_model.",
+            "model.visual.": "visual.",
+            "model.": "language_model.",
+        },
+    ),
+    "vae": Component(
+        "diffusers",
+        "AutoencoderKLQwenImage",
+        needs={
+            "z_dim": int,
+            "temperal_downsample": list,
+            "latents_mean": list,
+            "latents_std": list,
+        },
+    ),
+}
 FLOW_VAE = VAE._replace(needs={**VAE.needs, "shift_factor": float})
 
 
@@ -146,6 +180,23 @@ def _flux2_klein(configs: Configs) -> Iterator[tuple[str, str]]:
     yield from _reads(configs, "transformer", "joint_attention_dim", states)
     if encoder["num_hidden_layers"] < 28:
         yield "text_encoder", "has fewer than the 28 layers whose states FLUX.2-klein reads"
+
+
+def _qwen_image(configs: Configs) -> Iterator[tuple[str, str]]:
+    transformer, vae = configs["transformer"], configs["vae"]
+    if transformer.get("use_layer3d_rope") or transformer.get("use_additional_t_cond"):
+        yield "transformer", "is Qwen-Image-Layered's, which draws several layers"
+    if transformer.get("guidance_embeds"):
+        yield "transformer", "is told its guidance, as no published Qwen-Image is"
+    if vae.get("input_channels", 3) != 3:
+        yield "vae", "reads pictures with transparency, as Qwen-Image-Layered's"
+    for entry in ("latents_mean", "latents_std"):
+        if len(vae[entry]) != vae["z_dim"]:
+            yield "vae", f"has {len(vae[entry])} {entry} for {vae['z_dim']} channels"
+    packed = 4 * vae["z_dim"]  # 2 x 2 latents to a token
+    yield from _reads(configs, "transformer", "in_channels", packed)
+    states = configs["text_encoder"]["hidden_size"]
+    yield from _reads(configs, "transformer", "joint_attention_dim", states)
 
 
 def _reads(
@@ -269,6 +320,14 @@ COMPOSITIONS: Mapping[str, Composition] = {
         chat=True,
         misfits=_flux2_klein,
     ),
+    "qwen-image": Composition(
+        title="Qwen-Image",
+        pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+        components=QWEN_IMAGE,
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=False,
+        misfits=_qwen_image,
+    ),
 }
 
 RELATIVES: Sequence[tuple[str, str]] = (
@@ -289,7 +348,8 @@ RELATIVES: Sequence[tuple[str, str]] = (
     ("LatentConsistencyModel", "a latent consistency model of Stable Diffusion 1"),
     ("ZImageOmni", "Z-Image-Omni, which reads pictures too"),
     ("ZImageControlNet", "Z-Image with a ControlNet"),
-    ("QwenImage", "Qwen-Image"),
+    ("QwenImageLayered", "Qwen-Image-Layered, which draws several layers"),
+    ("QwenImageControlNet", "Qwen-Image with a ControlNet"),
 )
 """Pipelines that are served by no family here: how their class begins, and what they are."""
 

@@ -288,6 +288,9 @@ def _config(folder: Path, name: str, component: Component) -> dict[str, Any]:
     if says is not None and says not in wanted:
         what = f"has the config of {says!r}, not of {component.reads}"
         raise Wrong(name, what, OWN_CONFIG, file)
+    nested = config.get(component.nested) if component.nested else None
+    if isinstance(nested, dict):
+        config = {**nested, **config}
     for entry, kind in component.needs.items():
         value = config.get(entry)
         fits = isinstance(value, (int, float) if kind is float else kind)

@@ -1,5 +1,5 @@
-"""Attention over rows that have places of their own: FLUX.2's, which by itself knows one table of
-positions for a whole batch.
+"""Attention over rows that have places of their own: FLUX.2's and Qwen-Image's, which by themselves
+know one table of positions for a whole batch.
 
 Rows of any sizes and with any references share a forward so: each is padded to the longest, turned
 by its own positions, and sees nothing of its padding. Arithmetic and dtypes are those of diffusers'
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
+from diffusers import Flux2Transformer2DModel
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 
 
@@ -32,6 +33,7 @@ class DoubleStream:
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        encoder_hidden_states_mask: object = None,  # of captions alone; `places` know all
         image_rotary_emb: object = None,
         places: Places | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,17 +74,28 @@ class SingleStream:
         return out
 
 
+class Nowhere(torch.nn.Module):
+    """What stands where Qwen-Image's transformer makes its one table of positions."""
+
+    def forward(self, *_: object, **__: object) -> None:
+        """Nothing: `places` say it."""
+
+
 def use_places(transformer: Any) -> None:
-    """Have a Flux2Transformer2DModel take `places` among its joint_attention_kwargs."""
+    """Have a transformer of these families take `places` among its arguments for attention."""
     for block in transformer.transformer_blocks:
         block.attn.set_processor(DoubleStream())
-    for block in transformer.single_transformer_blocks:
-        block.attn.set_processor(SingleStream())
+    if isinstance(transformer, Flux2Transformer2DModel):
+        for block in transformer.single_transformer_blocks:
+            block.attn.set_processor(SingleStream())
+    else:
+        transformer.pos_embed = Nowhere()
 
 
 def _heads(projected: Iterable[torch.Tensor], attn: Any) -> list[torch.Tensor]:
     """Each (B, L, heads * D) as (B, L, heads, D)."""
-    return [one.view(*one.shape[:-1], -1, attn.head_dim) for one in projected]
+    head_dim = attn.inner_dim // attn.heads
+    return [one.view(*one.shape[:-1], -1, head_dim) for one in projected]
 
 
 def _attend(
