@@ -180,19 +180,15 @@ class QwenImage:
         longest = max(words)
         length = longest + max(sum(map(len, grids)) for grids in pictures)
         positions = torch.zeros(len(rows), length, len(self._axes))
-        seen = torch.zeros(len(rows), length, dtype=torch.bool)
+        own = tuple((count, sum(map(len, grids))) for count, grids in zip(words, pictures, strict=True))
         for i, (row, grids, count) in enumerate(zip(rows, pictures, words, strict=True)):
             sides = [side for one in (row.latents, *row.references) for side in one.shape[-2:]]
             first = max(sides) // flow.PATCH // 2
             grid = torch.cat(grids)
-            end = longest + len(grid)
             positions[i, :count] = torch.arange(first, first + count)[:, None].float()
-            positions[i, longest:end] = grid
-            seen[i, :count] = seen[i, longest:end] = True
-        cos, sin = self._rotations(positions)
-        device = self.components.device
-        mask = None if seen.all() else seen[:, None, None].to(device)
-        return placed.Places(cos.to(device), sin.to(device), mask)
+            positions[i, longest : longest + len(grid)] = grid
+        cos, sin = (one.to(self.components.device) for one in self._rotations(positions))
+        return placed.Places(cos, sin, own=own if len(set(own)) > 1 else None)
 
     def _rotations(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin (B, L, 1, D), float32, of positions (B, L, axes)."""

@@ -2,8 +2,9 @@
 know one table of positions for a whole batch.
 
 Rows of any sizes and with any references share a forward so: each is padded to the longest, turned
-by its own positions, and sees nothing of its padding. Arithmetic and dtypes are those of diffusers'
-own processors.
+by its own positions, and sees nothing of its padding. Either a mask hides that, or, where captions
+are padded too, each row attends by itself: a mask in the middle would have it round otherwise than
+alone, which guidance magnifies. Arithmetic and dtypes are those of diffusers' own processors.
 """
 
 from collections.abc import Iterable
@@ -16,12 +17,14 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 
 class Places(NamedTuple):
     """Where the tokens of a batch's rows stand. cos, sin: float32 (B, L, 1, D), of each token's
-    rotation. seen: bool (B, 1, 1, L), False for padding; None where there is none.
+    rotation. seen: bool (B, 1, 1, L), False for padding; None where there is none. own: how many
+    tokens of caption and of pictures each row has, where the rows attend one by one.
     """
 
     cos: torch.Tensor
     sin: torch.Tensor
-    seen: torch.Tensor | None
+    seen: torch.Tensor | None = None
+    own: tuple[tuple[int, int], ...] | None = None
 
 
 class DoubleStream:
@@ -47,11 +50,11 @@ class DoubleStream:
             for (norm_theirs, norm_ours), one, other in zip(norms, theirs, ours, strict=False)
         )
         value = torch.cat([theirs[2], ours[2]], 1)
-        attended = _attend(query, key, value, places)
         length = caption.shape[1]
-        return (
-            attn.to_out[1](attn.to_out[0](attended[:, length:])),
-            attn.to_add_out(attended[:, :length]),
+        attended = _attend(query, key, value, places, length)
+        return (  # laid out as of a row alone: in bfloat16 matrices round by it
+            attn.to_out[1](attn.to_out[0](attended[:, length:].contiguous())),
+            attn.to_add_out(attended[:, :length].contiguous()),
         )
 
 
@@ -69,7 +72,7 @@ class SingleStream:
         widths = [3 * attn.inner_dim, attn.mlp_hidden_dim * attn.mlp_mult_factor]
         attention, mlp = attn.to_qkv_mlp_proj(hidden_states).split(widths, -1)
         query, key, value = _heads(attention.chunk(3, -1), attn)
-        attended = _attend(attn.norm_q(query), attn.norm_k(key), value, places)
+        attended = _attend(attn.norm_q(query), attn.norm_k(key), value, places, 0)
         out: torch.Tensor = attn.to_out(torch.cat([attended, attn.mlp_act_fn(mlp)], -1))
         return out
 
@@ -99,14 +102,28 @@ def _heads(projected: Iterable[torch.Tensor], attn: Any) -> list[torch.Tensor]:
 
 
 def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, places: Places | None
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    places: Places | None,
+    caption: int,
 ) -> torch.Tensor:
-    """(B, L, heads * D), in the query's dtype."""
+    """(B, L, heads * D), in the query's dtype. caption: its tokens, padding included."""
     assert places is not None
-    attended: torch.Tensor = dispatch_attention_fn(
-        _turned(query, places), _turned(key, places), value, attn_mask=places.seen
-    )
-    return attended.flatten(2, 3).to(query.dtype)
+    query, key = _turned(query, places), _turned(key, places)
+    if places.own is None:
+        attended: torch.Tensor = dispatch_attention_fn(query, key, value, attn_mask=places.seen)
+        return attended.flatten(2, 3).to(query.dtype)
+    attended = torch.zeros_like(query)
+    for row, (words, pictures) in enumerate(places.own):
+        end = caption + pictures
+        each = (
+            torch.cat([one[row : row + 1, :words], one[row : row + 1, caption:end]], 1)
+            for one in (query, key, value)
+        )
+        alone = dispatch_attention_fn(*each)
+        attended[row, :words], attended[row, caption:end] = alone[0, :words], alone[0, words:]
+    return attended.flatten(2, 3)
 
 
 def _turned(values: torch.Tensor, places: Places) -> torch.Tensor:
