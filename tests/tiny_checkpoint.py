@@ -125,7 +125,8 @@ def tiny_profile(
     folder: Path, dtype: str = "float32", family: str = "z-image", **engine: int
 ) -> DiffusionProfile:
     """A profile that serves such a checkpoint at 64 to 192 px, with references if it reads any."""
-    references = {"most": 4, "max_pixels": 128 * 128} if family == "flux2-klein" else None
+    most = {"flux2-klein": 4, "qwen-image-edit": 3}.get(family)
+    references = {"most": most, "max_pixels": 128 * 128} if most else None
     limits = {"token_budget": 4096, "max_running": 8, "max_waiting": 64, **engine}
     return DiffusionProfile.model_validate(
         {

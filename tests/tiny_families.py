@@ -1,5 +1,6 @@
 """Small random checkpoints of the real classes of SDXL and FLUX, made on the spot."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from transformers import (
     CLIPTokenizer,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLImageProcessorPil,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
@@ -211,14 +213,30 @@ def save_tiny_klein(folder: Path, distilled: bool = False, seed: int = 0) -> Pat
     return folder
 
 
-def save_tiny_qwen_image(folder: Path, seed: int = 0) -> Path:
-    """A random Qwen-Image checkpoint: latents of 4 channels at a factor of 8, packed 2 x 2."""
-    pipeline = QwenImagePipeline(**_qwen_image(seed))
+def save_tiny_qwen_image(folder: Path, certain: bool = False, seed: int = 0) -> Path:
+    """A random Qwen-Image checkpoint: latents of 4 channels at a factor of 8, packed 2 x 2.
+
+    certain: whether its VAE all but knows a picture's latents, as one that is trained.
+    """
+    pipeline = QwenImagePipeline(**_qwen_image(seed, certain))
     pipeline.save_pretrained(folder)
     return folder
 
 
-def _qwen_image(seed: int) -> dict[str, Any]:
+def save_tiny_qwen_image_edit(folder: Path, pipeline: str = "Plus", seed: int = 0) -> Path:
+    """A random Qwen-Image-Edit checkpoint, for several references, or with "" for one."""
+    save_tiny_qwen_image(folder, certain=True, seed=seed)
+    Qwen2VLImageProcessorPil().save_pretrained(folder / "processor")
+    index = folder / "model_index.json"
+    parts = json.loads(index.read_text()) | {
+        "_class_name": f"QwenImageEdit{pipeline}Pipeline",
+        "processor": ["transformers", "Qwen2VLProcessor"],
+    }
+    index.write_text(json.dumps(parts))
+    return folder
+
+
+def _qwen_image(seed: int, certain: bool) -> dict[str, Any]:
     torch.manual_seed(seed)
     tokenizer = qwen_tokenizer()
     ids = tokenizer.get_vocab()
@@ -268,6 +286,8 @@ def _qwen_image(seed: int) -> dict[str, Any]:
     )
     for matrix in transformer.parameters():
         matrix.data *= 2.0  # so that what is read beside a picture is seen in it
+    if certain:
+        vae.quant_conv.bias.data[4:] -= 30
     return {
         "vae": vae,
         "text_encoder": text_encoder,

@@ -30,7 +30,7 @@ from deployments.handover import Given, Reference
 
 TRAIN_TIMESTEPS = 1000
 MAX_PROMPT_TOKENS = 1024  # the longest that diffusers' pipelines read
-USUAL_PROMPT_TOKENS = 64  # of one that is not read yet
+USUAL_PROMPT_TOKENS = 64
 THETA = 10000.0  # of the rotations
 SYSTEM = (
     "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial "
@@ -83,7 +83,7 @@ class QwenImage:
         return StyledLayers.of(self.components.modules, "transformer", {}, {})
 
     def encode(self, prompt: str, references: Sequence[Reference] = ()) -> EncodedPrompt:
-        before, after = _template(SYSTEM)
+        before, after = template(SYSTEM)
         tokens, begin = self._tokens(before, prompt + after)
         read = self._text_encoder(
             input_ids=tokens.to(self.components.device),
@@ -130,7 +130,7 @@ class QwenImage:
 
     def _reference(self, picture: NDArray[np.uint8], tiled: bool) -> torch.Tensor:
         """Its most likely latents, in the size that the model reads pictures in."""
-        raise NotImplementedError
+        return self._space.mode(picture, tiled=tiled)
 
     def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         device, dtype = self.components.device, self.components.dtype
@@ -180,7 +180,9 @@ class QwenImage:
         longest = max(words)
         length = longest + max(sum(map(len, grids)) for grids in pictures)
         positions = torch.zeros(len(rows), length, len(self._axes))
-        own = tuple((count, sum(map(len, grids))) for count, grids in zip(words, pictures, strict=True))
+        own = tuple(
+            (count, sum(map(len, grids))) for count, grids in zip(words, pictures, strict=True)
+        )
         for i, (row, grids, count) in enumerate(zip(rows, pictures, words, strict=True)):
             sides = [side for one in (row.latents, *row.references) for side in one.shape[-2:]]
             first = max(sides) // flow.PATCH // 2
@@ -224,17 +226,21 @@ class QwenImage:
         return start.sigmas[0].item() >= 1.0
 
     def work(self, params: GenerationParams) -> Work:
-        words = min(USUAL_PROMPT_TOKENS, self.max_prompt_tokens)
-        tokens = flow.image_tokens(self._space.shape(params)) + words
+        tokens = flow.image_tokens(self._space.shape(params)) + self._usual_words
         forwards = self.steps_executed(params.num_inference_steps, params.strength)
         sequences = [tokens] * (2 if self.guided(params) else 1)
         return Work.of(sequences, forwards, params.width * params.height)
+
+    @property
+    def _usual_words(self) -> int:
+        """Tokens of a prompt that is not read yet."""
+        return min(USUAL_PROMPT_TOKENS, self.max_prompt_tokens)
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)
 
 
-def _template(system: str) -> tuple[str, str]:
+def template(system: str) -> tuple[str, str]:
     """What the text encoder reads before a prompt and behind it."""
     before = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n"
     return before, "<|im_end|>\n<|im_start|>assistant\n"

@@ -50,6 +50,23 @@ class Vocabulary(NamedTuple):
     padded: bool = False
 
 
+class Processor(NamedTuple):
+    """What makes pictures into what a text encoder sees.
+
+    reads: the class of transformers that does. named: the classes that model_index.json may name,
+    of which it is a part. encoder: the component that sees them.
+    """
+
+    reads: str
+    named: tuple[str, ...]
+    encoder: str
+
+    @property
+    def kind(self) -> Any:
+        """The class, imported."""
+        return getattr(importlib.import_module("transformers"), self.reads)
+
+
 class Composition(NamedTuple):
     """What a family's checkpoints are made of.
 
@@ -64,6 +81,7 @@ class Composition(NamedTuple):
     tokenizers: Mapping[str, Vocabulary]
     chat: bool
     misfits: Callable[[Configs], Iterator[tuple[str, str]]]
+    processors: Mapping[str, Processor] = {}
 
 
 NO_PART = ("safety_checker", "feature_extractor", "image_encoder")
@@ -327,6 +345,25 @@ COMPOSITIONS: Mapping[str, Composition] = {
         tokenizers={"tokenizer": QWEN_TOKENS},
         chat=False,
         misfits=_qwen_image,
+    ),
+    "qwen-image-edit": Composition(
+        title="Qwen-Image-Edit",
+        pipelines=(
+            "QwenImageEditPipeline",
+            "QwenImageEditPlusPipeline",
+            "QwenImageEditInpaintPipeline",
+        ),
+        components=QWEN_IMAGE,
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=False,
+        misfits=_qwen_image,
+        processors={
+            "processor": Processor(
+                "Qwen2VLImageProcessorPil",
+                named=("Qwen2VLProcessor", "Qwen2_5_VLProcessor"),
+                encoder="text_encoder",
+            )
+        },
     ),
 }
 

@@ -3,8 +3,10 @@
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from numpy.typing import NDArray
 
 from deployments.diffusion.families.parts.latents import LatentSpace, tile_side
 
@@ -25,6 +27,12 @@ class OneFrameSpace(LatentSpace):
     def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         mean, deviation = self._statistics_like(latents)
         return ((latents - mean) * (1.0 / deviation))[:, :, 0].to(self._dtype)
+
+    def mode(self, picture: NDArray[np.uint8], *, tiled: bool = False) -> torch.Tensor:
+        """The most likely latents of a picture, divided as diffusers does for what is only read."""
+        latents = self.encode(picture, tiled=tiled).mode()
+        mean, deviation = self._statistics_like(latents)
+        return ((latents - mean) / deviation)[:, :, 0].to(self._dtype)
 
     def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         latents = latents.to(self._vae_dtype).unsqueeze(2)
