@@ -95,7 +95,8 @@ class QwenImageEdit(QwenImage):
                 "prompt",
                 "prompt_marks_picture",
             )
-        ids, words = [], len(said)
+        ids: list[int] = []
+        words = len(said)
         for number, count in enumerate(pictures, start=1):
             named = f"Picture {number}: " if self._reads_several else ""
             told = self._ids((before if number == 1 else "") + named)

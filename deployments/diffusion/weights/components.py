@@ -17,10 +17,9 @@ from deployments.diffusion.weights.mapped import (
     require_finite,
 )
 from deployments.diffusion.weights.on_disk import pulled
-from deployments.diffusion.weights.pictures import load_processor
 from deployments.diffusion.weights.survey import Survey, fetch_weights, surveyed
 from deployments.diffusion.weights.unavailable import Fault, ModelUnavailable
-from deployments.diffusion.weights.vocabulary import load_tokenizer
+from deployments.diffusion.weights.vocabulary import load_processor, load_tokenizer
 from deployments.diffusion.weights.weight_files import WeightFiles
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -303,7 +303,7 @@ def _config(folder: Path, name: str, component: Component) -> dict[str, Any]:
         raise Wrong(name, what, OWN_CONFIG, file)
     nested = config.get(component.nested) if component.nested else None
     if isinstance(nested, dict):
-        config = {**nested, **config}
+        config = {**{one: nested[one] for one in component.needs if one in nested}, **config}
     for entry, kind in component.needs.items():
         value = config.get(entry)
         fits = isinstance(value, (int, float) if kind is float else kind)
