@@ -277,7 +277,7 @@ def _qwen_image(seed: int, certain: bool) -> dict[str, Any]:
         axes_dims_rope=(4, 6, 6),
     )
     vae = AutoencoderKLQwenImage(
-        base_dim=8,
+        base_dim=4,
         z_dim=4,
         dim_mult=[1, 2, 2, 2],
         num_res_blocks=1,

@@ -45,7 +45,7 @@ class OneFrameSpace(LatentSpace):
 
     def _distribution(self, pixels: torch.Tensor, tiled: bool) -> DiagonalGaussianDistribution:
         height, width = (side // self.factor for side in pixels.shape[-2:])
-        film = pixels.unsqueeze(2).to(self._vae_dtype)
+        film = pixels.unsqueeze(2).contiguous().to(self._vae_dtype)  # in bfloat16 it rounds by that
         distribution: DiagonalGaussianDistribution = (
             self._own_vae(height, width, tiled).encode(film).latent_dist
         )

@@ -32,7 +32,7 @@ def test_it_is_the_checkpoints_own(profiles: ProfileOf, tmp_path: Path) -> None:
 def test_a_folder_without_one(profiles: ProfileOf, tmp_path: Path) -> None:
     source = copied(profiles, tmp_path)
     shutil.rmtree(tmp_path / "processor")
-    with pytest.raises(ModelUnavailable, match="processor: has no settings"):
+    with pytest.raises(ModelUnavailable, match="its processor has no settings"):
         SharedComponents.load(source)
 
 
