@@ -189,17 +189,17 @@ class QwenImage:
             grid = torch.cat(grids)
             positions[i, :count] = torch.arange(first, first + count)[:, None].float()
             positions[i, longest : longest + len(grid)] = grid
-        cos, sin = (one.to(self.components.device) for one in self._rotations(positions))
-        return placed.Places(cos, sin, own=own if len(set(own)) > 1 else None)
+        turns = self._turns(positions).to(self.components.device)
+        return placed.Places(turns, None, own=own if len(set(own)) > 1 else None)
 
-    def _rotations(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """cos and sin (B, L, 1, D), float32, of positions (B, L, axes)."""
+    def _turns(self, positions: torch.Tensor) -> torch.Tensor:
+        """Of positions (B, L, axes), complex64 (B, L, 1, D/2)."""
         angles = []
         for axis, size in enumerate(self._axes):
             slowness = torch.pow(THETA, torch.arange(0, size, 2).float() / size)
             angles.append(positions[..., axis, None] * (1.0 / slowness))
-        every = torch.cat(angles, dim=-1).repeat_interleave(2, dim=-1).unsqueeze(2)
-        return every.cos(), every.sin()
+        every = torch.cat(angles, dim=-1).unsqueeze(2)
+        return torch.polar(torch.ones_like(every), every)
 
     def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)

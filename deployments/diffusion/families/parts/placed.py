@@ -17,12 +17,13 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 
 class Places(NamedTuple):
     """Where the tokens of a batch's rows stand. cos, sin: float32 (B, L, 1, D), of each token's
-    rotation. seen: bool (B, 1, 1, L), False for padding; None where there is none. own: how many
+    rotation; where diffusers turns by complex numbers, which rounds otherwise, sin is None and cos
+    is complex64 (B, L, 1, D/2). seen: bool (B, 1, 1, L), False for padding; None where there is none. own: how many
     tokens of caption and of pictures each row has, where the rows attend one by one.
     """
 
     cos: torch.Tensor
-    sin: torch.Tensor
+    sin: torch.Tensor | None
     seen: torch.Tensor | None = None
     own: tuple[tuple[int, int], ...] | None = None
 
@@ -128,6 +129,9 @@ def _attend(
 
 def _turned(values: torch.Tensor, places: Places) -> torch.Tensor:
     """(B, L, heads, D), each pair of neighbours turned by its angle, computed in float32."""
+    if places.sin is None:
+        pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
+        return torch.view_as_real(pairs * places.cos).flatten(-2).to(values.dtype)
     first, second = values.reshape(*values.shape[:-1], -1, 2).unbind(-1)
     across = torch.stack([-second, first], -1).flatten(-2)
     return (values.float() * places.cos + across.float() * places.sin).to(values.dtype)
