@@ -49,7 +49,7 @@ def profile(folder: Path, dtype: str = DTYPE) -> DiffusionProfile:
             "name": "gigabyte",
             "model": {"source": str(folder), "dtype": dtype, "device": "cpu"},
             "sizes": {
-                "multiple": 16,
+                "multiple": 32,
                 "min_side": 64,
                 "max_side": 512,
                 "max_pixels": 512 * 512,

@@ -70,7 +70,7 @@ ARCHITECTURE: dict[str, dict[str, Any]] = {
             "use_post_quant_conv": False,
         },
     },
-    "scheduler": {"config": {"shift": 3.0}},
+    "scheduler": {"class": "FlowMatchEulerDiscreteScheduler", "config": {"shift": 3.0}},
 }
 
 
