@@ -40,6 +40,7 @@ def load_moving(source: ModelSource) -> Moving:
         parts.settings,
         parts.device,
         parts.dtype,
+        parts.processors,
     )
     object.__setattr__(moving, "fails", {})
     object.__setattr__(moving, "tried", {})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import yaml
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessorPil
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.weights.components import DTYPES, SharedComponents, kept_in_float32
@@ -71,7 +71,7 @@ class Architecture:
         """Modules with random weights, made on `device` and in their dtype from the start.
 
         Each text encoder's tokenizer knows a handful of words and has a chat template: enough to
-        fill a prompt.
+        fill a prompt. Pictures are seen as their processor's class has it by itself.
         """
         modules: dict[str, torch.nn.Module] = {}
         scheduler_config: Mapping[str, Any] = {}
@@ -98,6 +98,7 @@ class Architecture:
             settings={},
             device=device,
             dtype=self.dtype,
+            processors={"processor": Qwen2VLImageProcessorPil()},
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 
 from deployments.diffusion.profile import ModelSource
 from deployments.diffusion.styles import Adapters
@@ -19,7 +19,7 @@ from deployments.diffusion.weights.mapped import (
 from deployments.diffusion.weights.on_disk import pulled
 from deployments.diffusion.weights.survey import Survey, fetch_weights, surveyed
 from deployments.diffusion.weights.unavailable import Fault, ModelUnavailable
-from deployments.diffusion.weights.vocabulary import load_tokenizer
+from deployments.diffusion.weights.vocabulary import load_processor, load_tokenizer
 from deployments.diffusion.weights.weight_files import WeightFiles
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -32,7 +32,7 @@ class SharedComponents:
     modules: by their names in the checkpoint (transformer, text_encoder, vae), in eval mode, on
     `device`, in `dtype`. tokenizers: likewise (tokenizer, tokenizer_2). scheduler_config: the
     checkpoint's own; no scheduler object is kept. settings: what else model_index.json says.
-    adapters: of the profile's styles.
+    processors: of pictures that a text encoder sees, by name. adapters: of the profile's styles.
     """
 
     modules: Mapping[str, torch.nn.Module]
@@ -41,6 +41,7 @@ class SharedComponents:
     settings: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
+    processors: Mapping[str, BaseImageProcessor] = field(default_factory=dict)
     adapters: Adapters = field(default_factory=Adapters)
 
     @classmethod
@@ -58,6 +59,9 @@ class SharedComponents:
             tokenizers = {
                 name: load_tokenizer(survey, name) for name in survey.composition.tokenizers
             }
+            processors = {
+                name: load_processor(survey, name) for name in survey.composition.processors
+            }
             fetch_weights(source, survey)
             files = survey.weight_files(variant)
             shells = {name: _shell(survey, name, one, dtype) for name, one in files.items()}
@@ -74,6 +78,7 @@ class SharedComponents:
             settings=survey.settings,
             device=device,
             dtype=dtype,
+            processors=processors,
         )
 
     def config(self, name: str) -> Any:

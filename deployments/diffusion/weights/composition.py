@@ -7,9 +7,9 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from deployments.diffusion.weights import misfits
+from deployments.diffusion.weights.misfits import Configs
 from deployments.diffusion.weights.unavailable import ModelRefused
-
-Configs = Mapping[str, Mapping[str, Any]]  # of each component, by its name
 
 
 class Component(NamedTuple):
@@ -18,6 +18,8 @@ class Component(NamedTuple):
     reads: the class that reads it. named: others that model_index.json may name for the same
     weights. needs: entries of its config that have no default which could be meant, with their
     types. unread: how names of weights begin that its files may hold beside the part's own.
+    nested: the entry of its config that holds those entries in newer files. spelt: how names of
+    weights begin in its files, the first that fits, and in the class that reads them.
     """
 
     library: str
@@ -25,6 +27,8 @@ class Component(NamedTuple):
     named: tuple[str, ...] = ()
     needs: Mapping[str, type] = {}
     unread: tuple[str, ...] = ()
+    nested: str | None = None
+    spelt: Mapping[str, str] = {}
 
     @property
     def kind(self) -> Any:
@@ -46,6 +50,23 @@ class Vocabulary(NamedTuple):
     padded: bool = False
 
 
+class Processor(NamedTuple):
+    """What makes pictures into what a text encoder sees.
+
+    reads: the class of transformers that does. named: the classes that model_index.json may name,
+    of which it is a part. encoder: the component that sees them.
+    """
+
+    reads: str
+    named: tuple[str, ...]
+    encoder: str
+
+    @property
+    def kind(self) -> Any:
+        """The class, imported."""
+        return getattr(importlib.import_module("transformers"), self.reads)
+
+
 class Composition(NamedTuple):
     """What a family's checkpoints are made of.
 
@@ -60,6 +81,7 @@ class Composition(NamedTuple):
     tokenizers: Mapping[str, Vocabulary]
     chat: bool
     misfits: Callable[[Configs], Iterator[tuple[str, str]]]
+    processors: Mapping[str, Processor] = {}
 
 
 NO_PART = ("safety_checker", "feature_extractor", "image_encoder")
@@ -92,71 +114,37 @@ VAE = Component(
     needs={"latent_channels": int, "scaling_factor": float, "block_out_channels": list},
     unread=("loss.",),
 )
+QWEN_IMAGE = {
+    "transformer": Component(
+        "diffusers",
+        "QwenImageTransformer2DModel",
+        needs={"in_channels": int, "joint_attention_dim": int},
+    ),
+    "text_encoder": Component(
+        "transformers",
+        "Qwen2_5_VLModel",
+        named=("Qwen2_5_VLForConditionalGeneration",),
+        needs={"hidden_size": int, "vocab_size": int},
+        unread=("lm_head.",),
+        nested="text_config",
+        spelt={
+            "model.language_model.": "language_model.",
+            "model.visual.": "visual.",
+            "model.": "language_model.",
+        },
+    ),
+    "vae": Component(
+        "diffusers",
+        "AutoencoderKLQwenImage",
+        needs={
+            "z_dim": int,
+            "temperal_downsample": list,
+            "latents_mean": list,
+            "latents_std": list,
+        },
+    ),
+}
 FLOW_VAE = VAE._replace(needs={**VAE.needs, "shift_factor": float})
-
-
-def _z_image(configs: Configs) -> Iterator[tuple[str, str]]:
-    transformer, encoder = configs["transformer"], configs["text_encoder"]
-    if transformer.get("siglip_feat_dim") is not None:
-        yield "transformer", "is Z-Image-Omni's, which reads pictures too"
-    yield from _reads(configs, "transformer", "in_channels", configs["vae"]["latent_channels"])
-    yield from _reads(configs, "transformer", "cap_feat_dim", encoder["hidden_size"])
-
-
-def _sdxl(configs: Configs) -> Iterator[tuple[str, str]]:
-    unet, second = configs["unet"], configs["text_encoder_2"]
-    known = {
-        9: "is an inpainting UNet, which reads a mask",
-        8: "is InstructPix2Pix's, which reads a picture",
-    }
-    latents = configs["vae"]["latent_channels"]
-    yield from _reads(configs, "unet", "in_channels", latents, known)
-    if unet.get("time_cond_proj_dim") is not None:
-        yield "unet", "has distilled guidance (an LCM), which is not read here"
-    if unet.get("addition_embed_type") != "text_time":
-        yield "unet", "is not SDXL's: it reads no sizes (addition_embed_type is not text_time)"
-    if configs["vae"].get("shift_factor"):
-        yield "vae", "has a shift_factor, which no VAE of SDXL has"
-    states = configs["text_encoder"]["hidden_size"] + second["hidden_size"]
-    yield from _reads(configs, "unet", "cross_attention_dim", states)
-    summary = 6 * unet["addition_time_embed_dim"] + second["projection_dim"]
-    yield from _reads(configs, "unet", "projection_class_embeddings_input_dim", summary)
-
-
-def _flux(configs: Configs) -> Iterator[tuple[str, str]]:
-    known = {
-        384: "is FLUX.1-Fill's, which reads a picture and a mask",
-        128: "is FLUX.1-Depth's or -Canny's, which reads a control picture",
-    }
-    packed = 4 * configs["vae"]["latent_channels"]  # 2 x 2 latents to a token
-    yield from _reads(configs, "transformer", "in_channels", packed, known)
-    states = configs["text_encoder_2"]["d_model"]
-    yield from _reads(configs, "transformer", "joint_attention_dim", states)
-    summary = configs["text_encoder"]["hidden_size"]
-    yield from _reads(configs, "transformer", "pooled_projection_dim", summary)
-
-
-def _flux2_klein(configs: Configs) -> Iterator[tuple[str, str]]:
-    encoder = configs["text_encoder"]
-    if configs["transformer"].get("guidance_embeds"):
-        yield "transformer", "is FLUX.2-dev's, which is told its guidance"
-    packed = 4 * configs["vae"]["latent_channels"]  # 2 x 2 latents to a token
-    yield from _reads(configs, "transformer", "in_channels", packed)
-    states = 3 * encoder["hidden_size"]  # of three layers, side by side
-    yield from _reads(configs, "transformer", "joint_attention_dim", states)
-    if encoder["num_hidden_layers"] < 28:
-        yield "text_encoder", "has fewer than the 28 layers whose states FLUX.2-klein reads"
-
-
-def _reads(
-    configs: Configs, part: str, entry: str, given: int, known: Mapping[int, str] | None = None
-) -> Iterator[tuple[str, str]]:
-    """A misfit where the part reads something else than the parts before it give it."""
-    wanted = configs[part][entry]
-    if wanted in (known or {}):
-        yield part, (known or {})[wanted]
-    elif wanted != given:
-        yield part, f"does not fit the other parts: its {entry} is {wanted}, they give it {given}"
 
 
 COMPOSITIONS: Mapping[str, Composition] = {
@@ -180,7 +168,7 @@ COMPOSITIONS: Mapping[str, Composition] = {
         },
         tokenizers={"tokenizer": QWEN_TOKENS},
         chat=True,
-        misfits=_z_image,
+        misfits=misfits.z_image,
     ),
     "sdxl": Composition(
         title="SDXL",
@@ -213,7 +201,7 @@ COMPOSITIONS: Mapping[str, Composition] = {
             "tokenizer_2": CLIP_TOKENS._replace(encoder="text_encoder_2"),
         },
         chat=False,
-        misfits=_sdxl,
+        misfits=misfits.sdxl,
     ),
     "flux": Composition(
         title="FLUX.1",
@@ -241,7 +229,7 @@ COMPOSITIONS: Mapping[str, Composition] = {
         },
         tokenizers={"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS},
         chat=False,
-        misfits=_flux,
+        misfits=misfits.flux,
     ),
     "flux2-klein": Composition(
         title="FLUX.2-klein",
@@ -267,7 +255,34 @@ COMPOSITIONS: Mapping[str, Composition] = {
         },
         tokenizers={"tokenizer": QWEN_TOKENS},
         chat=True,
-        misfits=_flux2_klein,
+        misfits=misfits.flux2_klein,
+    ),
+    "qwen-image": Composition(
+        title="Qwen-Image",
+        pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+        components=QWEN_IMAGE,
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=False,
+        misfits=misfits.qwen_image,
+    ),
+    "qwen-image-edit": Composition(
+        title="Qwen-Image-Edit",
+        pipelines=(
+            "QwenImageEditPipeline",
+            "QwenImageEditPlusPipeline",
+            "QwenImageEditInpaintPipeline",
+        ),
+        components=QWEN_IMAGE,
+        tokenizers={"tokenizer": QWEN_TOKENS},
+        chat=False,
+        misfits=misfits.qwen_image,
+        processors={
+            "processor": Processor(
+                "Qwen2VLImageProcessorPil",
+                named=("Qwen2VLProcessor", "Qwen2_5_VLProcessor"),
+                encoder="text_encoder",
+            )
+        },
     ),
 }
 
@@ -289,7 +304,8 @@ RELATIVES: Sequence[tuple[str, str]] = (
     ("LatentConsistencyModel", "a latent consistency model of Stable Diffusion 1"),
     ("ZImageOmni", "Z-Image-Omni, which reads pictures too"),
     ("ZImageControlNet", "Z-Image with a ControlNet"),
-    ("QwenImage", "Qwen-Image"),
+    ("QwenImageLayered", "Qwen-Image-Layered, which draws several layers"),
+    ("QwenImageControlNet", "Qwen-Image with a ControlNet"),
 )
 """Pipelines that are served by no family here: how their class begins, and what they are."""
 

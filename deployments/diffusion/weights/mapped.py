@@ -56,8 +56,7 @@ class Shell:
         except Exception as error:  # whatever a library says of values that it does not know
             config, what = folder / "config.json", "cannot be built by its config"
             raise Wrong(part, what, OTHER, config, detail=repr(error)) from error
-        if component.library == "diffusers":
-            files = replace(files, tensors=_renamed(module, files.tensors))
+        files = replace(files, tensors=_renamed(component, module, files.tensors))
         own = module.state_dict(keep_vars=True)
         ties = {} if component.library == "diffusers" else module._tied_weights_keys or {}
         for key in ties.keys() - files.tensors.keys():
@@ -83,9 +82,7 @@ def load_mapped(shell: Shell, device: torch.device, dtype: torch.dtype) -> torch
     """The shell's module with its weights on `device`, in `dtype`. For shells that are mapped."""
     for file in shell.files.files:
         read_through(file)
-    weights = shell.files.read(device)
-    if shell.component.library == "diffusers":
-        weights = dict(_renamed(shell.module, weights))
+    weights = dict(_renamed(shell.component, shell.module, shell.files.read(device)))
     _assign(shell.module, weights, device, dtype)
     return shell.module
 
@@ -184,11 +181,19 @@ def is_unread(component: Component, key: str) -> bool:
     return key.startswith(component.unread) or COMPUTED.search(key) is not None
 
 
-def _renamed(module: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
-    """By the names that diffusers has given since to what older versions saved."""
-    renamed = OrderedDict(tensors)
-    module._fix_state_dict_keys_on_load(renamed)
+def _renamed(component: Component, module: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By the names that the class has for what its files, or older versions' files, spell else."""
+    renamed = OrderedDict((_spelt(component, key), one) for key, one in tensors.items())
+    if component.library == "diffusers":
+        module._fix_state_dict_keys_on_load(renamed)
     return renamed
+
+
+def _spelt(component: Component, key: str) -> str:
+    for theirs, ours in component.spelt.items():
+        if key.startswith(theirs):
+            return ours + key.removeprefix(theirs)
+    return key
 
 
 def read_through(file: Path) -> None:

@@ -40,6 +40,7 @@ from deployments.diffusion.weights.weight_files import (
 
 CONFIGS = (INDEX, *(f"*/*.{end}" for end in ("json", "txt", "jinja", "model")))
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 TEMPLATES = ("chat_template.jinja", "chat_template.json")
 SINGLE = (".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 COMPLETE = "complete the folder"
@@ -85,6 +86,17 @@ class Survey:
         kinds = composition.tokenizers[name].named
         _require_class(file, self.index, name, "transformers", kinds, composition.title)
         _require_tokenizer(self.folder / name, name, composition, self.configs)
+
+    def require_processor(self, name: str) -> None:
+        """Raise Fault where one of the family's processors is missing, or another's."""
+        composition, file = self.composition, self.folder / INDEX
+        _require_listed(file, self.index, [name], composition.title)
+        kinds = composition.processors[name].named
+        _require_class(file, self.index, name, "transformers", kinds, composition.title)
+        found = [one for one in PROCESSORS if (self.folder / name / one).exists()]
+        if not found:
+            raise Fault(name, "has no settings", COMPLETE, self.folder / name / PROCESSORS[0])
+        read_json(name, self.folder / name / found[0])
 
     def weight_files(self, variant: str | None) -> dict[str, WeightFiles]:
         """Of each component, in this variant where it has one, None for the plain files.
@@ -235,7 +247,8 @@ def _require_entries(file: Path, index: Mapping[str, Any], composition: Composit
     """That the index lists the family's parts, each of a class that reads it, and no others."""
     components, title = composition.components, composition.title
     _require_listed(file, index, {*components, "scheduler"}, title)
-    known = {*components, *composition.tokenizers, *NO_PART, "scheduler"}
+    known = {*components, *composition.tokenizers, *composition.processors}
+    known |= {*NO_PART, "scheduler"}
     for name in index:
         if not name.startswith("_") and name not in known and _lists(index, name):
             what = f"lists {name!r}, which {title} has not"
@@ -288,6 +301,9 @@ def _config(folder: Path, name: str, component: Component) -> dict[str, Any]:
     if says is not None and says not in wanted:
         what = f"has the config of {says!r}, not of {component.reads}"
         raise Wrong(name, what, OWN_CONFIG, file)
+    nested = config.get(component.nested) if component.nested else None
+    if isinstance(nested, dict):
+        config = {**{one: nested[one] for one in component.needs if one in nested}, **config}
     for entry, kind in component.needs.items():
         value = config.get(entry)
         fits = isinstance(value, (int, float) if kind is float else kind)

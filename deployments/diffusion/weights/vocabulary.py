@@ -1,14 +1,15 @@
 """Tokenizers with their vocabularies: one that knows no words would read every prompt alike.
 
 transformers makes a tokenizer even of a folder without a vocabulary. SentencePiece files are read
-by way of their protobuf, which takes no package of SentencePiece's own.
+by way of their protobuf, which takes no package of SentencePiece's own. Beside a tokenizer there
+may be a processor, by which a text encoder sees pictures: it is held against that encoder, too.
 """
 
 from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import PreTrainedTokenizerBase, T5Tokenizer
+from transformers import BaseImageProcessor, PreTrainedTokenizerBase, T5Tokenizer
 from transformers.convert_slow_tokenizer import T5Converter, import_protobuf
 
 from deployments.diffusion.weights.survey import OWN_FILES, Survey
@@ -17,6 +18,13 @@ from deployments.diffusion.weights.unavailable import Wrong
 PROBE = "red"
 FEW = 1000  # tokens; those of a real vocabulary take a while to be listed
 SPACE = "▁"  # SentencePiece's, which a T5 tokenizer without a vocabulary knows by itself
+
+SHARED = {
+    "patch_size": "patch_size",
+    "merge_size": "spatial_merge_size",
+    "temporal_patch_size": "temporal_patch_size",
+}
+"""Settings of a processor, and what the vision part of its encoder's config calls them."""
 
 
 def load_tokenizer(survey: Survey, name: str) -> PreTrainedTokenizerBase:
@@ -47,6 +55,26 @@ def load_tokenizer(survey: Survey, name: str) -> PreTrainedTokenizerBase:
         )
         raise Wrong(name, what, OWN_FILES, folder)
     return tokenizer
+
+
+def load_processor(survey: Survey, name: str) -> BaseImageProcessor:
+    """One of the surveyed folder's. Nothing is imported but the class that the family names.
+
+    Raises Fault where it is not there, cannot be read, or cuts pictures otherwise than its encoder.
+    """
+    survey.require_processor(name)
+    folder, kind = survey.folder / name, survey.composition.processors[name]
+    try:
+        processor: BaseImageProcessor = kind.kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever the library says of values that it does not know
+        raise Wrong(name, "cannot be read", OWN_FILES, folder, detail=repr(error)) from error
+    sees = survey.configs[kind.encoder].get("vision_config", {})
+    for entry, theirs in SHARED.items():
+        cuts, wanted = processor.to_dict().get(entry), sees.get(theirs)
+        if wanted is not None and cuts != wanted:
+            what = f"has {entry} {cuts}, and its {kind.encoder} sees {wanted}"
+            raise Wrong(name, what, OWN_FILES, folder)
+    return processor
 
 
 def read_tokenizer(kind: type[PreTrainedTokenizerBase], folder: Path) -> PreTrainedTokenizerBase:

@@ -76,11 +76,13 @@ def of_configs(family: str) -> Iterator[Malformed]:
     for part, component in components.items():
         changes: dict[str, Callable[[dict[str, Any]], object]] = {}
         for entry, kind in component.needs.items():
-            changes[f"without {entry}"] = lambda config, entry=entry: config.pop(entry)
+            changes[f"without {entry}"] = lambda config, entry=entry: _holding(config, entry).pop(
+                entry
+            )
             changes[f"{entry} a word"] = lambda config, entry=entry: config.update({entry: "16"})
             if kind is int:
-                changes[f"{entry} one more"] = lambda c, entry=entry: c.update(
-                    {entry: c[entry] + 1}
+                changes[f"{entry} one more"] = lambda c, entry=entry: _holding(c, entry).update(
+                    {entry: _holding(c, entry)[entry] + 1}
                 )
         whose = "_class_name" if component.library == "diffusers" else "model_type"
         changes["of another"] = lambda config, whose=whose: config.update({whose: "another"})
@@ -95,7 +97,7 @@ def of_configs(family: str) -> Iterator[Malformed]:
 
             file = f"{part}/config.json"
             yield Malformed(family, f"{file} {way}", "its ", "", True, changed)
-    by_count = {"z-image": "n_layers", "sdxl": "layers_per_block", "flux": "num_layers"}[family]
+    by_count = {"z-image": "n_layers", "sdxl": "layers_per_block"}.get(family, "num_layers")
     denoiser = next(iter(components))
     for value in (3, 0, -1, None, "many", [1], {}):
 
@@ -105,6 +107,12 @@ def of_configs(family: str) -> Iterator[Malformed]:
 
         name = f"{denoiser}/config.json {by_count} {value!r}"
         yield Malformed(family, name, f"its {denoiser}", denoiser, True, counted)
+
+
+def _holding(config: dict[str, Any], entry: str) -> dict[str, Any]:
+    """The part of a config that has the entry."""
+    nested: dict[str, Any] = config if entry in config else config["text_config"]
+    return nested
 
 
 def of_tokenizers(family: str) -> Iterator[Malformed]:

@@ -48,7 +48,8 @@ def of_weights(family: str) -> Iterator[Malformed]:
     """Keys gone, added, renamed; other shapes and dtypes; no numbers; quantised."""
 
     def first(tensors: dict[str, torch.Tensor]) -> str:
-        return next(key for key, one in sorted(tensors.items()) if one.ndim > 1)
+        read = {key: one for key, one in tensors.items() if not key.startswith("lm_head.")}
+        return next(key for key, one in sorted(read.items()) if one.ndim > 1)
 
     def scaled(tensors: dict[str, torch.Tensor]) -> None:
         key = first(tensors)
