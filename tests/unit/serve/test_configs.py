@@ -32,13 +32,15 @@ MODELS = {  # the usual steps and guidance
     "flux-dev": (28, 3.5),
     "flux-schnell": (4, 0),
     "flux2-klein": (4, 0),
+    "qwen-image": (50, 4),
+    "qwen-image-edit": (40, 4),
 }
-PROFILES = [
-    (model, card)
-    for model in MODELS
-    for card in CARDS
-    if (model, card) != ("flux2-klein", "16gb")  # the two that it is offered on
-]
+OFFERED = {  # on fewer cards than all
+    "flux2-klein": ("24gb", "80gb"),
+    "qwen-image": ("80gb",),
+    "qwen-image-edit": ("80gb",),
+}
+PROFILES = [(model, card) for model in MODELS for card in OFFERED.get(model, CARDS)]
 
 NESTED: dict[str, type[BaseModel]] = {
     "applications": ServeApplicationSchema,
