@@ -10,7 +10,7 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
 from deployments.diffusion.profile import DiffusionProfile
@@ -37,6 +37,24 @@ def chat_tokenizer(*, spells: bool = False) -> PreTrainedTokenizerFast:
         additional_special_tokens=SPECIAL[2:],
         chat_template=CHAT,
         model_max_length=512,
+    )
+
+
+def qwen_tokenizer() -> PreTrainedTokenizerFast:
+    """Of Qwen-Image's own tokens, with a few words; it counts those of its templates as Qwen's."""
+    marks = ["im_start", "im_end", "vision_start", "vision_end", "image_pad", "endoftext"]
+    special = [f"<|{mark}|>" for mark in marks]
+    words = [*WORDS, *(f" {word}" for word in WORDS), "[unk]", "\n", ",", "."]
+    entries = {entry: i for i, entry in enumerate([*special, *words])}
+    core = Tokenizer(models.WordLevel(entries, unk_token="[unk]"))
+    core.pre_tokenizer = pre_tokenizers.Split(
+        Regex(r"'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s"), "isolated"
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<|endoftext|>",
+        unk_token="[unk]",
+        additional_special_tokens=special[:-1],
     )
 
 
@@ -107,7 +125,8 @@ def tiny_profile(
     folder: Path, dtype: str = "float32", family: str = "z-image", **engine: int
 ) -> DiffusionProfile:
     """A profile that serves such a checkpoint at 64 to 192 px, with references if it reads any."""
-    references = {"most": 4, "max_pixels": 128 * 128} if family == "flux2-klein" else None
+    most = {"flux2-klein": 4, "qwen-image-edit": 3}.get(family)
+    references = {"most": most, "max_pixels": 128 * 128} if most else None
     limits = {"token_budget": 4096, "max_running": 8, "max_waiting": 64, **engine}
     return DiffusionProfile.model_validate(
         {

@@ -1,5 +1,6 @@
 """Small random checkpoints of the real classes of SDXL and FLUX, made on the spot."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -20,6 +24,9 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLImageProcessorPil,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
@@ -28,7 +35,7 @@ from transformers import (
 )
 
 from tests.schedules import DISCRETE
-from tests.tiny_checkpoint import WORDS, chat_tokenizer
+from tests.tiny_checkpoint import WORDS, chat_tokenizer, qwen_tokenizer
 
 FLUX_SCHEDULERS = {
     "dev": FlowMatchEulerDiscreteScheduler(
@@ -204,3 +211,89 @@ def save_tiny_klein(folder: Path, distilled: bool = False, seed: int = 0) -> Pat
     )
     pipeline.save_pretrained(folder)
     return folder
+
+
+def save_tiny_qwen_image(folder: Path, certain: bool = False, seed: int = 0) -> Path:
+    """A random Qwen-Image checkpoint: latents of 4 channels at a factor of 8, packed 2 x 2.
+
+    certain: whether its VAE all but knows a picture's latents, as one that is trained.
+    """
+    pipeline = QwenImagePipeline(**_qwen_image(seed, certain))
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_qwen_image_edit(folder: Path, pipeline: str = "Plus", seed: int = 0) -> Path:
+    """A random Qwen-Image-Edit checkpoint, for several references, or with "" for one."""
+    save_tiny_qwen_image(folder, certain=True, seed=seed)
+    Qwen2VLImageProcessorPil().save_pretrained(folder / "processor")
+    index = folder / "model_index.json"
+    parts = json.loads(index.read_text()) | {
+        "_class_name": f"QwenImageEdit{pipeline}Pipeline",
+        "processor": ["transformers", "Qwen2VLProcessor"],
+    }
+    index.write_text(json.dumps(parts))
+    return folder
+
+
+def _qwen_image(seed: int, certain: bool) -> dict[str, Any]:
+    torch.manual_seed(seed)
+    tokenizer = qwen_tokenizer()
+    ids = tokenizer.get_vocab()
+    text_encoder = Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(
+            text_config={
+                "vocab_size": len(tokenizer),
+                "hidden_size": 16,
+                "intermediate_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+                "max_position_embeddings": 4096,
+                "bos_token_id": None,
+                "eos_token_id": None,
+                "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]},
+            },
+            vision_config={
+                "depth": 2,
+                "hidden_size": 16,
+                "intermediate_size": 32,
+                "num_heads": 2,
+                "out_hidden_size": 16,
+                "fullatt_block_indexes": [1],
+            },
+            image_token_id=ids["<|image_pad|>"],
+            vision_start_token_id=ids["<|vision_start|>"],
+            vision_end_token_id=ids["<|vision_end|>"],
+        )
+    )
+    transformer = QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+    vae = AutoencoderKLQwenImage(
+        base_dim=4,
+        z_dim=4,
+        dim_mult=[1, 2, 2, 2],
+        num_res_blocks=1,
+        latents_mean=[-0.7571, 0.2109, 0.9113, 0.1075],
+        latents_std=[2.8184, 1.4541, 0.8275, 1.2558],
+    )
+    for matrix in transformer.parameters():
+        matrix.data *= 2.0  # so that what is read beside a picture is seen in it
+    if certain:
+        vae.quant_conv.bias.data[4:] -= 30
+    return {
+        "vae": vae,
+        "text_encoder": text_encoder,
+        "tokenizer": tokenizer,
+        "transformer": transformer,
+        "scheduler": FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, max_image_seq_len=8192, max_shift=0.9, shift_terminal=0.02
+        ),
+    }

@@ -66,7 +66,9 @@ class ModelSource(Source):
     host memory after `sleep_after_s` seconds without work, and back for the next request.
     """
 
-    family: Literal["z-image", "sdxl", "flux", "flux2-klein"] = "z-image"
+    family: Literal["z-image", "sdxl", "flux", "flux2-klein", "qwen-image", "qwen-image-edit"] = (
+        "z-image"
+    )
     dtype: Literal["float32", "bfloat16", "float16"]
     variant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -140,6 +142,7 @@ class Guidance(Strict):
     z-image: 0 is off; above it rows take part in forwards twice. sdxl: the same above 1.
     flux: an input of the model, free of cost; what was distilled without it takes only 0.
     flux2-klein: twice above 1; what was distilled takes none above it.
+    qwen-image, qwen-image-edit: twice above 1.
     """
 
     default: float = Field(default=0.0, ge=0)

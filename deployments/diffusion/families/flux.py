@@ -130,7 +130,7 @@ class Flux:
         captions = torch.stack([row.embedding.tokens for row in rows])
         with self.components.adapters.worn([row.mix for row in rows]):
             predicted = self._transformer(
-                hidden_states=_pack(latents),
+                hidden_states=flow.pack(latents),
                 timestep=timestep,
                 guidance=torch.tensor(scales, dtype=torch.float32, device=device)
                 if self._reads_guidance
@@ -141,7 +141,7 @@ class Flux:
                 img_ids=_positions(height, width).to(device, dtype),
                 return_dict=False,
             )[0]
-        return list(torch.split(_unpack(predicted, height, width), 1))
+        return list(torch.split(flow.unpack(predicted, latents.shape), 1))
 
     def after_step(self, row: Row, velocity: torch.Tensor) -> None:
         flow.keep_protected(row)
@@ -170,18 +170,6 @@ class Flux:
 
     def steps_executed(self, steps: int, strength: float | None) -> int:
         return flow.steps_executed(steps, strength)
-
-
-def _pack(latents: torch.Tensor) -> torch.Tensor:
-    """(B, C, h, w) to (B, h/2 * w/2, 4C): each token a 2 x 2 patch, channel by channel."""
-    patches = torch.nn.functional.pixel_unshuffle(latents, flow.PATCH)
-    return patches.flatten(2).transpose(1, 2).contiguous()
-
-
-def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The inverse of `_pack`, for a grid of height x width tokens."""
-    patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
-    return torch.nn.functional.pixel_shuffle(patches, flow.PATCH)
 
 
 def _positions(height: int, width: int) -> torch.Tensor:

@@ -10,6 +10,8 @@ from torch.fx.experimental import _config as symbols
 from deployments.diffusion.families.base import Family, Uses
 from deployments.diffusion.families.flux import Flux
 from deployments.diffusion.families.flux2_klein import Flux2Klein
+from deployments.diffusion.families.qwen_image import QwenImage
+from deployments.diffusion.families.qwen_image_edit import QwenImageEdit
 from deployments.diffusion.families.sdxl import SDXL
 from deployments.diffusion.families.z_image import ZImage
 from deployments.diffusion.profile import DiffusionProfile, Relief, Style
@@ -25,11 +27,13 @@ from deployments.diffusion.weights import (
 from deployments.errors import InvalidValue
 
 LoadFamily = Callable[[DiffusionProfile, Collection[Relief]], Family]
-FAMILIES: dict[str, type[ZImage | SDXL | Flux | Flux2Klein]] = {
+FAMILIES: dict[str, type[ZImage | SDXL | Flux | Flux2Klein | QwenImage | QwenImageEdit]] = {
     "z-image": ZImage,
     "sdxl": SDXL,
     "flux": Flux,
     "flux2-klein": Flux2Klein,
+    "qwen-image": QwenImage,
+    "qwen-image-edit": QwenImageEdit,
 }
 VARIANTS = 32  # of one block: with and without a mask, a style of modulation, one row or several
 

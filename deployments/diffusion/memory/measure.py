@@ -167,7 +167,13 @@ def _brought(profile: DiffusionProfile, family: Family, row: Row) -> _Brought:
     with torch.inference_mode():
         (start,) = family.start(params.bringing(given), given)
     tokens = sum(family.lengths(start, row.embedding, None)) - row.tokens
-    return _Brought(tokens, sum(one.nbytes for one in start.references))
+    held = sum(one.nbytes for one in start.references)
+    if family.prompt_sees_references:  # which makes the prompt longer: by what work is predicted of
+        alone, reading = (family.work(one).token_steps for one in (params, params.bringing(given)))
+        seen = reading - alone - start.reference_tokens
+        tokens += seen
+        held += row.embedding.nbytes // len(row.embedding.tokens) * seen
+    return _Brought(tokens, held)
 
 
 def _role(name: str) -> Role:

@@ -6,17 +6,33 @@ from pathlib import Path
 import pytest
 
 from deployments.diffusion.engine.engine import Engine
+from deployments.diffusion.families import qwen_image_edit
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import FAMILIES, with_styles
 from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import SharedComponents
 from tests.polling import wait_until
 from tests.tiny_checkpoint import save_tiny_checkpoint, tiny_profile
-from tests.tiny_families import save_tiny_flux, save_tiny_klein, save_tiny_sdxl
+from tests.tiny_families import (
+    save_tiny_flux,
+    save_tiny_klein,
+    save_tiny_qwen_image,
+    save_tiny_qwen_image_edit,
+    save_tiny_sdxl,
+)
 
 MakeEngine = Callable[..., Engine]
 ProfileOf = Mapping[str, Callable[..., DiffusionProfile]]
 MakeFamily = Callable[[SharedComponents, int], Family]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_references() -> Iterator[None]:
+    """Qwen-Image-Edit brings every reference to one size, of a million pixels: here to a few."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(qwen_image_edit, "READ_PIXELS", 96 * 96)
+        patched.setattr(qwen_image_edit, "SEEN_PIXELS", 64 * 64)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +57,18 @@ def profiles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Prof
             save_tiny_klein(root / "klein"),
             family="flux2-klein",
             max_prompt_tokens=32,
+        ),
+        "qwen-image": partial(
+            tiny_profile,
+            save_tiny_qwen_image(root / "qwen-image"),
+            family="qwen-image",
+            max_prompt_tokens=64,
+        ),
+        "qwen-image-edit": partial(
+            tiny_profile,
+            save_tiny_qwen_image_edit(root / "qwen-image-edit"),
+            family="qwen-image-edit",
+            max_prompt_tokens=64,
         ),
     }
 

@@ -18,6 +18,19 @@ def image_tokens(shape: Sequence[int]) -> int:
     return shape[-2] // PATCH * (shape[-1] // PATCH)
 
 
+def pack(latents: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) to (B, h/2 * w/2, 4C): each token a 2 x 2 patch, channel by channel."""
+    patches = torch.nn.functional.pixel_unshuffle(latents, PATCH)
+    return patches.flatten(2).transpose(1, 2).contiguous()
+
+
+def unpack(tokens: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """The inverse of `pack`, to latents (..., h, w) of this shape."""
+    height, width = shape[-2] // PATCH, shape[-1] // PATCH
+    patches = tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
+    return torch.nn.functional.pixel_shuffle(patches, PATCH)
+
+
 def mix(latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """sigma * noise + (1 - sigma) * latents, in the latents' dtype."""
     at = sigma.to(latents.device, latents.dtype)
@@ -30,6 +43,8 @@ def from_moments(
     mask: NDArray[np.bool_] | None,
     sigmas: torch.Tensor,
     generators: Sequence[torch.Generator],
+    references: tuple[torch.Tensor, ...] = (),
+    reference_tokens: int = 0,
 ) -> list[Start]:
     """Where pictures drawn from a given one begin, at sigmas[0], from what the VAE makes of it; one
     for each generator.
@@ -38,7 +53,9 @@ def from_moments(
     for generator in generators:
         # diffusers samples the VAE before it draws the noise: the order decides the picture
         latents = space.scaled(moments.sample(generator))
-        starts.append(from_latents(space, latents, mask, sigmas, generator))
+        starts.append(
+            from_latents(space, latents, mask, sigmas, generator, references, reference_tokens)
+        )
     return starts
 
 

@@ -28,7 +28,6 @@ class LatentSpace:
     mask_mode: ClassVar[str] = "nearest"
 
     def __init__(self, components: SharedComponents, upcast: bool = False) -> None:
-        """Raises ModelRefused for a VAE whose channels have statistics of their own."""
         self._vae: Any = components.modules["vae"]
         self._device = components.device
         self._dtype = components.dtype
@@ -37,7 +36,10 @@ class LatentSpace:
         for part in self._vae.children() if in_full else ():
             part.float()
         self._upcast = upcast and self._vae_dtype != torch.float32
-        config = components.config("vae")
+        self._read(components.config("vae"))
+
+    def _read(self, config: Any) -> None:
+        """Raises ModelRefused for a VAE whose channels have statistics of their own."""
         for entry in ("latents_mean", "latents_std"):
             if config.get(entry) is not None:
                 raise ModelRefused(
@@ -75,11 +77,15 @@ class LatentSpace:
 
         `tiled` takes less memory, but changes them slightly.
         """
-        height, width = (side // self.factor for side in picture.shape[:2])
-        vae = in_tiles(self._vae, height, width) if tiled else self._vae
         # One byte a value travels to the device, and back from `decode`, not four.
         values = torch.tensor(picture[None], device=self._device).permute(0, 3, 1, 2).float() / 255
-        pixels = self._laid_out((2.0 * values - 1.0).to(self._dtype)).to(self._vae_dtype)
+        return self._distribution((2.0 * values - 1.0).to(self._dtype), tiled)
+
+    def _distribution(self, pixels: torch.Tensor, tiled: bool) -> DiagonalGaussianDistribution:
+        """What the VAE makes of pixels (1, 3, H, W) from -1 to 1."""
+        height, width = (side // self.factor for side in pixels.shape[-2:])
+        vae = in_tiles(self._vae, height, width) if tiled else self._vae
+        pixels = self._laid_out(pixels).to(self._vae_dtype)
         if self._upcast:
             vae, pixels = encoding_in_float32(vae), pixels.float()
         distribution: DiagonalGaussianDistribution = vae.encode(pixels).latent_dist
@@ -102,14 +108,18 @@ class LatentSpace:
 
         Raises GenerationFailed for one that is not all finite.
         """
-        unscaled = self.unscaled(latents)
-        vae = in_tiles(self._vae, *unscaled.shape[-2:]) if tiled else self._vae
-        image = vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
+        image = self._decoded(self.unscaled(latents), tiled)
         finite = image.isfinite().all()  # of what goes out: a VAE may overflow by itself
         image = (image * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 0).float()
         picture: NDArray[np.uint8] = (image * 255).round().to(torch.uint8).cpu().numpy()
         require_finite(finite)  # read after the picture, which the device has been waited for
         return picture
+
+    def _decoded(self, unscaled: torch.Tensor, tiled: bool) -> torch.Tensor:
+        """Pixels (3, H, W) from -1 to 1 of the VAE's own latents."""
+        vae = in_tiles(self._vae, *unscaled.shape[-2:]) if tiled else self._vae
+        image: torch.Tensor = vae.decode(self._laid_out(unscaled), return_dict=False)[0][0]
+        return image
 
     def _laid_out(self, values: torch.Tensor) -> torch.Tensor:
         """Channels last in float32 on a CPU, where convolutions take a quarter less time so.
@@ -135,13 +145,18 @@ def in_tiles(vae: Any, height: int, width: int) -> Any:
     diffusers tiles nothing up to the size that the autoencoder was trained at, so the tile is set
     here, to half of the longer side at most. Tiles are normalised each by itself, so pixels change.
     """
-    half = -(-max(height, width) // (2 * STEP)) * STEP
-    tile = max(MIN_TILE, min(half, MAX_TILE))
+    tile = tile_side(height, width)
     tiling = copy(vae)
     tiling.use_tiling = True
     tiling.tile_latent_min_size = tile
     tiling.tile_sample_min_size = tile * 2 ** (len(vae.config.block_out_channels) - 1)
     return tiling
+
+
+def tile_side(height: int, width: int) -> int:
+    """In latents, of a tile among at least four of height x width latents where possible."""
+    half = -(-max(height, width) // (2 * STEP)) * STEP
+    return max(MIN_TILE, min(half, MAX_TILE))
 
 
 def encoding_in_float32(vae: Any) -> Any:

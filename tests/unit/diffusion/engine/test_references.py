@@ -22,6 +22,7 @@ from tests.unit.diffusion.requests import image_to_image, inpaint, picture, text
 
 DEADLINE_S = 200
 KLEIN = "flux2-klein"
+READERS = (KLEIN, "qwen-image-edit")
 
 
 def edit(*sizes: tuple[int, int], **fields: object) -> tuple[GenerationParams, Given]:
@@ -31,9 +32,9 @@ def edit(*sizes: tuple[int, int], **fields: object) -> tuple[GenerationParams, G
     return params, Given(None, references=references)
 
 
-def held(gate: threading.Event, forwards: list[list[str]]) -> type:
-    """The family, whose first forward waits for the gate once the engine is warm."""
-    base: Any = FAMILIES[KLEIN]
+def held(family: str, gate: threading.Event, forwards: list[list[str]]) -> type:
+    """A family, whose first forward waits for the gate once the engine is warm."""
+    base: Any = FAMILIES[family]
 
     class Held(base):
         def velocity(self, rows: Sequence[Row]) -> list[torch.Tensor]:
@@ -46,11 +47,12 @@ def held(gate: threading.Event, forwards: list[list[str]]) -> type:
     return Held
 
 
+@pytest.mark.parametrize("family", READERS)
 def test_rows_of_every_kind_and_size_share_forwards(
-    profiles: ProfileOf, make_engine: MakeEngine
+    profiles: ProfileOf, make_engine: MakeEngine, family: str
 ) -> None:
     gate, forwards = threading.Event(), []
-    engine = make_engine(profiles[KLEIN](), held(gate, forwards))
+    engine = make_engine(profiles[family](), held(family, gate, forwards))
     asked = {
         "first": text_to_image(num_inference_steps=1),
         "edit": edit((96, 64), (70, 100), num_inference_steps=6, seed=2),
@@ -83,10 +85,11 @@ def test_what_is_read_decides_the_picture(profiles: ProfileOf, make_engine: Make
     assert drawn[0].tokens == Tokens(text=32, given=0, drawn=16)
 
 
+@pytest.mark.parametrize("family", READERS)
 def test_pictures_of_one_request_read_the_same(
-    profiles: ProfileOf, make_engine: MakeEngine
+    profiles: ProfileOf, make_engine: MakeEngine, family: str
 ) -> None:
-    engine = make_engine(profiles[KLEIN]())
+    engine = make_engine(profiles[family]())
     params, given = edit((96, 64), (64, 64), seed=5)
     two = engine.submit("two", replace(params, n=2), given).result(DEADLINE_S).pictures
     second = engine.submit("one", replace(params, seed=6), given).result(DEADLINE_S).pictures
@@ -106,7 +109,7 @@ def test_both_passes_of_a_large_picture_read_them(
     assert (one.tokens.given, other.tokens.given) == (16, 32)
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != KLEIN])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in READERS])
 def test_families_that_read_none_refuse_them(
     profiles: ProfileOf, make_engine: MakeEngine, family: str
 ) -> None:

@@ -10,8 +10,9 @@ from deployments.diffusion.profile import DiffusionProfile
 from deployments.diffusion.weights.components import ModelUnavailable
 from tests.unit.diffusion.conftest import ProfileOf
 
-READS = {"z-image": 512, "sdxl": 77, "flux": 512, "flux2-klein": 512}
-DRAWS = {"z-image": 16, "sdxl": 8, "flux": 16, "flux2-klein": 16}
+QWEN = ("qwen-image", "qwen-image-edit")
+READS = {"z-image": 512, "sdxl": 77, "flux": 512, "flux2-klein": 512} | dict.fromkeys(QWEN, 1024)
+DRAWS = {"z-image": 16, "sdxl": 8, "flux": 16, "flux2-klein": 16} | dict.fromkeys(QWEN, 16)
 
 
 def changed(profile: DiffusionProfile, **entries: dict[str, Any]) -> DiffusionProfile:
@@ -70,7 +71,7 @@ def test_a_default_beyond_the_most(profiles: ProfileOf) -> None:
         changed(profiles["flux"](), guidance={"default": 5.0, "max": 4.0})
 
 
-@pytest.mark.parametrize("family", ["z-image", "sdxl", "flux"])
+@pytest.mark.parametrize("family", ["z-image", "sdxl", "flux", "qwen-image"])
 def test_references_that_the_model_does_not_read(profiles: ProfileOf, family: str) -> None:
     told = profiles[family]().model_dump(mode="json") | {"references": {"most": 1}}
     with pytest.raises(ModelUnavailable, match=r"references\.most: 1 .* reads none: leave it out"):

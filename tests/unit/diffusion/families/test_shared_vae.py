@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import QwenImageRMS_norm
 
 from deployments.diffusion.families.base import Family
 from deployments.diffusion.families.load import FAMILIES, family_of
@@ -37,7 +38,8 @@ def beside(work: Callable[[], object], vae: torch.nn.Module, then: Callable[[], 
             reached.set()
             assert gate.wait(DEADLINE_S)
 
-    parts = [part for part in vae.modules() if isinstance(part, torch.nn.GroupNorm)]
+    norms = (torch.nn.GroupNorm, QwenImageRMS_norm)
+    parts = [part for part in vae.modules() if isinstance(part, norms)]
     hooks = [part.register_forward_pre_hook(pause) for part in parts]
 
     threads = torch.get_num_threads()

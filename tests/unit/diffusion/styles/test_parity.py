@@ -25,7 +25,10 @@ PIPELINES = {
     "z-image": diffusers.ZImagePipeline,
     "sdxl": diffusers.StableDiffusionXLPipeline,
     "flux": diffusers.FluxPipeline,
+    "qwen-image": diffusers.QwenImagePipeline,
+    "qwen-image-edit": diffusers.QwenImagePipeline,
 }
+QWEN = ("transformer_blocks.", "img_in", "txt_in", "time_text_embed", "norm_out", ".proj_out")
 STYLED = {
     "z-image": {"transformer": (".layers.", "refiner.", "all_x_embedder", "cap_embedder",
                                 "all_final_layer", "t_embedder"),
@@ -36,6 +39,8 @@ STYLED = {
     "flux": {"transformer": ("transformer_blocks.", "x_embedder", "context_embedder",
                              "time_text_embed", "norm_out", ".proj_out"),
              "text_encoder": CLIP, "text_encoder_2": (".SelfAttention.", ".DenseReluDense.")},
+    "qwen-image": {"transformer": QWEN},
+    "qwen-image-edit": {"transformer": QWEN},
 }  # fmt: skip
 
 
