@@ -98,8 +98,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     ("distilled", "dtype", "count"),
     [
         (False, "float32", 40),
-        (False, "bfloat16", 30),
-        (False, "float16", 20),
+        (False, "bfloat16", 15),
+        (False, "float16", 10),
         (True, "float32", 15),
     ],
 )
