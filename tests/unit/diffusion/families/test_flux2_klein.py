@@ -97,7 +97,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
 @pytest.mark.parametrize(
     ("distilled", "dtype", "count"),
     [
-        (False, "float32", 40),
+        (False, "float32", 20),
         (False, "bfloat16", 15),
         (False, "float16", 10),
         (True, "float32", 15),

@@ -1,7 +1,7 @@
 """The table of docs/models.md: what is drawn as diffusers draws it, by family, dtype, residency.
 
-`SIGNBOARD_WRITE_DOCS=1` draws and writes all of it; else resident models in float32 are drawn, which
-is enough to see that the table tells the truth of them (`test_parity` has the other dtypes,
+`SIGNBOARD_WRITE_DOCS=1` draws and writes all of it; else resident models in float32 are drawn,
+which is enough to see that the table tells the truth of them (`test_parity` has the other dtypes,
 `memory/test_every_family` the other residencies), and the rest of it is read.
 """
 
