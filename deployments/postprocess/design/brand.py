@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from deployments.errors import InvalidValue, RequestError
-from deployments.postprocess.intake import IntakeLimits, decode
+from deployments.postprocess.intake import IntakeLimits
 from deployments.postprocess.schema import Colour, Font, Hex, Strict, contrast_between, parse_hex
 
 Tone = Literal["calm", "plain", "bold"]
@@ -96,6 +96,8 @@ def _load(path: Path, limits: IntakeLimits) -> Brand:
     logo = (path.parent / Path(brand.logo).expanduser()).resolve()
     if not logo.is_file():
         raise ValueError(f"brand {path}: logo: there is no file {logo}")
+    from deployments.postprocess.intake import decode  # OpenCV: only for a logo
+
     try:
         decode(logo.read_bytes(), "logo", limits, over_white=False)
     except RequestError as error:

@@ -80,7 +80,7 @@ def test_what_is_read_decides_the_picture(profiles: ProfileOf, make_engine: Make
         for other in pictures[:i]:
             assert np.abs(one.astype(int) - other).mean() > 0.5
     assert [one.tokens.given for one in drawn] == [0, 16, 20, 32]
-    assert drawn[0].tokens == Tokens(text=32, given=0, drawn=16)
+    assert drawn[0].tokens == Tokens(text=48, given=0, drawn=16)
 
 
 def test_pictures_of_one_request_read_the_same(
@@ -133,4 +133,4 @@ def test_references_cost_what_they_take(profiles: ProfileOf, make_engine: MakeEn
     embedding = family.encode(params.prompt).embedding
     tokens = sum(family.lengths(start, embedding, None))
     work = family.work(params.bringing(given))
-    assert work.token_steps == tokens * params.num_inference_steps == (16 + 32 + 24 + 24) * 4
+    assert work.token_steps == tokens * params.num_inference_steps == (16 + 48 + 24 + 24) * 4

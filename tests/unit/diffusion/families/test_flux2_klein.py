@@ -82,7 +82,9 @@ KLEIN = Klein(
     patch=2,
     alters=True,
 )
-DISTILLED = Klein(KLEIN.family, KLEIN.pipelines, ({},), KLEIN.max_words, KLEIN.call, alters=True)
+DISTILLED = Klein(
+    KLEIN.family, KLEIN.pipelines, ({},), KLEIN.max_words, KLEIN.call, alters=True, patch=2
+)
 
 
 @pytest.fixture(scope="module")
