@@ -5,17 +5,16 @@ style is `NAME.json`, written last and removed first; its weights are `DIGEST.sa
 from the moment they have that name. Several machines need a folder that all of them share.
 """
 
-import fcntl
 import hashlib
 import logging
 import re
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
+from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from deployments.diffusion.profile import MAX_WEIGHT
@@ -31,7 +30,7 @@ SETTINGS_CHARACTERS = 64 * 2**10
 PIECE_BYTES = 2**20
 HALF = ".half-"  # before the name of what is on its way
 LOCK = ".lock"
-LOCK_WAIT_S, LOCK_POLL_S = 10.0, 0.05
+LOCK_WAIT_S = 10.0
 
 
 class AboutStyle(Strict):
@@ -167,18 +166,12 @@ class StyleFolder:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes the folder meanwhile. Raises Overloaded where that is waited for."""
-        ends = time.monotonic() + LOCK_WAIT_S
-        with (self.path / LOCK).open("a") as lock:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > ends:
-                        message = "Styles are being added or removed; try again later."
-                        raise Overloaded(message, None, "styles_busy", LOCK_WAIT_S) from None
-                    time.sleep(LOCK_POLL_S)
-            yield
+        try:
+            with FileLock(self.path / LOCK, timeout=LOCK_WAIT_S):
+                yield
+        except Timeout:
+            message = "Styles are being added or removed; try again later."
+            raise Overloaded(message, None, "styles_busy", LOCK_WAIT_S) from None
 
 
 def require_small(size: int, most_bytes: int) -> None:

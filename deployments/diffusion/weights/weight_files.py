@@ -141,7 +141,8 @@ def _tensors(part: str, file: Path) -> Iterator[tuple[str, Held]]:
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="pt") as opened:
-                for key in opened.keys():  # noqa: SIM118 -- it is no mapping
+                keys: list[str] = opened.keys()  # it is no mapping
+                for key in keys:
                     tensor = opened.get_slice(key)
                     yield key, Held(file, tuple(tensor.get_shape()), tensor.get_dtype())
             return

@@ -22,7 +22,9 @@ from tests.tiny_families import save_tiny_flux, save_tiny_sdxl
 def wide_family(name: str, folder: Path) -> Any:
     """A family over a checkpoint that is saved into the folder."""
     save = {"z-image": save_tiny_checkpoint, "sdxl": save_tiny_sdxl, "flux": save_tiny_flux}[name]
-    source = ModelSource(source=str(save(folder)), family=name, dtype="float32", device="cpu")  # type: ignore[arg-type]
+    source = ModelSource.model_validate(
+        {"source": str(save(folder)), "family": name, "dtype": "float32", "device": "cpu"}
+    )
     components = SharedComponents.load(source)
     if name == "z-image":
         return ZImage(components, 512)
