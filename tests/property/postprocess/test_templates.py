@@ -95,6 +95,13 @@ def apart_and_inside(report: OverlayReport) -> None:
     assert not any(a.grow(-1).overlaps(b.grow(-1)) for a, b in combinations(drawn, 2))
 
 
+TOLD = {
+    "event-ja-feed_portrait.webp": (
+        "template: the panel under its offer has no room; it was left out",
+    )
+}
+
+
 @pytest.fixture(scope="module")
 def shown() -> dict[str, np.ndarray]:
     return gallery.pictures()
@@ -120,7 +127,7 @@ def advert(picture: np.ndarray, entry: gallery.Entry) -> tuple[np.ndarray, Overl
     brands = find_brands(AppArgs())
     made = finish_picture(picture, entry.spec(), entry.placement, Output("png"), {}, brands)
     assert made.report is not None
-    assert all("panel under its" in warning for warning in made.warnings)  # one has no room
+    assert made.warnings == TOLD.get(entry.file, ())
     pixels = cv2.imdecode(np.frombuffer(made.data, np.uint8), cv2.IMREAD_COLOR)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), made.report
 
